@@ -1,0 +1,77 @@
+//! What native detectors conclude; rules turn it into alerts.
+
+use super::schema::declare_event;
+use crate::net::Addr;
+use crate::wire::Guid;
+
+declare_event! {
+    /// A detector's conclusion. Owned: it may wait for an answer before rules see it.
+    #[derive(Clone, Debug, Default)]
+    "finding" "finding"
+    pub struct Finding {
+        /// `RW-01` to `RW-25`.
+        pub detector: &'static str => "detector" Ours,
+        /// `relay`, `coercion` or `action`: also the Sigma service that selects it.
+        pub kind: &'static str => "kind" Ours,
+        /// `high`, `medium` or `low`.
+        pub confidence: &'static str => "confidence" Ours,
+        /// `success`, `failure`, `attempt` or `unknown`.
+        pub outcome: &'static str => "outcome" Ours,
+        /// Host that issued the call or relays.
+        pub attacker: Option<Addr> => "attacker" Ours,
+        /// Host made to authenticate.
+        pub victim: Option<Addr> => "victim" Ours,
+        /// Host the victim authenticates to.
+        pub listener: Option<Addr> => "listener" Ours,
+        /// Host the authentication is relayed to.
+        pub target: Option<Addr> => "target" Ours,
+        /// Coercion: method family, as `efsr`, `rprn`, `dfsnm`.
+        pub family: &'static str => "family" Ours,
+        /// Coercion: method id of the catalogue, as `efsr-0`.
+        pub method_id: String => "method_id" Ours,
+        /// Coercion: name of the call.
+        pub method: String => "method" Ours,
+        /// Coercion: A proven for any user, B privileged or also normal, C candidate.
+        pub tier: &'static str => "tier" Ours,
+        /// Coercion: interface UUID.
+        pub interface: Option<Guid> => "interface" Ours,
+        /// Coercion: operation number.
+        pub opnum: Option<u16> => "opnum" Ours,
+        /// Coercion: protocol sequence.
+        pub transport: &'static str => "transport" Ours,
+        /// Coercion: named pipe.
+        pub named_pipe: String => "named_pipe" Ours,
+        /// Coercion: the stub is ciphertext.
+        pub sealed: bool => "sealed" Ours,
+        /// Coercion: the path or host in the call.
+        pub path: String => "path" Ours,
+        /// Coercion: the host in that path, lower case.
+        pub path_host: String => "path_host" Ours,
+        /// Coercion: the host is an address literal.
+        pub path_host_literal: bool => "path_host_literal" Ours,
+        /// Coercion: the path makes the victim use WebDAV (`host@port`).
+        pub webdav: bool => "webdav" Ours,
+        /// Coercion: whose host it is: `caller`, `server`, `other`, `none` (local path), or `unknown` (unreadable).
+        pub path_owner: &'static str => "path_owner" Ours,
+        /// Coercion: different coercible interfaces the caller used against any host within a minute.
+        pub caller_interfaces: u64 => "caller_interfaces" Ours,
+        /// Relay: protocol of the victim's leg.
+        pub victim_protocol: &'static str => "victim_protocol" Ours,
+        /// Relay: protocol of the target's leg.
+        pub target_protocol: &'static str => "target_protocol" Ours,
+        /// Relay: the two legs look like one connection passed on by a device.
+        pub forwarded: bool => "forwarded" Ours,
+        /// Relay: one host is server on one leg and client on the other.
+        pub inverted: bool => "inverted" Ours,
+        /// Account that authenticated.
+        pub user: String => "user" Ours,
+        /// Its domain.
+        pub domain: String => "domain" Ours,
+        /// The account is a machine's (ends in `$`).
+        pub machine_account: bool => "machine_account" Ours,
+        /// Action: request target of an HTTP request.
+        pub uri: String => "uri" Ours,
+        /// Action: method of an HTTP request.
+        pub http_method: String => "http_method" Ours,
+    }
+}

@@ -1,0 +1,131 @@
+//! What decoders say.
+//!
+//! An [`Event`] is borrowed from the packet it was read from and lives until the worker has
+//! matched and written it. One declaration per event ([`declare_event!`]) is at once the struct,
+//! the fields a rule may name, and the object that EVE carries.
+
+mod alert;
+mod auth;
+mod finding;
+mod http;
+mod ldap;
+mod rpc;
+mod schema;
+mod sighting;
+mod smb;
+
+pub use alert::{
+    Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
+};
+pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret};
+pub use finding::Finding;
+pub use http::{HttpRequest, HttpTransaction};
+pub use ldap::{LdapBind, LdapResult};
+pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
+pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
+pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
+pub use smb::{SmbCommand, SmbNegotiate};
+
+use crate::net::Direction;
+
+/// Something a decoder read.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A presentation context was offered and answered.
+    RpcBind(RpcBind<'a>),
+    /// A remote procedure was called.
+    RpcCall(RpcCall<'a>),
+    /// A remote procedure answered or failed.
+    RpcResult(RpcResult<'a>),
+    /// NTLM type 1.
+    NtlmNegotiate(NtlmNegotiate<'a>),
+    /// NTLM type 2.
+    NtlmChallenge(NtlmChallenge<'a>),
+    /// NTLM type 3.
+    NtlmAuthenticate(NtlmAuthenticate<'a>),
+    /// The carrier's verdict on an authentication.
+    AuthResult(AuthResult),
+    /// An HTTP request head.
+    HttpRequest(HttpRequest<'a>),
+    /// An HTTP request with its response, or without if none was seen.
+    HttpTransaction(HttpTransaction<'a>),
+    /// An LDAP bind request.
+    LdapBind(LdapBind<'a>),
+    /// An LDAP bind response.
+    LdapResult(LdapResult<'a>),
+    /// An SMB dialect was agreed.
+    SmbNegotiate(SmbNegotiate),
+    /// An SMB command of interest was answered.
+    SmbCommand(SmbCommand<'a>),
+    /// Bytes that do not fit their protocol.
+    Anomaly(Anomaly),
+}
+
+/// Bytes that do not fit their protocol. Never an error: the decoder goes on or gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Anomaly {
+    /// The protocol, as EVE's `app_proto`.
+    pub protocol: &'static str,
+    /// What was being read.
+    pub what: &'static str,
+    /// What is wrong.
+    pub why: &'static str,
+}
+
+impl Anomaly {
+    /// An anomaly from an error of `wire`.
+    #[must_use]
+    pub fn new(protocol: &'static str, error: crate::wire::Error) -> Self {
+        Self {
+            protocol,
+            what: error.what(),
+            why: error.why(),
+        }
+    }
+}
+
+/// Where decoders put their events. The worker behind it knows the flow, the packet and the time.
+pub trait Sink {
+    /// Takes one event that happened in `direction`.
+    fn event(&mut self, direction: Direction, event: &Event<'_>);
+}
+
+/// Fields of an event by its kind, for rules and for EVE.
+impl Event<'_> {
+    /// The event as a bag of fields, if rules can see it.
+    #[must_use]
+    pub fn fields(&self) -> Option<&dyn Fields> {
+        match self {
+            Self::RpcBind(e) => Some(e),
+            Self::RpcCall(e) => Some(e),
+            Self::RpcResult(e) => Some(e),
+            Self::NtlmNegotiate(e) => Some(e),
+            Self::NtlmChallenge(e) => Some(e),
+            Self::NtlmAuthenticate(e) => Some(e),
+            Self::HttpRequest(e) => Some(e),
+            Self::HttpTransaction(e) => Some(e),
+            Self::LdapBind(e) => Some(e),
+            Self::LdapResult(e) => Some(e),
+            Self::SmbNegotiate(e) => Some(e),
+            Self::SmbCommand(e) => Some(e),
+            Self::AuthResult(_) | Self::Anomaly(_) => None,
+        }
+    }
+}
+
+/// Every event that rules can name.
+pub static SCHEMAS: &[&EventSchema] = &[
+    RpcBind::SCHEMA,
+    RpcCall::SCHEMA,
+    RpcResult::SCHEMA,
+    NtlmNegotiate::SCHEMA,
+    NtlmChallenge::SCHEMA,
+    NtlmAuthenticate::SCHEMA,
+    HttpRequest::SCHEMA,
+    HttpTransaction::SCHEMA,
+    LdapBind::SCHEMA,
+    LdapResult::SCHEMA,
+    SmbNegotiate::SCHEMA,
+    SmbCommand::SCHEMA,
+    Finding::SCHEMA,
+];

@@ -1,0 +1,159 @@
+//! What survives the worker: owned, small, rare.
+
+use super::{Carrier, FlowMeta, Mic};
+use crate::net::Direction;
+use crate::time::Timestamp;
+use crate::wire::Guid;
+
+/// Total order of everything that leaves the workers, the same for any number of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OrderKey {
+    /// Number of the packet in its source.
+    pub number: u64,
+    /// 0 for what a packet caused; the flow's id for what its timeout caused after that packet.
+    pub expired: u64,
+    /// Position among the events of that packet.
+    pub index: u32,
+}
+
+/// An event that the correlator needs.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// Where it belongs in time.
+    pub key: OrderKey,
+    /// Packet time.
+    pub ts: Timestamp,
+    /// The flow.
+    pub flow: FlowMeta,
+    /// Which way.
+    pub direction: Direction,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+/// What a sighting is of.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// NTLM CHALLENGE.
+    Challenge {
+        /// Protocol.
+        carrier: Carrier,
+        /// Exchange within the flow.
+        session: u64,
+        /// ServerChallenge.
+        challenge: [u8; 8],
+        /// MsvAvNbComputerName, lower case.
+        nb_computer: String,
+        /// MsvAvDnsComputerName, lower case.
+        dns_computer: String,
+        /// The SMB server's GUID.
+        server_guid: Option<Guid>,
+    },
+    /// NTLM AUTHENTICATE.
+    Authenticate(Box<Authenticate>),
+    /// The verdict on it.
+    AuthResult {
+        /// Protocol.
+        carrier: Carrier,
+        /// Exchange within the flow.
+        session: u64,
+        /// Accepted.
+        success: bool,
+        /// The carrier's code.
+        code: u32,
+    },
+    /// A call that the catalogue knows as coercion.
+    Call(Box<Call>),
+    /// An answer to such a call.
+    Answer {
+        /// As in the call.
+        association: u64,
+        /// C706 call id.
+        call_id: u32,
+        /// Fault status.
+        fault: Option<u32>,
+        /// Return value, if readable.
+        status: Option<u32>,
+    },
+    /// A bind to an interface that has coercion methods was refused.
+    BindRefused {
+        /// Interface.
+        interface: Guid,
+    },
+    /// An HTTP request that detectors look at (certificate enrolment, or one with credentials).
+    Request {
+        /// Method.
+        method: String,
+        /// Request target.
+        uri: String,
+        /// Host header.
+        host: String,
+        /// Hash of method, URI and Host.
+        session_id: u64,
+    },
+    /// A name that a client used for the server of this flow (share path, Host header), lower case.
+    NameUsed {
+        /// The name, or an address literal.
+        name: String,
+    },
+}
+
+/// The owned form of an NTLM AUTHENTICATE. The response itself does not leave the worker.
+#[derive(Clone, Debug)]
+pub struct Authenticate {
+    /// Protocol.
+    pub carrier: Carrier,
+    /// Exchange within the flow.
+    pub session: u64,
+    /// CHALLENGE of the same exchange.
+    pub challenge: Option<[u8; 8]>,
+    /// Keyed hash of the NT response, if it is over 24 bytes.
+    pub nt_hash: Option<[u8; 16]>,
+    /// UserName.
+    pub user: String,
+    /// DomainName.
+    pub domain: String,
+    /// Workstation.
+    pub workstation: String,
+    /// MsvAvTargetName.
+    pub target_name: String,
+    /// MsvAvDnsComputerName.
+    pub dns_computer: String,
+    /// Message integrity code.
+    pub mic: Mic,
+    /// Identity of the carrying message's bytes, 0 if unknown.
+    pub message_id: u64,
+    /// Identity of what a forwarder keeps, 0 if unknown.
+    pub session_id: u64,
+}
+
+/// The owned form of a coercion call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Interface.
+    pub interface: Guid,
+    /// `major.minor`.
+    pub version: String,
+    /// Operation number.
+    pub opnum: u16,
+    /// Protocol sequence.
+    pub transport: &'static str,
+    /// Named pipe.
+    pub named_pipe: String,
+    /// As in the event.
+    pub association: u64,
+    /// C706 call id.
+    pub call_id: u32,
+    /// Authentication type.
+    pub auth_type: Option<u8>,
+    /// Authentication level.
+    pub auth_level: Option<u8>,
+    /// The stub is ciphertext.
+    pub sealed: bool,
+    /// Bytes of stub.
+    pub stub_len: u32,
+    /// Path, if it could be read.
+    pub path: Option<String>,
+    /// The path was found by searching.
+    pub path_by_scan: bool,
+}

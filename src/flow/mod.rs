@@ -1,0 +1,1 @@
+//! Many packets to two ordered byte streams.

@@ -1,0 +1,107 @@
+//! Every bound in the sensor: its unit, its reason, and what happens when it is met.
+//!
+//! A peer on the wire chooses how many flows, fragments, sessions, pipes and exchanges there
+//! are. None of them may grow memory past what `relaywatch -T` prints.
+
+/// Bytes of one capture block; frames are read straight into it.
+///
+/// 256 KiB stays in a core's L2 cache, so the headers are still warm when they are walked.
+pub const BLOCK_BYTES: usize = 256 * 1024;
+/// Largest frame accepted from a file, bytes. A record that claims more ends the file as corrupt.
+pub const FRAME_BYTES: usize = 512 * 1024;
+/// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
+pub const QUEUE_BATCHES: usize = 16;
+
+/// IP datagrams being put together at once. Beyond it the oldest is dropped and counted.
+pub const DEFRAG_DATAGRAMS: usize = 1024;
+/// Bytes of fragments held in all. Beyond it the oldest datagram is dropped and counted.
+pub const DEFRAG_BYTES: usize = 4 * 1024 * 1024;
+/// Seconds after which an incomplete datagram is dropped (RFC 791 suggests 15, Linux uses 30).
+pub const DEFRAG_SECS: u64 = 30;
+
+/// Bytes shown to a decoder and not taken, per direction: the largest head a decoder may ask for.
+///
+/// A `need` beyond it is answered with a gap, and the decoder finds its feet again.
+pub const TAIL_BYTES: usize = 64 * 1024 + 512;
+/// Bytes of out-of-order segments held, per direction. Beyond it the hole is declared a gap.
+pub const AHEAD_BYTES: usize = 256 * 1024;
+/// Out-of-order segments held, per direction. Beyond it the hole is declared a gap.
+pub const AHEAD_SEGMENTS: usize = 64;
+/// Seconds a hole may stay open before it is declared a gap.
+pub const HOLE_SECS: u64 = 2;
+/// Share of the memory budget for bytes held by all assemblers of all workers, percent.
+pub const HELD_SHARE: u64 = 40;
+/// Share of the memory budget for flow records, percent.
+pub const FLOW_SHARE: u64 = 25;
+/// Share of the memory budget for decoder state, percent.
+pub const DECODER_SHARE: u64 = 20;
+/// Share of the memory budget for the correlator, percent. The rest is blocks and queues.
+pub const CORRELATE_SHARE: u64 = 10;
+
+/// Seconds without a packet after which a flow that only saw a SYN is forgotten.
+pub const FLOW_NEW_SECS: u64 = 30;
+/// Seconds without a packet after which a flow nobody decodes is forgotten.
+pub const FLOW_BYPASSED_SECS: u64 = 120;
+/// Seconds without a packet after which a decoded flow is forgotten.
+pub const FLOW_SECS: u64 = 900;
+/// Seconds a closed flow is remembered, so that late segments do not open it again.
+pub const FLOW_CLOSED_SECS: u64 = 10;
+
+/// Bytes of one call's stub kept while its fragments arrive.
+///
+/// A peer chooses how many fragments to send. Past this the head is kept, which holds the
+/// path a coercion call names; the rest is counted only and reported as `rpc.stub_truncated`.
+pub const STUB_BYTES: usize = 64 * 1024;
+/// Calls of one RPC connection whose fragments or answers are awaited. Beyond it the oldest is forgotten.
+pub const RPC_CALLS: usize = 64;
+/// Presentation contexts of one RPC connection. Beyond it the oldest is forgotten.
+pub const RPC_CONTEXTS: usize = 256;
+/// Security contexts of one RPC connection (MS-RPCE 3.3.1.5.4 allows 2,000). Beyond it the oldest is forgotten.
+pub const RPC_AUTH_CONTEXTS: usize = 64;
+/// Virtual connections of RPC over HTTP per worker. Beyond it the oldest is forgotten.
+pub const RPCH_CONNECTIONS: usize = 4096;
+/// Open pipes of one SMB connection. Beyond it the oldest is forgotten.
+pub const SMB_PIPES: usize = 64;
+/// Sessions of one SMB connection. Beyond it the oldest is forgotten.
+pub const SMB_SESSIONS: usize = 64;
+/// Tree connects of one SMB connection. Beyond it the oldest is forgotten.
+pub const SMB_TREES: usize = 128;
+/// Requests of one SMB connection whose answers are awaited. Beyond it the oldest is forgotten.
+pub const SMB_PENDING: usize = 256;
+/// Bytes of a message on a pipe kept while it is not whole.
+pub const PIPE_BYTES: usize = 64 * 1024;
+/// Bytes of an HTTP head, request or response (Kerberos tokens with large PACs need about 48 KiB).
+pub const HTTP_HEAD_BYTES: usize = 64 * 1024;
+/// HTTP requests of one connection whose responses are awaited.
+pub const HTTP_PENDING: usize = 64;
+/// Bytes of a URL, host or other header value kept of a request.
+pub const HTTP_VALUE_BYTES: usize = 1024;
+/// Bytes of an LDAP message that is read whole; a longer one is skipped after its head.
+pub const LDAP_MESSAGE_BYTES: usize = 64 * 1024;
+/// Outstanding LDAP binds of one connection.
+pub const LDAP_PENDING: usize = 16;
+/// Bytes looked at before a flow that fits no protocol is given up.
+pub const IDENTIFY_BYTES: usize = 64;
+
+/// Seconds within which the two legs of a relay must lie.
+pub const RELAY_SECS: u64 = 120;
+/// Exchanges remembered for joining legs, in all.
+pub const EXCHANGES: usize = 65_536;
+/// Exchanges remembered of one client address; its own oldest goes first.
+pub const EXCHANGES_PER_SOURCE: usize = 1_024;
+/// Milliseconds of packet time a detection waits for its answer.
+pub const ANSWER_MILLIS: u64 = 500;
+/// Detections waiting for their answer.
+pub const PENDING_FINDINGS: usize = 4_096;
+/// Incidents open at once. Beyond it the one idle longest is closed.
+pub const INCIDENTS: usize = 4_096;
+/// Seconds without news after which an incident is closed.
+pub const INCIDENT_IDLE_SECS: u64 = 600;
+/// Seconds after which an incident is closed in any case.
+pub const INCIDENT_SECS: u64 = 24 * 3600;
+/// Addresses, legs, and evidence lines shown of one incident; `more` counts the rest.
+pub const INCIDENT_LIST: usize = 16;
+/// Names remembered of one address.
+pub const NAMES_PER_ADDRESS: usize = 8;
+/// Addresses whose names are remembered.
+pub const NAMED_ADDRESSES: usize = 65_536;

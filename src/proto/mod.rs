@@ -1,0 +1,41 @@
+//! Bytes to events; one folder a protocol: `wire.rs` reads layouts and keeps nothing,
+//! `decoder.rs` keeps what a conversation needs.
+//!
+//! Carriers import what they carry, never the reverse:
+//! `http, ldap, smb, dcerpc → spnego → ntlmssp`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
+
+pub mod dcerpc;
+pub mod http;
+pub mod ldap;
+pub mod nbss;
+pub mod ntlmssp;
+pub mod rpch;
+pub mod smb;
+pub mod spnego;
+
+use crate::catalog::Catalog;
+
+/// What decoders of one worker share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Interfaces, operations, stub layouts.
+    pub catalog: std::sync::Arc<Catalog>,
+    /// Virtual connections of RPC over HTTP, whose two directions are two flows.
+    pub rpch: rpch::VirtualConnections,
+}
+
+/// Identity of some content: equal content, equal number, on any sensor. For telling forwarded
+/// messages from relayed ones, so collisions must not be easy to make: 64 bits of SHA-256.
+#[must_use]
+pub fn identity(parts: &[&[u8]]) -> u64 {
+    use sha2::Digest;
+    let mut hash = sha2::Sha256::new();
+    for part in parts {
+        // The length keeps ("ab", "c") apart from ("a", "bc").
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}

@@ -1,0 +1,1 @@
+//! NTLMSSP messages (MS-NLMP 2.2.1).
