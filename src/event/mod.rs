@@ -8,6 +8,7 @@ mod alert;
 mod auth;
 mod finding;
 mod http;
+mod identity;
 mod ldap;
 mod rpc;
 mod schema;
@@ -20,6 +21,7 @@ pub use alert::{
 pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
+pub use identity::{SiteKey, identity};
 pub use ldap::{LdapBind, LdapResult};
 pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
 pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
