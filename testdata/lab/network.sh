@@ -76,6 +76,7 @@ EOF
 
 network_down() {
   local ns pid
+  disown -a  # the shell would report each of its own jobs that ends here
   for ns in $(ip netns list | awk '/^rw-/ {print $1}'); do
     for pid in $(ip netns pids "$ns"); do kill -9 "$pid" 2> /dev/null || true; done
     ip netns del "$ns"

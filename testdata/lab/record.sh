@@ -11,7 +11,8 @@ record() {
   echo "== $NAME"
   date +%s.%N > "$RUN/started"
   : > "$RUN/relay.log"
-  ip netns exec $SWITCH tcpdump -i $SPAN -s0 -U -B 16384 -Z root -w "$RUN/$NAME.pcap" tcp or udp \
+  # Without immediate mode the kernel hands over blocks, and the last second would be missing.
+  ip netns exec $SWITCH tcpdump -i $SPAN -s0 -U --immediate-mode -B 16384 -Z root -w "$RUN/$NAME.pcap" tcp or udp \
     > "$RUN/tcpdump.log" 2>&1 &
   TCPDUMP=$!
   local _

@@ -31,6 +31,8 @@ dc_provision() {
   sed -i '/dns forwarder/d' "$STATE/dc1/etc/smb.conf"
   in_host dc1 samba-tool user create alice "$ALICE_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
   in_host dc1 samba-tool user create bob "$BOB_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
+  # Samba lets only administrators ask for printer notifications.
+  in_host dc1 samba-tool group addmembers 'Domain Admins' bob -s "$STATE/dc1/etc/smb.conf" > /dev/null
 }
 
 member_up() { # name address machine-password

@@ -40,11 +40,12 @@ def main():
     capture = read(PATH + ".pcap")
     truth = {
         "scenario": os.path.basename(PATH),
+        "file": os.path.basename(PATH) + ".pcap",
         "malicious": malicious,
-        "attacker": given.get("attacker"),
-        "victim": given.get("victim"),
-        "listener": given.get("listener"),
-        "target": given.get("target"),
+        "attacker": given.get("attacker") or None,
+        "victim": given.get("victim") or None,
+        "listener": given.get("listener") or None,
+        "target": given.get("target") or None,
         "expect": expect,
         "visible_rpc": visible(capture, coercions, lambda event: uuid.UUID(event["uuid"]).bytes_le),
         "visible_path": visible(capture, coercions, lambda event: utf16(event["unc"] + "\0")),
