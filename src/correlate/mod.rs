@@ -9,6 +9,8 @@ mod coercion;
 mod incident;
 mod names;
 mod relay;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::net::IpAddr;
