@@ -6,7 +6,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Catalog, Class, ELEMENTS, Element, Interface, Method, Operation, PathForm, Step, Tier};
+use super::{
+    Catalog, Class, ELEMENTS, Element, Interface, Method, Operation, PathForm, Step, Tier,
+};
 use crate::wire::Guid;
 
 /// The files that are compiled in.
@@ -15,10 +17,22 @@ const BUILTIN: [(&str, &str); 9] = [
     ("efs.toml", include_str!("../../rules/catalog/efs.toml")),
     ("print.toml", include_str!("../../rules/catalog/print.toml")),
     ("files.toml", include_str!("../../rules/catalog/files.toml")),
-    ("system.toml", include_str!("../../rules/catalog/system.toml")),
-    ("naming.toml", include_str!("../../rules/catalog/naming.toml")),
-    ("accounts.toml", include_str!("../../rules/catalog/accounts.toml")),
-    ("directory.toml", include_str!("../../rules/catalog/directory.toml")),
+    (
+        "system.toml",
+        include_str!("../../rules/catalog/system.toml"),
+    ),
+    (
+        "naming.toml",
+        include_str!("../../rules/catalog/naming.toml"),
+    ),
+    (
+        "accounts.toml",
+        include_str!("../../rules/catalog/accounts.toml"),
+    ),
+    (
+        "directory.toml",
+        include_str!("../../rules/catalog/directory.toml"),
+    ),
     ("dcom.toml", include_str!("../../rules/catalog/dcom.toml")),
 ];
 
@@ -241,10 +255,14 @@ impl Loader<'_> {
                 "give one of them another key = \"...\"; methods name interfaces by it",
             );
         }
-        let interface = self.catalog.interfaces.entry(uuid).or_insert_with(|| Interface {
-            uuid,
-            ..Interface::default()
-        });
+        let interface = self
+            .catalog
+            .interfaces
+            .entry(uuid)
+            .or_insert_with(|| Interface {
+                uuid,
+                ..Interface::default()
+            });
         if let Some(endpoint) = entry.endpoint {
             interface.endpoint = endpoint;
         }
@@ -262,7 +280,10 @@ impl Loader<'_> {
 
     fn method(&mut self, entry: MethodEntry) {
         let id = entry.id.clone();
-        let Some(tier) = [Tier::A, Tier::B, Tier::C].into_iter().find(|t| t.name() == entry.tier) else {
+        let Some(tier) = [Tier::A, Tier::B, Tier::C]
+            .into_iter()
+            .find(|t| t.name() == entry.tier)
+        else {
             self.error(
                 format!("method {id}: tier {:?}", entry.tier),
                 "use \"A\", \"B\" or \"C\"",
@@ -331,15 +352,21 @@ impl Loader<'_> {
     /// `KEY OPNUM` or `UUID OPNUM`.
     fn call(&mut self, call: &str, method: &Method) {
         let parsed = call.split_once(' ').and_then(|(key, opnum)| {
-            let uuid = self.keys.get(key).copied().or_else(|| self.builtin_key(key))?;
+            let uuid = self
+                .keys
+                .get(key)
+                .copied()
+                .or_else(|| self.builtin_key(key))?;
             Some((uuid, opnum.trim().parse::<u16>().ok()?))
         });
-        let interface = parsed.and_then(|(uuid, opnum)| {
-            Some((self.catalog.interfaces.get_mut(&uuid)?, opnum))
-        });
+        let interface =
+            parsed.and_then(|(uuid, opnum)| Some((self.catalog.interfaces.get_mut(&uuid)?, opnum)));
         let Some((interface, opnum)) = interface else {
             self.error(
-                format!("method {}: call {call:?} names no known interface and number", method.id),
+                format!(
+                    "method {}: call {call:?} names no known interface and number",
+                    method.id
+                ),
                 "write \"KEY OPNUM\", KEY being the key, endpoint or UUID of an [[interface]]",
             );
             return;
@@ -360,7 +387,11 @@ impl Loader<'_> {
         if let Ok(uuid) = key.parse() {
             return Some(uuid);
         }
-        let mut all = self.catalog.interfaces.values().filter(|i| i.endpoint == key);
+        let mut all = self
+            .catalog
+            .interfaces
+            .values()
+            .filter(|i| i.endpoint == key);
         let first = all.next()?;
         all.next().is_none().then_some(first.uuid)
     }
@@ -373,7 +404,10 @@ impl Loader<'_> {
                 let known: Vec<&str> = ELEMENTS.iter().map(|(n, _)| *n).collect();
                 self.error(
                     format!("method {id}: layout step {text:?}"),
-                    &format!("use one of {}, after \"path: \" for the path", known.join(", ")),
+                    &format!(
+                        "use one of {}, after \"path: \" for the path",
+                        known.join(", ")
+                    ),
                 );
                 return None;
             };
@@ -427,7 +461,11 @@ mod tests {
             assert_eq!(catalog.method(dns, opnum).unwrap().id, "dnsp-0");
         }
         assert!(catalog.method(efs, 1).is_none());
-        let class = catalog.classes().iter().find(|c| c.id == "dcom-rm-1").unwrap();
+        let class = catalog
+            .classes()
+            .iter()
+            .find(|c| c.id == "dcom-rm-1")
+            .unwrap();
         assert_eq!(class.family, "dcom-rm");
     }
 
@@ -465,11 +503,18 @@ mod tests {
         let catalog = Catalog::load(dir.path()).unwrap();
         let efs: Guid = "c681d488-d850-11d0-8c52-00c04fd90f7e".parse().unwrap();
         assert_eq!(catalog.interface(efs).unwrap().endpoint, "myefs");
-        assert_eq!(catalog.method(efs, 0).unwrap().id, "efsr-0", "the rest stays");
+        assert_eq!(
+            catalog.method(efs, 0).unwrap().id,
+            "efsr-0",
+            "the rest stays"
+        );
         assert_eq!(catalog.method(efs, 30).unwrap().id, "new-7");
         let new: Guid = "11111111-2222-3333-4444-555555555555".parse().unwrap();
         assert_eq!(catalog.method(new, 7).unwrap().tried, [0x35]);
-        assert_eq!(catalog.interface(new).unwrap().operation(7), Some("NewCall"));
+        assert_eq!(
+            catalog.interface(new).unwrap().operation(7),
+            Some("NewCall")
+        );
     }
 
     #[test]
@@ -512,8 +557,15 @@ mod tests {
         let errors = Catalog::load(dir.path()).unwrap_err();
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 8, "{texts:#?}");
-        assert!(texts[0].contains("a.toml") && texts[0].contains("line 2"), "{}", texts[0]);
-        for (text, part) in texts[1..].iter().zip(["nonsense", "11111111", "x-1", "x-2", "x-3", "x-4", "x-5"]) {
+        assert!(
+            texts[0].contains("a.toml") && texts[0].contains("line 2"),
+            "{}",
+            texts[0]
+        );
+        for (text, part) in texts[1..]
+            .iter()
+            .zip(["nonsense", "11111111", "x-1", "x-2", "x-3", "x-4", "x-5"])
+        {
             assert!(text.contains("b.toml") && text.contains(part), "{text}");
         }
         assert!(Catalog::load(&dir.path().join("none")).is_err());

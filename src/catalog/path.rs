@@ -76,7 +76,15 @@ pub fn path_host_as(path: &str, form: PathForm) -> PathHost {
         None => return PathHost::default(),
     };
     let (component, after) = rest.split_once(is_separator).unwrap_or((rest, ""));
-    let (host, port) = component.split_once('@').unwrap_or((component, ""));
+    let (host, port) = match component.rsplit_once('@') {
+        // In a URL what comes before the @ is a user.
+        Some((_, host)) if web => (host, ""),
+        _ => component.split_once('@').unwrap_or((component, "")),
+    };
+    let host = match host.split_once(':') {
+        Some((host, _)) if web && !host.starts_with('[') => host,
+        _ => host,
+    };
     let Some(host) = clean(host) else {
         return PathHost::default();
     };
@@ -101,10 +109,17 @@ pub fn find_unc(text: &str) -> Option<&str> {
     starts.into_iter().find_map(|at| {
         let tail = text.get(at..)?;
         let end = tail
-            .find(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>' | '|' | '\'' | '&'))
+            .find(|c: char| {
+                c.is_whitespace()
+                    || c.is_control()
+                    || matches!(c, '"' | '<' | '>' | '|' | '\'' | '&')
+            })
             .unwrap_or(tail.len());
         let path = tail.get(..end)?;
-        path_host_as(path, PathForm::Unc).host.is_some().then_some(path)
+        path_host_as(path, PathForm::Unc)
+            .host
+            .is_some()
+            .then_some(path)
     })
 }
 
@@ -114,7 +129,7 @@ fn host_part(path: &str) -> Option<(&str, bool)> {
         if let Some(rest) = strip_prefix(path, scheme) {
             let host = rest.trim_start_matches(is_separator);
             // `file:///C:/x` is local, `file:////host/x` and `file://host/x` are not.
-            return (rest.len() > host.len() && !is_drive(host)).then_some((host, web));
+            return (rest.len() > host.len() && (web || !is_drive(host))).then_some((host, web));
         }
     }
     let rest = if let Some(rest) = strip_any(path, &[r"\??\", r"\\?\", r"\\.\"]) {
@@ -148,10 +163,7 @@ fn host_part(path: &str) -> Option<(&str, bool)> {
 fn device(path: &str) -> Option<&str> {
     let path = strip_prefix(path, r"globalroot\").unwrap_or(path);
     let path = strip_prefix(path, r"device\")?;
-    strip_any(
-        path,
-        &[r"mup\", r"lanmanredirector\", r"webdavredirector\"],
-    )
+    strip_any(path, &[r"mup\", r"lanmanredirector\", r"webdavredirector\"])
 }
 
 /// A name in the Win32 device namespace that is no host.
@@ -159,10 +171,17 @@ fn is_device(rest: &str) -> bool {
     let name = rest.split(is_separator).next().unwrap_or("");
     let lower = name.to_ascii_lowercase();
     is_drive(name)
-        || matches!(lower.as_str(), "pipe" | "mailslot" | "globalroot" | "device" | "nul" | "con")
+        || matches!(
+            lower.as_str(),
+            "pipe" | "mailslot" | "globalroot" | "device" | "nul" | "con"
+        )
         || ["volume{", "physicaldrive", "harddiskvolume", "com", "lpt"]
             .iter()
-            .any(|p| lower.strip_prefix(p).is_some_and(|n| *p == "volume{" || n.chars().all(|c| c.is_ascii_digit()) && !n.is_empty()))
+            .any(|p| {
+                lower.strip_prefix(p).is_some_and(|n| {
+                    *p == "volume{" || n.chars().all(|c| c.is_ascii_digit()) && !n.is_empty()
+                })
+            })
 }
 
 /// Begins with a drive letter.
@@ -178,9 +197,10 @@ fn is_separator(c: char) -> bool {
 /// `prefix` is lower case; backslashes in it match slashes too.
 fn strip_prefix<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let head = path.get(..prefix.len())?;
-    let fits = head.bytes().zip(prefix.bytes()).all(|(a, b)| {
-        a.to_ascii_lowercase() == b || (a == b'/' && b == b'\\')
-    });
+    let fits = head
+        .bytes()
+        .zip(prefix.bytes())
+        .all(|(a, b)| a.to_ascii_lowercase() == b || (a == b'/' && b == b'\\'));
     fits.then(|| path.get(prefix.len()..)).flatten()
 }
 
@@ -286,8 +306,7 @@ mod tests {
             r"\\L,WinSpool",
         ] {
             let got = path_host(path);
-            let host = got.host.as_deref().map(|h| h.split(':').next().unwrap());
-            assert_eq!(host, Some("l"), "{path}");
+            assert_eq!(got.host.as_deref(), Some("l"), "{path}");
             let web = path.contains('@') || path.starts_with("http");
             assert_eq!(got.webdav, web, "{path}");
         }
@@ -357,8 +376,14 @@ mod tests {
     fn a_task_document_gives_the_path_inside() {
         let xml = r"<Task xmlns='http://schemas.microsoft.com/x'><Command>\\10.0.0.66\s\a.exe</Command></Task>";
         assert_eq!(find_unc(xml), Some(r"\\10.0.0.66\s\a.exe"));
-        assert_eq!(path_host_as(xml, PathForm::Text).host.as_deref(), Some("10.0.0.66"));
-        assert_eq!(find_unc(r"<Command>C:\\Windows</Command>"), Some(r"\\Windows"));
+        assert_eq!(
+            path_host_as(xml, PathForm::Text).host.as_deref(),
+            Some("10.0.0.66")
+        );
+        assert_eq!(
+            find_unc(r"<Command>C:\\Windows</Command>"),
+            Some(r"\\Windows")
+        );
         assert_eq!(find_unc("no path"), None);
     }
 }

@@ -1,7 +1,8 @@
 //! The path in a coercion call, read by the layout that the catalogue gives.
 //!
 //! If the layout does not fit, the string that failed is tried once more as the other pointer class
-//! (some clients send a referent where none belongs), and then the whole stub is searched for a UNC path.
+//! (some clients send a referent where none belongs), and then what is left from there is searched for
+//! a UNC path.
 
 use super::ndr::Ndr;
 use crate::catalog::{Element, Method, PathForm, find_unc, path_host_as};
@@ -29,7 +30,12 @@ pub enum Found {
 const PATH_CHARS: usize = 1024;
 
 /// Reads the path of `method` from `stub` into `path`, which is emptied first. `None` if there is none.
-pub fn read_path(method: &Method, stub: &[u8], encoding: Encoding, path: &mut String) -> Option<Found> {
+pub fn read_path(
+    method: &Method,
+    stub: &[u8],
+    encoding: Encoding,
+    path: &mut String,
+) -> Option<Found> {
     path.clear();
     let mut walk = Walk {
         ndr: Ndr::new(stub, encoding.ndr64, encoding.big_endian),
@@ -39,15 +45,16 @@ pub fn read_path(method: &Method, stub: &[u8], encoding: Encoding, path: &mut St
         found: None,
         done: false,
     };
-    let fits = method
-        .layout
-        .iter()
-        .try_for_each(|step| walk.step(step.element, step.path, path));
+    let mut from = walk.ndr;
+    let fits = method.layout.iter().try_for_each(|step| {
+        from = walk.ndr;
+        walk.step(step.element, step.path, path)
+    });
     match (fits, walk.found) {
         (_, Some(found)) => Some(found),
         // A null path, read as such.
         (Ok(()), None) if !method.layout.is_empty() => None,
-        _ => scan(stub, encoding.big_endian, path).then_some(Found::Scan),
+        _ => scan(from.rest(), encoding.big_endian, path).then_some(Found::Scan),
     }
 }
 
@@ -66,7 +73,10 @@ impl<'a> Walk<'a> {
         if self.done {
             return Ok(());
         }
-        let wide = !matches!(element, Element::RefAstr | Element::UniqueAstr | Element::AnsiString);
+        let wide = !matches!(
+            element,
+            Element::RefAstr | Element::UniqueAstr | Element::AnsiString
+        );
         let units = match element {
             Element::Ctx => return self.ndr.skip4(20, "context handle"),
             Element::U32 => return self.ndr.u32("u32").map(drop),
@@ -230,17 +240,23 @@ fn push_printable(units: &[u8], wide: bool, big_endian: bool, path: &mut String)
         path.extend(chars.take(PATH_CHARS).take_while(printable));
     } else {
         let chars = units.iter().map(|b| char::from(*b));
-        path.extend(chars.take(PATH_CHARS).take_while(|c| c.is_ascii() && printable(c)));
+        path.extend(
+            chars
+                .take(PATH_CHARS)
+                .take_while(|c| c.is_ascii() && printable(c)),
+        );
     }
 }
 
 /// Searches for marshalled object references (MS-DCOM 2.2.18) and takes the first network address
 /// among their string bindings. Object references are little-endian whatever the call is.
 fn string_binding(bytes: &[u8], path: &mut String) -> bool {
-    memchr::memmem::find_iter(bytes, b"MEOW").take(16).any(|at| {
-        let objref = bytes.get(at..).unwrap_or_default();
-        matches!(objref_address(objref, path), Ok(true))
-    })
+    memchr::memmem::find_iter(bytes, b"MEOW")
+        .take(16)
+        .any(|at| {
+            let objref = bytes.get(at..).unwrap_or_default();
+            matches!(objref_address(objref, path), Ok(true))
+        })
 }
 
 /// ```text
@@ -283,7 +299,13 @@ mod tests {
 
     fn utf16(text: &str, big_endian: bool) -> Vec<u8> {
         text.encode_utf16()
-            .flat_map(|u| if big_endian { u.to_be_bytes() } else { u.to_le_bytes() })
+            .flat_map(|u| {
+                if big_endian {
+                    u.to_be_bytes()
+                } else {
+                    u.to_le_bytes()
+                }
+            })
             .collect()
     }
 
@@ -305,7 +327,13 @@ mod tests {
 
     fn method(layout: &[(Element, bool)], form: PathForm) -> Method {
         Method {
-            layout: layout.iter().map(|(element, path)| Step { element: *element, path: *path }).collect(),
+            layout: layout
+                .iter()
+                .map(|(element, path)| Step {
+                    element: *element,
+                    path: *path,
+                })
+                .collect(),
             form,
             ..Method::default()
         }
@@ -331,11 +359,17 @@ mod tests {
 
     #[test]
     fn a_stub_that_does_not_fit_is_searched() {
-        let m = method(&[(Element::NullPtr, false), (Element::RefWstr, true)], PathForm::Unc);
+        let m = method(
+            &[(Element::NullPtr, false), (Element::RefWstr, true)],
+            PathForm::Unc,
+        );
         let mut stub = vec![7, 0, 0, 0, 1, 2, 3];
         stub.extend(utf16(r"\\10.0.0.66\x", false));
         stub.extend([0, 0]);
-        assert_eq!(read(&m, &stub), (Some(Found::Scan), r"\\10.0.0.66\x".into()));
+        assert_eq!(
+            read(&m, &stub),
+            (Some(Found::Scan), r"\\10.0.0.66\x".into())
+        );
         let mut nt = vec![1, 2, 3, 4, 5];
         nt.extend(utf16(r"\??\UNC\h\s", false));
         assert_eq!(read(&m, &nt), (Some(Found::Scan), r"\??\UNC\h\s".into()));
@@ -357,7 +391,10 @@ mod tests {
 
     #[test]
     fn the_first_path_that_names_a_host_counts() {
-        let m = method(&[(Element::RefWstr, true), (Element::RefWstr, true)], PathForm::Unc);
+        let m = method(
+            &[(Element::RefWstr, true), (Element::RefWstr, true)],
+            PathForm::Unc,
+        );
         let local = [string(false, r"C:\a"), string(false, r"\\h\b")].concat();
         assert_eq!(read(&m, &local), (Some(Found::Layout), r"\\h\b".into()));
         let both = [string(false, r"\\g\a"), string(false, r"\\h\b")].concat();
@@ -368,10 +405,16 @@ mod tests {
 
     #[test]
     fn a_task_gives_the_path_in_its_document() {
-        let m = method(&[(Element::UniqueWstr, false), (Element::RefWstr, true)], PathForm::Text);
+        let m = method(
+            &[(Element::UniqueWstr, false), (Element::RefWstr, true)],
+            PathForm::Text,
+        );
         let xml = r"<Task><Exec><Command>\\10.0.0.66\s\a.exe</Command></Exec></Task>";
         let stub = [vec![0; 4], string(false, xml)].concat();
-        assert_eq!(read(&m, &stub), (Some(Found::Layout), r"\\10.0.0.66\s\a.exe".into()));
+        assert_eq!(
+            read(&m, &stub),
+            (Some(Found::Layout), r"\\10.0.0.66\s\a.exe".into())
+        );
     }
 
     #[test]
@@ -400,9 +443,15 @@ mod tests {
         }
         stub.extend(utf16("\\\\h\0", true));
         let mut path = String::new();
-        let encoding = Encoding { big_endian: true, ndr64: false };
+        let encoding = Encoding {
+            big_endian: true,
+            ndr64: false,
+        };
         let method = catalog.method(efs, 0).unwrap();
-        assert_eq!(read_path(method, &stub, encoding, &mut path), Some(Found::Layout));
+        assert_eq!(
+            read_path(method, &stub, encoding, &mut path),
+            Some(Found::Layout)
+        );
         assert_eq!(path, r"\\h");
     }
 }

@@ -95,7 +95,7 @@ pub const NDR64: Guid = Guid(0x71710533_beba_4937_8319_b5dbef9ccc36);
 /// A transfer syntax that only carries feature bits (MS-RPCE 2.2.2.14): 6cb71c2c-9812-4540-*.
 #[must_use]
 pub fn is_feature_negotiation(transfer: Guid) -> bool {
-    transfer.0 >> 64 == 0x6cb71c2c_9812_4540
+    transfer.0 >> 64 == 0x6cb7_1c2c_9812_4540
 }
 
 /// The common header, 16 bytes.
