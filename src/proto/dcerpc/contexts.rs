@@ -1,7 +1,5 @@
 //! Presentation contexts: which interface a call's p_cont_id means.
 
-use std::fmt::Write;
-
 use super::decoder::{Cx, Names};
 use super::wire::{Answer, AuthLevel, AuthType, ContextResult, NDR64, Offer, Syntax};
 use crate::event::{Event, RpcBind};
@@ -15,6 +13,8 @@ pub(super) struct Context {
     pub(super) interface: Syntax,
     /// The transfer syntax is NDR64.
     pub(super) ndr64: bool,
+    /// The server said so.
+    pub(super) accepted: bool,
 }
 
 /// The contexts of an association, and binds that wait for their answer.
@@ -66,11 +66,16 @@ impl Contexts {
         auth: Option<(AuthType, AuthLevel)>,
         names: &mut Names,
     ) {
-        if !offer.features_only {
+        // An alter_context that carries a token offers again what is bound: that is no news.
+        let is_news = self
+            .get(offer.id)
+            .is_none_or(|c| !c.accepted || c.interface != offer.interface);
+        if !offer.features_only && is_news {
             self.set(Context {
                 id: offer.id,
                 interface: offer.interface,
                 ndr64: offer.only_ndr64,
+                accepted: false,
             });
         }
         if self.pending.len() >= limits::RPC_CONTEXTS {
@@ -82,9 +87,9 @@ impl Contexts {
             position,
             offer,
             auth,
-            reported: false,
+            reported: !is_news,
         });
-        self.unreported = true;
+        self.unreported |= is_news;
     }
 
     /// A bind_ack or alter_context_resp.
@@ -111,6 +116,7 @@ impl Contexts {
                     id: offer.id,
                     interface: offer.interface,
                     ndr64: answer.transfer.uuid == NDR64,
+                    accepted: true,
                 });
                 pending.report(cx, Some(answer.result), names);
             } else if !offer.features_only {
@@ -183,13 +189,10 @@ impl Pending {
             return;
         }
         let Syntax { uuid, major, minor } = self.offer.interface;
-        names.version.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(names.version, "{major}.{minor}");
         let endpoint = cx.catalog.interface(uuid).map_or("", |i| &i.endpoint);
         let event = Event::RpcBind(RpcBind {
             interface: uuid,
-            version: &names.version,
+            version: names.version(Some(self.offer.interface)),
             endpoint,
             transport: cx.via.transport.name(),
             named_pipe: cx.via.pipe,

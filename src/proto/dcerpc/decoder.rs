@@ -4,20 +4,20 @@ use std::fmt::Write;
 
 use super::Via;
 use super::auth::Security;
-use super::calls::{Call, Calls, Piece};
+use super::calls::{Call, Calls, Piece, Waiting};
 use super::contexts::{Context, Contexts};
 use super::framing::Framing;
 use super::stub::{Encoding, Found, read_path};
 use super::wire::{
     self, Bind, BindAck, FaultStatus, Header, PacketType, Pdu, RESPONSE_STUB_AT, RequestHead,
-    VerificationTrailer,
+    Syntax, VerificationTrailer,
 };
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Interface};
 use crate::event::{Anomaly, Event, RpcCall, RpcResult, Sink};
 use crate::limits;
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
-use crate::wire::{Error, Guid, Result};
+use crate::wire::{Error, Result};
 
 /// One association: presentation contexts, security contexts, calls in flight.
 #[derive(Debug, Default)]
@@ -35,9 +35,27 @@ pub struct Association {
 /// Text that events borrow, written anew for each.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    pub(super) version: String,
+    version: String,
+    /// The version that `version` says.
+    version_of: Option<(u16, u16)>,
     operation: String,
     path: String,
+}
+
+impl Names {
+    /// `major.minor`. Written once for a run of calls to one interface.
+    pub(super) fn version(&mut self, syntax: Option<Syntax>) -> &str {
+        let version_of = syntax.map(|s| (s.major, s.minor));
+        if self.version_of != version_of {
+            self.version_of = version_of;
+            self.version.clear();
+            if let Some((major, minor)) = version_of {
+                // Writing to a String cannot fail.
+                let _ = write!(self.version, "{major}.{minor}");
+            }
+        }
+        &self.version
+    }
 }
 
 /// What one call of the decoder is about.
@@ -357,14 +375,17 @@ impl Association {
                 id: call.context_id,
                 interface,
                 ndr64: transfer.uuid == wire::NDR64,
+                accepted: true,
             };
             self.contexts.set(context);
             Some(context)
         });
+        self.names.version(context.map(|c| c.interface));
         let Names {
             version,
             operation: unknown,
             path,
+            ..
         } = &mut self.names;
         let known = context.and_then(|c| cx.catalog.interface(c.interface.uuid));
         let method = known.and_then(|i| i.method(call.opnum));
@@ -377,23 +398,13 @@ impl Association {
             Some(method) if !call.sealed => read_path(method, stub, encoding, path),
             _ => None,
         };
-        version.clear();
-        if let Some(c) = context {
-            // Writing to a String cannot fail.
-            let _ = write!(version, "{}.{}", c.interface.major, c.interface.minor);
-        }
         self.calls
             .await_answer(cx.direction, &call, context.map(|c| c.interface.uuid));
         cx.event(&Event::RpcCall(RpcCall {
             interface: context.map(|c| c.interface.uuid),
             endpoint: known.map_or("", |i| &i.endpoint),
             opnum: call.opnum,
-            operation: operation_name(
-                cx.catalog,
-                context.map(|c| c.interface.uuid),
-                call.opnum,
-                unknown,
-            ),
+            operation: operation_name(known, call.opnum, unknown),
             version,
             transport: cx.via.transport.name(),
             named_pipe: cx.via.pipe,
@@ -401,7 +412,11 @@ impl Association {
             auth_level: call.auth.map(|(_, level)| level.0),
             sealed: call.sealed,
             stub_len: call.stub_len,
-            path: found.map(|_| &**path),
+            path: match found {
+                // Of a stub with a hole, what was not found may have been lost.
+                Some(Found::Nothing) if !call.whole => None,
+                _ => found.map(|_| &**path),
+            },
             ndr64,
             call_id: call.call_id,
             fragments: call.fragments,
@@ -419,16 +434,11 @@ impl Association {
         self.finish_unended(cx, header.call_id);
         let asked = cx.direction.reverse();
         if let Some(done) = self.calls.answer(asked, header, piece) {
-            let status = done.status(header.big_endian);
-            self.report_result(cx, header.call_id, done.interface, done.opnum, |r| {
-                RpcResult {
-                    status,
-                    sealed: done.sealed,
-                    stub_len: done.answer_len,
-                    fragments: done.fragments,
-                    ..r
-                }
-            });
+            let answer = Answered {
+                fault: None,
+                status: done.status(header.big_endian),
+            };
+            self.report_result(cx, header.call_id, &done, &answer);
         }
     }
 
@@ -436,14 +446,13 @@ impl Association {
         self.calls.note_answer();
         self.finish_unended(cx, header.call_id);
         let asked = cx.direction.reverse();
-        if let Some(done) = self.calls.take_waiting(asked, header.call_id) {
-            self.report_result(cx, header.call_id, done.interface, done.opnum, |r| {
-                RpcResult {
-                    fault: Some(status.0),
-                    fragments: 1,
-                    ..r
-                }
-            });
+        if let Some(mut done) = self.calls.take_waiting(asked, header.call_id) {
+            done.fragments = 1;
+            let answer = Answered {
+                fault: Some(status.0),
+                status: None,
+            };
+            self.report_result(cx, header.call_id, &done, &answer);
         }
     }
 
@@ -462,59 +471,42 @@ impl Association {
         }
     }
 
-    fn report_result<'s>(
-        &'s mut self,
-        cx: &mut Cx<'_>,
-        call_id: u32,
-        interface: Option<Guid>,
-        opnum: u16,
-        with: impl FnOnce(RpcResult<'s>) -> RpcResult<'s>,
-    ) {
-        let catalog = cx.catalog;
-        let name = interface.and_then(|uuid| catalog.interface(uuid));
-        // The event outlives neither the catalogue nor this call; one lifetime serves for both texts.
-        let unknown = &mut self.names.operation;
-        unknown.clear();
-        match name.and_then(|i| i.operation(opnum)) {
-            Some(known) => unknown.push_str(known),
-            None => {
-                let _ = write!(unknown, "unknown-{opnum}");
-            }
-        }
-        let endpoint = &mut self.names.version;
-        endpoint.clear();
-        endpoint.push_str(name.map_or("", |i| &i.endpoint));
+    fn report_result(&mut self, cx: &mut Cx<'_>, call_id: u32, of: &Waiting, answer: &Answered) {
+        let known = of.interface.and_then(|uuid| cx.catalog.interface(uuid));
         let result = RpcResult {
-            interface,
-            endpoint,
-            opnum,
-            operation: unknown,
-            fault: None,
-            status: None,
-            sealed: false,
-            stub_len: 0,
+            interface: of.interface,
+            endpoint: known.map_or("", |i| &i.endpoint),
+            opnum: of.opnum,
+            operation: operation_name(known, of.opnum, &mut self.names.operation),
+            fault: answer.fault,
+            status: answer.status,
+            sealed: of.sealed,
+            stub_len: of.answer_len,
             call_id,
-            fragments: 0,
+            fragments: of.fragments,
             association: cx.via.association,
         };
-        cx.event(&Event::RpcResult(with(result)));
+        cx.event(&Event::RpcResult(result));
     }
+}
+
+/// What an answer says.
+struct Answered {
+    fault: Option<u32>,
+    status: Option<u32>,
 }
 
 /// The catalogue's name of an operation, or `unknown-N` written to `unknown`.
 fn operation_name<'a>(
-    catalog: &'a Catalog,
-    interface: Option<Guid>,
+    known: Option<&'a Interface>,
     opnum: u16,
     unknown: &'a mut String,
 ) -> &'a str {
-    if let Some(name) = interface
-        .and_then(|uuid| catalog.interface(uuid))
-        .and_then(|i| i.operation(opnum))
-    {
+    if let Some(name) = known.and_then(|i| i.operation(opnum)) {
         return name;
     }
     unknown.clear();
+    // Writing to a String cannot fail.
     let _ = write!(unknown, "unknown-{opnum}");
     unknown
 }

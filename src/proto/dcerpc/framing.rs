@@ -174,7 +174,9 @@ impl Association {
             let side = self.side(cx);
             let taken = side.after(progress, held.len());
             held.drain(..taken);
-            side.held = held;
+            if !held.is_empty() || held.capacity() <= limits::RPC_WHOLE_BYTES {
+                side.held = held;
+            }
         }
     }
 }

@@ -24,12 +24,16 @@ pub enum Found {
     Layout,
     /// It was found by searching.
     Scan,
+    /// The stub was read, and the call names nothing: a null pointer, or nothing to be found where
+    /// only searching helps.
+    Nothing,
 }
 
 /// Units of a path that are kept. Hosts come first, so nothing of use is behind them.
 const PATH_CHARS: usize = 1024;
 
-/// Reads the path of `method` from `stub` into `path`, which is emptied first. `None` if there is none.
+/// Reads the path of `method` from `stub` into `path`, which is emptied first. `None` if the stub is not
+/// as it should be and has no path in it either.
 pub fn read_path(
     method: &Method,
     stub: &[u8],
@@ -52,8 +56,10 @@ pub fn read_path(
     });
     match (fits, walk.found) {
         (_, Some(found)) => Some(found),
-        // A null path, read as such.
-        (Ok(()), None) if !method.layout.is_empty() => None,
+        (Ok(()), None) if !method.layout.is_empty() => {
+            path.clear();
+            Some(Found::Nothing)
+        }
         _ => scan(from.rest(), encoding.big_endian, path).then_some(Found::Scan),
     }
 }
@@ -381,12 +387,16 @@ mod tests {
     #[test]
     fn null_paths_are_no_paths() {
         let m = method(&[(Element::UniqueWstr, true)], PathForm::Unc);
-        assert_eq!(read(&m, &[0; 4]).0, None);
+        assert_eq!(read(&m, &[0; 4]), (Some(Found::Nothing), String::new()));
         let m = method(
             &[(Element::OptPtr, false), (Element::UnicodeString, true)],
             PathForm::Unc,
         );
-        assert_eq!(read(&m, &[0; 4]).0, None);
+        assert_eq!(read(&m, &[0; 4]).0, Some(Found::Nothing));
+        let m = method(&[(Element::ObjRef, true)], PathForm::Binding);
+        assert_eq!(read(&m, &[7; 40]).0, Some(Found::Nothing));
+        let m = method(&[(Element::RefWstr, true)], PathForm::Unc);
+        assert_eq!(read(&m, &[7; 40]).0, None, "not a string");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{Player, play, play_pipe};
 use crate::net::Direction::{self, ToClient, ToServer};
 
-const EFS: [u8; 20] = [
+pub(super) const EFS: [u8; 20] = [
     0x88, 0xd4, 0x81, 0xc6, 0x50, 0xd8, 0xd0, 0x11, 0x8c, 0x52, 0x00, 0xc0, 0x4f, 0xd9, 0x0f, 0x7e,
     1, 0, 0, 0,
 ];
@@ -17,7 +17,7 @@ const NDR: [u8; 20] = [
 ];
 
 /// A PDU around a body; `auth` is type, level, context id and value.
-fn pdu(
+pub(super) fn pdu(
     ptype: u8,
     flags: u8,
     call_id: u32,
@@ -45,7 +45,7 @@ fn bind(call_id: u32, offers: &[(u16, [u8; 20])]) -> Vec<u8> {
     bind_as(11, call_id, offers, None)
 }
 
-fn bind_as(
+pub(super) fn bind_as(
     ptype: u8,
     call_id: u32,
     offers: &[(u16, [u8; 20])],
@@ -78,7 +78,7 @@ fn ack(call_id: u32, results: &[(u16, u16)]) -> Vec<u8> {
     ack_as(12, call_id, results, None)
 }
 
-fn ack_as(
+pub(super) fn ack_as(
     ptype: u8,
     call_id: u32,
     results: &[(u16, u16)],
@@ -97,7 +97,7 @@ fn ack_as(
     pdu(ptype, 3, call_id, &body, auth)
 }
 
-fn request(flags: u8, call_id: u32, context: u16, opnum: u16, stub: &[u8]) -> Vec<u8> {
+pub(super) fn request(flags: u8, call_id: u32, context: u16, opnum: u16, stub: &[u8]) -> Vec<u8> {
     let mut body = vec![0; 4];
     body.extend(context.to_le_bytes());
     body.extend(opnum.to_le_bytes());
@@ -105,13 +105,13 @@ fn request(flags: u8, call_id: u32, context: u16, opnum: u16, stub: &[u8]) -> Ve
     pdu(0, flags, call_id, &body, None)
 }
 
-fn response(flags: u8, call_id: u32, stub: &[u8]) -> Vec<u8> {
+pub(super) fn response(flags: u8, call_id: u32, stub: &[u8]) -> Vec<u8> {
     let mut body = vec![0; 8];
     body.extend(stub);
     pdu(2, flags, call_id, &body, None)
 }
 
-fn fault(call_id: u32, status: u32) -> Vec<u8> {
+pub(super) fn fault(call_id: u32, status: u32) -> Vec<u8> {
     let mut body = vec![0; 8];
     body.extend(status.to_le_bytes());
     body.extend([0; 4]);
