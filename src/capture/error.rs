@@ -20,7 +20,9 @@ pub enum CaptureError {
         name: String,
     },
     /// The file is something else.
-    #[error("{name}: not a capture file ({found}); pcap and pcapng can be read, plain, .gz or .zst")]
+    #[error(
+        "{name}: not a capture file ({found}); pcap and pcapng can be read, plain, .gz or .zst"
+    )]
     NotACapture {
         /// The file.
         name: String,
@@ -63,7 +65,9 @@ pub enum CaptureError {
         cause: String,
     },
     /// The interface delivers frames of a kind that is not read.
-    #[error("{name}: link type {link} is not supported; capture on the Ethernet or \"any\" interface")]
+    #[error(
+        "{name}: link type {link} is not supported; capture on the Ethernet or \"any\" interface"
+    )]
     Link {
         /// The interface.
         name: String,

@@ -107,10 +107,7 @@ pub struct SourceStats {
 fn supported(link: u32) -> bool {
     // LINKTYPE_ numbers: NULL, ETHERNET, RAW (as some BSDs number it, twice), RAW, LOOP,
     // LINUX_SLL, IPV4, IPV6, LINUX_SLL2.
-    matches!(
-        link,
-        0 | 1 | 12 | 14 | 101 | 108 | 113 | 228 | 229 | 276
-    )
+    matches!(link, 0 | 1 | 12 | 14 | 101 | 108 | 113 | 228 | 229 | 276)
 }
 
 /// What a link type is called, for messages.

@@ -137,7 +137,11 @@ impl FileSource {
             read_up_to(&mut reader, &mut head, pcap::HEADER).map_err(unreadable)?;
             let read = match head.first_chunk() {
                 Some(header) => Pcap::read(header),
-                None => Err(format!("only {} of {} bytes of the file header are there", head.len(), pcap::HEADER)),
+                None => Err(format!(
+                    "only {} of {} bytes of the file header are there",
+                    head.len(),
+                    pcap::HEADER
+                )),
             };
             let (format, link) = match read {
                 Ok(read) => read,
