@@ -12,6 +12,14 @@ pub const FRAME_BYTES: usize = 512 * 1024;
 /// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
 
+/// VLAN tags taken off a frame (two are common). A frame with more counts as not IP.
+pub const VLAN_TAGS: usize = 4;
+/// IPv6 extension headers and authentication headers passed over in one IP packet. One with more is dropped
+/// and counted as malformed; a peer may chain hundreds in a frame.
+pub const EXTENSION_HEADERS: usize = 16;
+/// Tunnels and reassembled datagrams opened within one frame. What is deeper is dropped and counted.
+pub const TUNNELS: usize = 8;
+
 /// IP datagrams being put together at once. Beyond it the oldest is dropped and counted.
 pub const DEFRAG_DATAGRAMS: usize = 1024;
 /// Bytes of fragments held in all. Beyond it the oldest datagram is dropped and counted.
