@@ -37,6 +37,11 @@ pub const AHEAD_BYTES: usize = 256 * 1024;
 pub const AHEAD_SEGMENTS: usize = 64;
 /// Seconds a hole may stay open before it is declared a gap.
 pub const HOLE_SECS: u64 = 2;
+/// Segments held behind a hole that its receiver has acknowledged before it is declared a gap.
+///
+/// The receiver has the bytes, so the capture missed them, unless the mirror port swapped a few
+/// packets. Three is what TCP itself takes for loss rather than reordering (RFC 5681 3.2).
+pub const HOLE_ACKED_SEGMENTS: usize = 3;
 /// Share of the memory budget for bytes held by all assemblers of all workers, percent.
 pub const HELD_SHARE: u64 = 40;
 /// Share of the memory budget for flow records, percent.
@@ -54,6 +59,11 @@ pub const FLOW_BYPASSED_SECS: u64 = 120;
 pub const FLOW_SECS: u64 = 900;
 /// Seconds a closed flow is remembered, so that late segments do not open it again.
 pub const FLOW_CLOSED_SECS: u64 = 10;
+/// Seconds without a packet after which a SYN with another sequence number opens a new flow at once.
+///
+/// Before that it may be forged to make the sensor let go of a live connection; then only the
+/// server's SYN/ACK to it counts.
+pub const FLOW_REUSE_SECS: u64 = 10;
 
 /// Bytes of one call's stub kept while its fragments arrive.
 ///
