@@ -13,6 +13,10 @@ pub mod ntlmssp;
 pub mod rpch;
 pub mod smb;
 pub mod spnego;
+pub mod tds;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 use crate::catalog::Catalog;
 
