@@ -28,7 +28,18 @@ pub(super) struct WorkerSnapshot {
     pub(super) events: u64,
     pub(super) anomalies: u64,
     pub(super) panics: u64,
-    pub(super) udp: u64,
+    pub(super) flows: FlowKinds,
+}
+
+/// Flows by what they turned out to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FlowKinds {
+    pub(super) smb: u64,
+    pub(super) dcerpc: u64,
+    pub(super) http: u64,
+    pub(super) ldap: u64,
+    pub(super) tls: u64,
+    pub(super) unknown: u64,
 }
 
 /// The memory budget and its shares, bytes.

@@ -9,18 +9,17 @@ use crossbeam_channel::Sender;
 use super::Setup;
 use super::dispatch::Ifaces;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
-use super::stats::WorkerSnapshot;
+use super::stats::{FlowKinds, WorkerSnapshot};
 use crate::event::{
     Anomaly, Authenticate, Call, Carrier, Event, FlowMeta, NtlmAuthenticate, OrderKey, RpcCall,
     RpcResult, Seen, Sighting, Signature, SiteKey, Sink, identity,
 };
-use crate::flow::{FlowInfo, Table, TableLimits};
-use crate::net::{Direction, Side, Transport};
+use crate::flow::{Deliver, FlowInfo, Table, TableLimits};
+use crate::net::{Direction, Side};
 use crate::output::{EventTypes, Header, write_event};
-use crate::packet::{Block, Packet};
+use crate::packet::{Block, Chunk, Packet, Progress};
 use crate::proto::{Session, Shared};
 use crate::rule::{RuleSet, Scratch};
-use crate::time::Timestamp;
 
 /// Kinds of anomalies counted one by one; the rest only in sum.
 const ANOMALY_KINDS: usize = 256;
@@ -46,7 +45,7 @@ impl Worker {
     pub(super) fn new(setup: &Setup, ifaces: Arc<Ifaces>) -> Self {
         Self {
             table: Table::new(TableLimits {
-                flow_bytes: setup.memory.flows(setup.workers),
+                flows: setup.memory.flows(setup.workers) / Table::<FlowState>::RECORD_BYTES,
                 held_bytes: setup.memory.held(setup.workers),
             }),
             shared: Shared {
@@ -68,8 +67,9 @@ impl Worker {
                 anomalies_changed: false,
                 events_seen: 0,
                 anomalies_seen: 0,
-                now: Timestamp::ZERO,
-                key_now: OrderKey::default(),
+                flows: FlowKinds::default(),
+                expiring: None,
+                index: 0,
             },
             stats: WorkerSnapshot::default(),
         }
@@ -100,21 +100,19 @@ impl Worker {
             last,
         } = batch;
         self.packets(&block, &packets);
-        self.collector.now = until;
-        self.collector.key_now = OrderKey {
-            number,
-            expired: 1,
-            index: 0,
-        };
+        self.collector.expiring = Some(number);
         self.expire(until, last);
+        self.collector.expiring = None;
         packets.clear();
         let used = Used {
             packets,
             block: Arc::into_inner(block),
         };
-        self.stats.flow = *self.table.stats();
+        self.stats.flow = self.table.stats();
         self.stats.events = self.collector.events_seen;
         self.stats.anomalies = self.collector.anomalies_seen;
+        self.stats.flows = self.collector.flows;
+        self.collector.index = 0;
         let collector = &mut self.collector;
         let mut items = std::mem::take(&mut collector.items);
         items.sort_by_key(|item| item.key);
@@ -136,106 +134,87 @@ impl Worker {
 
     /// Feeds the packets to their flows. A panic is a bug of ours: it costs that flow and is counted.
     fn packets(&mut self, block: &Block, packets: &[Packet]) {
-        let mut next = 0;
-        while next < packets.len() {
-            let result = catch_unwind(AssertUnwindSafe(|| self.feed(block, packets, &mut next)));
-            if result.is_err() {
-                self.stats.panics += 1;
-                if let Some(packet) = packets.get(next) {
-                    self.table.forget(packet);
-                }
-                next += 1;
+        let mut rest = packets;
+        while !rest.is_empty() {
+            let before = self.table.stats().packets;
+            let Self {
+                table,
+                shared,
+                collector,
+                ..
+            } = self;
+            let mut to = Decoding { shared, collector };
+            let fed = catch_unwind(AssertUnwindSafe(|| table.push_batch(rest, block, &mut to)));
+            if fed.is_ok() {
+                return;
             }
-        }
-    }
-
-    fn feed(&mut self, block: &Block, packets: &[Packet], next: &mut usize) {
-        let Self {
-            table,
-            shared,
-            collector,
-            stats,
-        } = self;
-        while let Some(rest) = packets.get(*next..)
-            && !rest.is_empty()
-        {
-            let group = rest.get(..32.min(rest.len())).unwrap_or(rest);
-            table.touch(group);
-            for packet in group {
-                if packet.key.transport == Transport::Udp {
-                    stats.udp += 1;
-                    *next += 1;
-                    continue;
-                }
-                collector.now = packet.ts;
-                collector.key_now = OrderKey {
-                    number: packet.number,
-                    expired: 0,
-                    index: 0,
-                };
-                table.push(
-                    packet,
-                    block.slice(packet.payload),
-                    &mut |info, state, side, chunk| deliver(shared, collector, info, state, side, chunk),
-                );
-                *next += 1;
+            self.stats.panics += 1;
+            let done = self.table.stats().packets.saturating_sub(before).max(1);
+            let done = usize::try_from(done).unwrap_or(usize::MAX).min(rest.len());
+            let (fed, unfed) = rest.split_at(done);
+            if let Some(packet) = fed.last() {
+                self.table.forget(packet);
             }
+            rest = unfed;
         }
     }
 
     /// Ends what has been silent too long; at the end of the capture, everything.
-    fn expire(&mut self, now: Timestamp, last: bool) {
+    fn expire(&mut self, now: crate::time::Timestamp, last: bool) {
         let Self {
             table,
             shared,
             collector,
             stats,
         } = self;
+        let mut to = Decoding { shared, collector };
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            let mut deliver = |info: &FlowInfo, state: &mut FlowState, side, chunk: crate::packet::Chunk<'_>| {
-                collector.key_now.expired = 1 + flow_id(info, state);
-                deliver(shared, collector, info, state, side, chunk)
-            };
             if last {
-                table.finish(&mut deliver);
+                table.finish(now, &mut to);
             } else {
-                table.expire(now, &mut deliver);
+                table.expire(now, &mut to);
             }
         }));
         stats.panics += u64::from(ended.is_err());
     }
 }
 
-/// Shows a chunk to the flow's decoder.
-fn deliver(
-    shared: &mut Shared,
-    collector: &mut Collector,
-    info: &FlowInfo,
-    state: &mut FlowState,
-    side: Side,
-    chunk: crate::packet::Chunk<'_>,
-) -> crate::packet::Progress {
-    let client = state.session.client();
-    let app_proto = state.session.app_proto();
-    let mut sink = FlowSink {
-        collector,
-        info,
-        flow_id: &mut state.flow_id,
-        client,
-        side,
-        app_proto,
-    };
-    state
-        .session
-        .chunk(side, info.initiator, &info.key, chunk, shared, &mut sink)
+/// Shows chunks to the decoder of their flow.
+struct Decoding<'w> {
+    shared: &'w mut Shared,
+    collector: &'w mut Collector,
+}
+
+impl Deliver<FlowState> for Decoding<'_> {
+    fn chunk(
+        &mut self,
+        info: &FlowInfo,
+        state: &mut FlowState,
+        side: Side,
+        chunk: Chunk<'_>,
+    ) -> Progress {
+        let was = state.session.app_proto();
+        let mut sink = FlowSink {
+            collector: self.collector,
+            info,
+            flow_id: &mut state.flow_id,
+            client: state.session.client(),
+            side,
+            app_proto: was,
+        };
+        let progress =
+            state
+                .session
+                .chunk(side, info.initiator, &info.key, chunk, self.shared, &mut sink);
+        if was.is_empty() {
+            self.collector.identified(state.session.app_proto());
+        }
+        progress
+    }
 }
 
 /// Names a flow: the same in every run, 51 bits so that it survives JavaScript, never 0.
-fn flow_id(info: &FlowInfo, state: &mut FlowState) -> u64 {
-    make_flow_id(info, &mut state.flow_id)
-}
-
-fn make_flow_id(info: &FlowInfo, known: &mut u64) -> u64 {
+fn flow_id(info: &FlowInfo, known: &mut u64) -> u64 {
     if *known == 0 {
         let key = &info.key;
         let id = identity(&[
@@ -268,22 +247,44 @@ struct Collector {
     anomalies_changed: bool,
     events_seen: u64,
     anomalies_seen: u64,
-    now: Timestamp,
-    key_now: OrderKey,
+    flows: FlowKinds,
+    /// Number of the last packet of the round, while timeouts are handled.
+    expiring: Option<u64>,
+    /// Items of this round so far.
+    index: u32,
 }
 
 impl Collector {
-    fn next_key(&mut self) -> OrderKey {
-        let key = self.key_now;
-        self.key_now.index += 1;
-        key
+    /// Where the next item belongs. A worker makes the items of one packet, or of one flow's
+    /// timeout, in order, so counting through the round keeps them so.
+    fn next_key(&mut self, info: &FlowInfo, flow_id: u64) -> OrderKey {
+        self.index = self.index.saturating_add(1);
+        OrderKey {
+            number: self.expiring.unwrap_or(info.last_number),
+            expired: if self.expiring.is_some() { flow_id } else { 0 },
+            index: self.index,
+        }
     }
 
-    fn sighting(&mut self, flow: FlowMeta, direction: Direction, seen: Seen) {
-        let key = self.next_key();
+    /// A flow turned out to be something.
+    fn identified(&mut self, app_proto: &'static str) {
+        let count = match app_proto {
+            "smb" => &mut self.flows.smb,
+            "dcerpc" => &mut self.flows.dcerpc,
+            "http" => &mut self.flows.http,
+            "ldap" => &mut self.flows.ldap,
+            "tls" => &mut self.flows.tls,
+            "" => return,
+            _ => &mut self.flows.unknown,
+        };
+        *count += 1;
+    }
+
+    fn sighting(&mut self, info: &FlowInfo, flow: FlowMeta, direction: Direction, seen: Seen) {
+        let key = self.next_key(info, flow.flow_id);
         let sighting = Sighting {
             key,
-            ts: self.now,
+            ts: info.at,
             flow,
             direction,
             seen,
@@ -305,7 +306,7 @@ impl Collector {
         }
     }
 
-    fn write(&mut self, flow: &FlowMeta, direction: Direction, event: &Event<'_>) {
+    fn write(&mut self, info: &FlowInfo, flow: &FlowMeta, direction: Direction, event: &Event<'_>) {
         let start = self.lines.len();
         let ifaces = self.ifaces.read();
         let in_iface = ifaces
@@ -315,18 +316,19 @@ impl Collector {
             .map(String::as_str)
             .filter(|name| !name.is_empty());
         let header = Header {
-            ts: self.now,
+            ts: info.at,
             flow: Some(flow),
             in_iface,
-            pcap_cnt: Some(self.key_now.number),
+            pcap_cnt: Some(info.last_number),
             pcap_filename: self.pcap_filename.as_deref(),
             direction: Some(direction),
+            tx_id: None,
         };
-        write_event(&mut self.lines, &header, event, self.events);
+        write_event(&mut self.lines, self.events, &header, event);
         drop(ifaces);
         let end = self.lines.len();
         if end > start {
-            let key = self.next_key();
+            let key = self.next_key(info, flow.flow_id);
             self.items.push(Item {
                 key,
                 what: What::Line { start, end },
@@ -359,7 +361,7 @@ impl FlowSink<'_> {
             self.app_proto
         };
         FlowMeta {
-            flow_id: make_flow_id(self.info, self.flow_id),
+            flow_id: flow_id(self.info, self.flow_id),
             client: self.info.key.end(client),
             server: self.info.key.end(client.other()),
             transport: self.info.key.transport,
@@ -378,7 +380,7 @@ impl Sink for FlowSink<'_> {
         if let Event::Anomaly(anomaly) = event {
             self.collector.count_anomaly(anomaly);
         }
-        let wanted = self.collector.events.wants(event);
+        let wanted = self.collector.events.any_protocol();
         let judged = event
             .fields()
             .filter(|f| self.collector.rules.is_interesting(f.schema()));
@@ -388,7 +390,7 @@ impl Sink for FlowSink<'_> {
         }
         let flow = self.meta(direction, event);
         if wanted {
-            self.collector.write(&flow, direction, event);
+            self.collector.write(self.info, &flow, direction, event);
         }
         if let Some(fields) = judged {
             let Collector {
@@ -399,13 +401,13 @@ impl Sink for FlowSink<'_> {
             } = &mut *self.collector;
             hits.clear();
             rules.matches(fields, scratch, hits);
-            for signature in std::mem::take(&mut self.collector.hits) {
+            while let Some(signature) = self.collector.hits.pop() {
                 self.collector
-                    .sighting(flow, direction, Seen::RuleHit(signature));
+                    .sighting(self.info, flow, direction, Seen::RuleHit(signature));
             }
         }
         if let Some(seen) = seen {
-            self.collector.sighting(flow, direction, seen);
+            self.collector.sighting(self.info, flow, direction, seen);
         }
     }
 }
