@@ -6,12 +6,19 @@
 
 pub mod dcerpc;
 pub mod http;
+pub mod identify;
 pub mod ldap;
 pub mod nbss;
 pub mod ntlmssp;
 pub mod rpch;
+pub mod session;
 pub mod smb;
 pub mod spnego;
+
+pub use session::Session;
+
+#[cfg(test)]
+pub(crate) mod drive;
 
 use crate::catalog::Catalog;
 
