@@ -14,6 +14,10 @@ pub mod rpch;
 pub mod session;
 pub mod smb;
 pub mod spnego;
+pub mod tds;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use session::Session;
 
