@@ -52,6 +52,15 @@ pub const FLOW_CLOSED_SECS: u64 = 10;
 /// A peer chooses how many fragments to send. Past this the head is kept, which holds the
 /// path a coercion call names; the rest is counted only and reported as `rpc.stub_truncated`.
 pub const STUB_BYTES: usize = 64 * 1024;
+/// Bytes of unfinished calls kept in all of one RPC connection. Beyond it stubs are counted, not kept.
+pub const RPC_PARTIAL_BYTES: usize = 4 * STUB_BYTES;
+/// Bytes of a request or response that is read whole whatever it calls. A longer one of no interest
+/// is read from its head and passed over.
+pub const RPC_WHOLE_BYTES: usize = 4096;
+/// Bytes that are no PDU before an RPC connection is given up.
+pub const RPC_NONSENSE_BYTES: usize = 256 * 1024;
+/// Times an RPC connection may lose its framing, and anomalies reported of it, before it is given up.
+pub const RPC_FAILURES: u32 = 16;
 /// Calls of one RPC connection whose fragments or answers are awaited. Beyond it the oldest is forgotten.
 pub const RPC_CALLS: usize = 64;
 /// Presentation contexts of one RPC connection. Beyond it the oldest is forgotten.

@@ -5,6 +5,7 @@
 //! `http, ldap, smb, dcerpc → spnego → ntlmssp`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
 pub mod dcerpc;
+pub mod epm;
 pub mod http;
 pub mod identify;
 pub mod ldap;
