@@ -103,12 +103,24 @@ pub const HTTP_HEAD_BYTES: usize = 64 * 1024;
 pub const HTTP_PENDING: usize = 64;
 /// Bytes of a URL, host or other header value kept of a request.
 pub const HTTP_VALUE_BYTES: usize = 1024;
+/// Bytes of one line inside an HTTP body: chunk size with its extensions, or a trailer field.
+/// A longer one ends the tracking of that body.
+pub const HTTP_LINE_BYTES: usize = 4096;
+/// Bytes an LDAP message or a SASL buffer may claim; AD itself takes at most 10 MiB (`MaxReceiveBuffer`).
+/// A length beyond it is taken for a loss of framing. Answers can be larger than requests.
+pub const LDAP_LENGTH: usize = 64 * 1024 * 1024;
 /// Bytes of an LDAP message that is read whole; a longer one is skipped after its head.
 pub const LDAP_MESSAGE_BYTES: usize = 64 * 1024;
 /// Outstanding LDAP binds of one connection.
 pub const LDAP_PENDING: usize = 16;
 /// Bytes looked at before a flow that fits no protocol is given up.
 pub const IDENTIFY_BYTES: usize = 64;
+/// Chunks looked at before a flow is given up whose beginning was seen: the first of each direction.
+pub const IDENTIFY_CHUNKS: u8 = 2;
+/// The same for a flow that was picked up in the middle, or has a gap: it may be in the middle of bulk.
+pub const IDENTIFY_CHUNKS_MIDDLE: u8 = 8;
+/// The same on a port of a protocol we read, however the flow began.
+pub const IDENTIFY_CHUNKS_KNOWN: u8 = 64;
 
 /// Seconds within which the two legs of a relay must lie.
 pub const RELAY_SECS: u64 = 120;

@@ -7,16 +7,23 @@
 pub mod dcerpc;
 pub mod epm;
 pub mod http;
+pub mod identify;
 pub mod ldap;
 pub mod nbss;
 pub mod ntlmssp;
 pub mod rpch;
+pub mod session;
 pub mod smb;
 pub mod spnego;
 pub mod tds;
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+pub use session::Session;
+
+#[cfg(test)]
+pub(crate) mod drive;
 
 use crate::catalog::Catalog;
 
