@@ -13,6 +13,7 @@ mod rpc;
 mod schema;
 mod sighting;
 mod smb;
+mod stats;
 
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
@@ -25,6 +26,10 @@ pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
 pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
 pub use smb::{SmbCommand, SmbNegotiate};
+pub use stats::{
+    AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowStats, Latency,
+    MemoryStats, OutputStats, SensorRecord, StatsRecord, TcpStats,
+};
 
 use crate::net::Direction;
 

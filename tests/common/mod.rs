@@ -1,0 +1,3 @@
+//! What integration tests share: `mod common;`.
+
+pub mod eve;
