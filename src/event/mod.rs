@@ -14,6 +14,7 @@ mod rpc;
 mod schema;
 mod sighting;
 mod smb;
+mod stats;
 
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
@@ -27,6 +28,10 @@ pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
 pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
 pub use smb::{SmbCommand, SmbNegotiate};
+pub use stats::{
+    AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowStats, Latency,
+    MemoryStats, OutputStats, SensorRecord, StatsRecord, TcpStats,
+};
 
 use crate::net::Direction;
 

@@ -1,1 +1,27 @@
+//! EVE: one line of JSON per event, as Suricata writes it, for whatever reads Suricata.
 //!
+//! [`eve`] turns what the sensor says into lines; [`writer`] takes lines to their destinations.
+//! The format has types of its own, only for writing, so that the sensor's types can change
+//! without it. `docs/eve.schema.json` describes every line and a test holds them to it.
+
+pub mod eve;
+pub mod writer;
+
+mod alert;
+mod community;
+mod destination;
+mod names;
+mod protocol;
+mod stats;
+mod types;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod schema_test;
+
+pub use eve::{
+    Header, write_alert, write_event, write_finding, write_incident, write_sensor, write_stats,
+};
+pub use types::{EventType, EventTypes, UnknownType};
+pub use writer::{Destination, OpenError, Trouble, Writer};

@@ -1,6 +1,7 @@
 //! Running the program and reading what it wrote.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod eve;
 pub mod synth;
 
 use std::path::{Path, PathBuf};

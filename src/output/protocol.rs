@@ -1,0 +1,330 @@
+//! Bodies of protocol events: Suricata's objects, and `ntlm`.
+//!
+//! Field names and types are Suricata's; its schema is closed, so nothing else may be in them.
+//! Suricata writes one record a transaction; here the request and the answer are a line each,
+//! at the time of their own packet.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+use super::eve::Show;
+use super::names::{self, Named, Snake};
+use crate::event::{
+    Anomaly, Fields, HttpTransaction, LdapBind, LdapResult, OurFields, RpcBind, RpcCall, RpcResult,
+    SmbCommand, SmbNegotiate,
+};
+use crate::wire::{Guid, Text};
+
+/// Text, if there is any.
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|t| !t.is_empty())
+}
+
+fn some_text(text: Text<'_>) -> Option<Show<Text<'_>>> {
+    Some(Show(text)).filter(|t| !t.0.is_empty())
+}
+
+/// Suricata's `dcerpc`.
+#[derive(Serialize, Default)]
+pub(super) struct Dcerpc<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    req: Option<Request>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    res: Option<Response>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interfaces: Option<[Interface<'a>; 1]>,
+    call_id: u32,
+    rpc_version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Request {
+    opnum: u16,
+    frag_cnt: u32,
+    stub_data_size: u32,
+}
+
+#[derive(Serialize)]
+struct Response {
+    frag_cnt: u32,
+    stub_data_size: u32,
+}
+
+#[derive(Serialize)]
+struct Interface<'a> {
+    uuid: Show<Guid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ack_result: Option<u16>,
+}
+
+/// The only version there is with connections (C706 12.6.3.1).
+const RPC_VERSION: &str = "5.0";
+
+pub(super) fn rpc_bind<'a>(e: &RpcBind<'a>) -> Dcerpc<'a> {
+    Dcerpc {
+        request: Some("BIND"),
+        response: Some(match e.accepted {
+            Some(_) => "BINDACK",
+            None => "UNREPLIED",
+        }),
+        interfaces: Some([Interface {
+            uuid: Show(e.interface),
+            version: some(e.version),
+            ack_result: e.accepted.map(|_| e.ack_result),
+        }]),
+        call_id: e.call_id,
+        rpc_version: RPC_VERSION,
+        ..Dcerpc::default()
+    }
+}
+
+pub(super) fn rpc_request<'a>(e: &RpcCall<'a>) -> Dcerpc<'a> {
+    Dcerpc {
+        request: Some("REQUEST"),
+        req: Some(Request {
+            opnum: e.opnum,
+            frag_cnt: e.fragments,
+            stub_data_size: e.stub_len,
+        }),
+        interfaces: e.interface.map(|uuid| {
+            [Interface {
+                uuid: Show(uuid),
+                version: some(e.version),
+                ack_result: None,
+            }]
+        }),
+        call_id: e.call_id,
+        rpc_version: RPC_VERSION,
+        ..Dcerpc::default()
+    }
+}
+
+pub(super) fn rpc_response(e: &RpcResult<'_>) -> Dcerpc<'static> {
+    let fault = e.fault.is_some();
+    Dcerpc {
+        response: Some(if fault { "FAULT" } else { "RESPONSE" }),
+        res: (!fault).then_some(Response {
+            frag_cnt: e.fragments,
+            stub_data_size: e.stub_len,
+        }),
+        call_id: e.call_id,
+        rpc_version: RPC_VERSION,
+        ..Dcerpc::default()
+    }
+}
+
+/// Our `ntlm`: which message, and its fields.
+#[derive(Serialize)]
+pub(super) struct Ntlm<'a> {
+    message: &'static str,
+    #[serde(flatten)]
+    fields: OurFields<'a>,
+}
+
+impl<'a> Ntlm<'a> {
+    pub(super) fn new(event: &'a dyn Fields) -> Self {
+        Self {
+            message: event.schema().name,
+            fields: OurFields(event),
+        }
+    }
+}
+
+/// Suricata's `http`.
+#[derive(Serialize)]
+pub(super) struct Http<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hostname: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_user_agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<u64>,
+}
+
+pub(super) fn http<'a>(e: &HttpTransaction<'a>) -> Http<'a> {
+    Http {
+        hostname: some(e.host),
+        url: some(e.uri),
+        http_user_agent: some(e.user_agent),
+        http_content_type: some(e.content_type),
+        http_method: some(e.method),
+        protocol: some(e.protocol),
+        status: e.status,
+        length: e.length,
+    }
+}
+
+/// Suricata's `ldap`, without `credentials` and `server_sasl_creds`: they can be cracked.
+#[derive(Serialize, Default)]
+pub(super) struct Ldap<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<LdapRequest<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    responses: Option<[LdapResponse<'a>; 1]>,
+}
+
+#[derive(Serialize)]
+struct LdapRequest<'a> {
+    message_id: u32,
+    operation: &'static str,
+    bind_request: BindRequest<'a>,
+}
+
+#[derive(Serialize)]
+struct BindRequest<'a> {
+    version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Show<Text<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sasl: Option<Sasl<'a>>,
+}
+
+#[derive(Serialize)]
+struct Sasl<'a> {
+    mechanism: &'a str,
+}
+
+#[derive(Serialize)]
+struct LdapResponse<'a> {
+    operation: &'static str,
+    message_id: u32,
+    bind_response: BindResponse<'a>,
+}
+
+#[derive(Serialize)]
+struct BindResponse<'a> {
+    result_code: Show<Named>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Show<Text<'a>>>,
+}
+
+pub(super) fn ldap_bind<'a>(e: &LdapBind<'a>) -> Ldap<'a> {
+    Ldap {
+        request: Some(LdapRequest {
+            message_id: e.message_id,
+            operation: "bind_request",
+            bind_request: BindRequest {
+                version: e.version,
+                name: some_text(e.name),
+                // A Sicily bind is no SASL, but this is where readers look for the mechanism.
+                sasl: some(e.mechanism)
+                    .filter(|m| *m != "simple")
+                    .map(|mechanism| Sasl { mechanism }),
+            },
+        }),
+        responses: None,
+    }
+}
+
+pub(super) fn ldap_result<'a>(e: &LdapResult<'a>) -> Ldap<'a> {
+    Ldap {
+        request: None,
+        responses: Some([LdapResponse {
+            operation: "bind_response",
+            message_id: e.message_id,
+            bind_response: BindResponse {
+                result_code: Show(Named(names::ldap_result(e.code), e.code)),
+                message: some_text(e.message),
+            },
+        }]),
+    }
+}
+
+/// Suricata's `smb`.
+#[derive(Serialize, Default)]
+pub(super) struct Smb<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<Show<Named>>,
+    command: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Show<Named>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<Show<Code>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tree_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<Show<Text<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<Show<Text<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_guid: Option<Show<Guid>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_guid: Option<Show<Guid>>,
+}
+
+/// A status code as Suricata writes it, `0xc0000022`.
+struct Code(u32);
+
+impl Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+fn dialect(revision: u16) -> Option<Show<Named>> {
+    (revision != 0).then(|| Show(Named(names::dialect(revision), revision.into())))
+}
+
+pub(super) fn smb_negotiate(e: &SmbNegotiate) -> Smb<'static> {
+    Smb {
+        dialect: dialect(e.dialect),
+        command: "SMB2_COMMAND_NEGOTIATE_PROTOCOL",
+        client_guid: e.client_guid.map(Show),
+        server_guid: Some(Show(e.server_guid)),
+        ..Smb::default()
+    }
+}
+
+pub(super) fn smb_command<'a>(e: &SmbCommand<'a>) -> Smb<'a> {
+    Smb {
+        dialect: dialect(e.dialect),
+        command: e.command,
+        status: e.status.map(|s| Show(Named(names::ntstatus(s), s))),
+        status_code: e.status.map(|s| Show(Code(s))),
+        session_id: Some(e.session_id).filter(|id| *id != 0),
+        tree_id: Some(e.tree_id).filter(|id| *id != 0),
+        share: some_text(e.share),
+        filename: some_text(e.filename),
+        client_guid: None,
+        server_guid: None,
+    }
+}
+
+/// Suricata's `anomaly`.
+#[derive(Serialize)]
+pub(super) struct AnomalyBody<'a> {
+    app_proto: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    layer: &'static str,
+    event: Show<Snake<'a>>,
+}
+
+/// Calls `put` with the body of an anomaly.
+pub(super) fn with_anomaly<R>(e: &Anomaly, put: impl FnOnce(&AnomalyBody<'_>) -> R) -> R {
+    put(&AnomalyBody {
+        app_proto: e.protocol,
+        kind: "applayer",
+        layer: "proto_parser",
+        event: Show(Snake(&[e.what, e.why])),
+    })
+}

@@ -1,0 +1,463 @@
+//! One of every line, for tests: full ones and the emptiest there can be.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::event::*;
+use crate::net::{Addr, Direction, Endpoint, Transport};
+use crate::time::Timestamp;
+use crate::wire::{Guid, Text};
+
+const EFSR: Guid = Guid(0xc681d488_d850_11d0_8c52_00c04fd90f7e);
+
+fn addr(last: u8) -> Addr {
+    Addr::v4([192, 0, 2, last])
+}
+
+fn flow() -> FlowMeta {
+    FlowMeta {
+        flow_id: 1_234_567_890_123_456,
+        client: Endpoint::new(addr(66), 50_001),
+        server: Endpoint::new(addr(10), 445),
+        transport: Transport::Tcp,
+        first_ts: Timestamp::new(1_795_336_000, 1000),
+        vlan: [20, 30],
+        iface: 0,
+        app_proto: "smb",
+        gaps: 0,
+    }
+}
+
+/// A call with everything known.
+pub(super) fn rpc_call() -> RpcCall<'static> {
+    RpcCall {
+        interface: Some(EFSR),
+        endpoint: "efs",
+        opnum: 0,
+        operation: "EfsRpcOpenFileRaw",
+        version: "1.0",
+        transport: "ncacn_np",
+        named_pipe: "lsarpc",
+        auth_type: Some(10),
+        auth_level: Some(6),
+        sealed: false,
+        stub_len: 72,
+        path: Some(r"\\192.0.2.66\share\x"),
+        ndr64: true,
+        call_id: 2,
+        fragments: 1,
+        object: None,
+        method: None,
+        path_by_scan: false,
+        stub: b"",
+        association: 0,
+    }
+}
+
+fn rpc_result(fault: Option<u32>) -> RpcResult<'static> {
+    RpcResult {
+        interface: Some(EFSR),
+        endpoint: "efs",
+        opnum: 0,
+        operation: "EfsRpcOpenFileRaw",
+        fault,
+        status: Some(0x35),
+        sealed: false,
+        stub_len: 24,
+        call_id: 2,
+        fragments: 1,
+        association: 0,
+    }
+}
+
+fn rpc_bind(accepted: Option<bool>) -> RpcBind<'static> {
+    RpcBind {
+        interface: EFSR,
+        version: "1.0",
+        endpoint: "efs",
+        transport: "ncacn_np",
+        named_pipe: "lsarpc",
+        accepted,
+        auth_type: None,
+        auth_level: None,
+        call_id: 1,
+        major: 1,
+        minor: 0,
+        ack_result: 0,
+    }
+}
+
+fn authenticate() -> NtlmAuthenticate<'static> {
+    NtlmAuthenticate {
+        carrier: Carrier::Smb,
+        user: Text::Str("DC01$"),
+        domain: Text::Str("LAB"),
+        workstation: Text::Str("DC01"),
+        anonymous: false,
+        response: "v2",
+        server_challenge: Some(*b"\x01\x02\x03\x04\x05\x06\x07\x08"),
+        flags: 0xe288_8215,
+        target_name: Text::Str("cifs/192.0.2.66"),
+        nb_computer_name: Text::Str("CA01"),
+        dns_computer_name: Text::Str("ca01.lab.example"),
+        mic: Mic::Present,
+        channel_bindings: false,
+        session: 1,
+        nt_response: Secret::new(b"never to be seen"),
+        message_id: 5,
+        session_id: 6,
+    }
+}
+
+fn challenge() -> NtlmChallenge<'static> {
+    NtlmChallenge {
+        carrier: Carrier::Http,
+        flags: 0xe289_8215,
+        server_challenge: *b"\x01\x02\x03\x04\x05\x06\x07\x08",
+        target_name: Text::Str("LAB"),
+        nb_computer_name: Text::Str("CA01"),
+        nb_domain_name: Text::Str("LAB"),
+        dns_computer_name: Text::Str("ca01.lab.example"),
+        dns_domain_name: Text::Str("lab.example"),
+        session: 0,
+        server_guid: None,
+    }
+}
+
+/// Events without a line.
+pub(super) fn silent() -> [Event<'static>; 2] {
+    [
+        Event::HttpRequest(HttpRequest {
+            method: "GET",
+            uri: "/",
+            host: "",
+            user_agent: "",
+            tx_id: 0,
+            authorization: false,
+            session_id: 0,
+        }),
+        Event::AuthResult(AuthResult {
+            carrier: Carrier::Smb,
+            session: 0,
+            success: true,
+            code: 0,
+        }),
+    ]
+}
+
+fn events() -> Vec<(&'static str, Event<'static>)> {
+    let http = HttpTransaction {
+        method: "POST",
+        uri: "/certsrv/certfnsh.asp",
+        host: "ca01.lab.example",
+        user_agent: "Mozilla/5.0",
+        protocol: "HTTP/1.1",
+        status: Some(401),
+        content_type: "text/html",
+        server: "Microsoft-IIS/10.0",
+        tx_id: 0,
+        length: Some(1293),
+    };
+    let bind = |mechanism| LdapBind {
+        version: 3,
+        name: Text::default(),
+        mechanism,
+        message_id: 7,
+    };
+    let command = SmbCommand {
+        command: "SMB2_COMMAND_CREATE",
+        status: Some(0xc000_0022),
+        share: Text::default(),
+        filename: Text::Str("lsarpc"),
+        is_pipe: true,
+        session_id: 0x0000_2c00_0000_0011,
+        tree_id: 1,
+        message_id: 5,
+        dialect: 0x0311,
+    };
+    vec![
+        ("bind", Event::RpcBind(rpc_bind(Some(true)))),
+        ("bind, no answer", Event::RpcBind(rpc_bind(None))),
+        ("call", Event::RpcCall(rpc_call())),
+        (
+            "call, bind not seen",
+            Event::RpcCall(RpcCall {
+                interface: None,
+                endpoint: "",
+                version: "",
+                named_pipe: "",
+                path: None,
+                auth_type: None,
+                auth_level: None,
+                ..rpc_call()
+            }),
+        ),
+        ("result", Event::RpcResult(rpc_result(None))),
+        ("fault", Event::RpcResult(rpc_result(Some(5)))),
+        (
+            "negotiate",
+            Event::NtlmNegotiate(NtlmNegotiate {
+                carrier: Carrier::Rpc,
+                flags: 0xe208_8297,
+                domain: Text::Str("LAB"),
+                workstation: Text::Str("DC01"),
+                session: 0,
+            }),
+        ),
+        ("challenge", Event::NtlmChallenge(challenge())),
+        ("authenticate", Event::NtlmAuthenticate(authenticate())),
+        ("http", Event::HttpTransaction(http)),
+        (
+            "http, no answer",
+            Event::HttpTransaction(HttpTransaction {
+                status: None,
+                length: None,
+                ..http
+            }),
+        ),
+        ("ldap bind", Event::LdapBind(bind("GSS-SPNEGO"))),
+        ("ldap simple bind", Event::LdapBind(bind("simple"))),
+        (
+            "ldap result",
+            Event::LdapResult(LdapResult {
+                code: 49,
+                message: Text::Str("80090308: LdapErr: DSID-0C090569"),
+                message_id: 7,
+            }),
+        ),
+        (
+            "smb negotiate",
+            Event::SmbNegotiate(SmbNegotiate {
+                dialect: 0x0311,
+                signing_required: true,
+                server_guid: EFSR,
+                client_guid: Some(EFSR),
+            }),
+        ),
+        ("smb create", Event::SmbCommand(command)),
+        (
+            "smb tree connect",
+            Event::SmbCommand(SmbCommand {
+                command: "SMB2_COMMAND_TREE_CONNECT",
+                status: None,
+                share: Text::Str(r"\\dc01\IPC$"),
+                filename: Text::default(),
+                dialect: 0,
+                ..command
+            }),
+        ),
+        (
+            "anomaly",
+            Event::Anomaly(Anomaly {
+                protocol: "smb",
+                what: "NTLM CHALLENGE",
+                why: "target info runs past the end",
+            }),
+        ),
+    ]
+}
+
+fn finding() -> Finding {
+    Finding {
+        detector: "RW-06",
+        kind: "coercion",
+        confidence: "high",
+        outcome: "attempt",
+        attacker: Some(addr(66)),
+        victim: Some(addr(10)),
+        family: "efsr",
+        method_id: "efsr-0".to_owned(),
+        interface: Some(EFSR),
+        opnum: Some(0),
+        path: r"\\192.0.2.66\share\x".to_owned(),
+        ..Finding::default()
+    }
+}
+
+fn legs() -> Vec<Leg> {
+    let leg = |role, pcap_cnt| Leg {
+        role,
+        flow: flow(),
+        pcap_cnt,
+        ts: flow().first_ts,
+    };
+    let mut unknown = leg(LegRole::Action, 0);
+    unknown.flow.app_proto = "";
+    vec![
+        leg(LegRole::Coercion, 10),
+        leg(LegRole::Victim, 20),
+        leg(LegRole::Target, 30),
+        unknown,
+    ]
+}
+
+fn texts(all: &[&str]) -> Vec<String> {
+    all.iter().map(|s| (*s).to_owned()).collect()
+}
+
+fn alert() -> Alert {
+    Alert {
+        ts: flow().first_ts,
+        pcap_cnt: 44,
+        flow: flow(),
+        signature: Arc::new(Signature {
+            gid: 1,
+            sid: 2_593_001,
+            rev: 1,
+            title: "Sample".to_owned(),
+            id: "7f1c9f6e-0000-4000-8000-000000000000".to_owned(),
+            category: "Credential Access".to_owned(),
+            level: Level::High,
+            detector: "RW-06".to_owned(),
+            techniques: texts(&["T1187"]),
+            tactics: texts(&["credential_access"]),
+            references: texts(&["https://example.com/"]),
+            false_positives: Vec::new(),
+        }),
+        finding: Arc::new(finding()),
+        legs: legs(),
+        rpc: Some(RpcEvidence {
+            interface: EFSR.to_string(),
+            version: "1.0".to_owned(),
+            opnum: 0,
+            method: "EfsRpcOpenFileRaw".to_owned(),
+            transport: "ncacn_np".to_owned(),
+            auth_type: Some(10),
+            auth_level: Some(6),
+            sealed: true,
+            stub_len: 72,
+            path: Some(r"\\192.0.2.66\share\x".to_owned()),
+            path_host: Some("192.0.2.66".to_owned()),
+        }),
+        ntlm: Some(NtlmEvidence {
+            server_challenge: Some([1; 8]),
+            user: "DC01$".to_owned(),
+            domain: "LAB".to_owned(),
+            workstation: "DC01".to_owned(),
+            target_name: "cifs/192.0.2.66".to_owned(),
+            dns_computer_name: "ca01.lab.example".to_owned(),
+            mic: "present",
+            nt_hash_id: Some([2; 16]),
+        }),
+        evidence: texts(&["192.0.2.66 called EfsRpcOpenFileRaw on 192.0.2.10."]),
+        incident_id: 0x00ff_0000_0000_0001,
+        alert_id: 2,
+        gaps: 0,
+        drops: 0,
+    }
+}
+
+/// The least an alert can say.
+fn bare_alert() -> Alert {
+    Alert {
+        signature: Arc::new(Signature {
+            gid: 2,
+            ..Signature::default()
+        }),
+        finding: Arc::new(Finding::default()),
+        legs: Vec::new(),
+        rpc: None,
+        ntlm: Some(NtlmEvidence::default()),
+        evidence: Vec::new(),
+        ..alert()
+    }
+}
+
+fn incident() -> Incident {
+    Incident {
+        ts: flow().first_ts,
+        incident_id: 0x00ff_0000_0000_0001,
+        rev: 3,
+        detectors: texts(&["RW-01", "RW-06"]),
+        techniques: texts(&["T1187", "T1557.001"]),
+        level: Level::Critical,
+        confidence: "high",
+        outcome: "success",
+        count: 5,
+        roles: Roles {
+            attacker: vec![addr(66)],
+            victim: vec![addr(10), addr(11)],
+            listener: vec![addr(66)],
+            target: vec![addr(20)],
+        },
+        more: 2,
+        legs: legs(),
+        first_ts: flow().first_ts,
+        last_ts: flow().first_ts,
+        evidence: texts(&["One sentence."]),
+        campaign_id: 9,
+        merged_into: Some(3),
+        closed: true,
+    }
+}
+
+fn sensor() -> SensorRecord {
+    SensorRecord {
+        uptime: 60,
+        version: "0.1.0",
+        key_id: "3f2a".to_owned(),
+        workers: 2,
+        newest_packet: Some(flow().first_ts),
+        evicted: vec![("exchange", 3)],
+        decode_errors: vec![("smb", 1)],
+        findings: vec![("RW-06", 2)],
+        suppressed: vec![("allow", 1)],
+        busiest_pairs_percent: Some(41),
+        latency: Some(Latency {
+            samples: 10,
+            ..Latency::default()
+        }),
+        ..SensorRecord::default()
+    }
+}
+
+/// A line of every kind, with its name.
+pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
+    let flow = flow();
+    let header = Header {
+        ts: Timestamp::new(1_795_336_117, 257_438_999),
+        flow: Some(&flow),
+        in_iface: Some("eth1"),
+        pcap_cnt: Some(44),
+        pcap_filename: Some("lab.pcap"),
+        direction: Some(Direction::ToServer),
+        tx_id: Some(0),
+    };
+    let bare = Header::default();
+    let mut lines = Vec::new();
+    let mut add = |name, write: &dyn Fn(&mut Vec<u8>)| {
+        let mut buf = Vec::new();
+        write(&mut buf);
+        for line in buf.split_inclusive(|b| *b == b'\n') {
+            lines.push((name, line.to_vec()));
+        }
+    };
+    for (name, event) in events() {
+        add(name, &|buf| {
+            write_event(buf, EventTypes::ALL, &header, &event)
+        });
+        add(name, &|buf| {
+            write_event(buf, EventTypes::ALL, &bare, &event)
+        });
+    }
+    add("finding", &|buf| write_finding(buf, &header, &finding()));
+    add("bare finding", &|buf| {
+        write_finding(buf, &bare, &Finding::default());
+    });
+    add("alert", &|buf| write_alert(buf, &header, &alert()));
+    add("bare alert", &|buf| {
+        write_alert(buf, &header, &bare_alert())
+    });
+    add("incident", &|buf| write_incident(buf, &bare, &incident()));
+    add("bare incident", &|buf| {
+        write_incident(buf, &bare, &Incident::default());
+    });
+    add("stats", &|buf| {
+        write_stats(buf, header.ts, &StatsRecord::default());
+    });
+    add("sensor", &|buf| write_sensor(buf, header.ts, &sensor()));
+    add("bare sensor", &|buf| {
+        write_sensor(buf, header.ts, &SensorRecord::default());
+    });
+    lines
+}

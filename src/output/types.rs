@@ -1,0 +1,231 @@
+//! Which event types are written.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A value of `event_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum EventType {
+    /// Suricata's: a rule matched.
+    Alert,
+    /// Suricata's: bytes that do not fit their protocol.
+    Anomaly,
+    /// Suricata's: DCE/RPC binds, requests and responses.
+    Dcerpc,
+    /// Ours: what a native detector concluded, before rules rate it.
+    Finding,
+    /// Suricata's: an HTTP request and its response.
+    Http,
+    /// Ours: the state of an incident.
+    Incident,
+    /// Suricata's: LDAP binds.
+    Ldap,
+    /// Ours: NTLM messages, whatever carries them.
+    Ntlm,
+    /// Ours: a DCE/RPC call with names, path and protection.
+    RpcCall,
+    /// Ours: what depends on the machine: queues, memory, latency.
+    Sensor,
+    /// Suricata's: SMB commands that open something.
+    Smb,
+    /// Suricata's: counters that depend on packets alone.
+    Stats,
+}
+
+impl EventType {
+    /// Every type, by name.
+    pub const ALL: [Self; 12] = [
+        Self::Alert,
+        Self::Anomaly,
+        Self::Dcerpc,
+        Self::Finding,
+        Self::Http,
+        Self::Incident,
+        Self::Ldap,
+        Self::Ntlm,
+        Self::RpcCall,
+        Self::Sensor,
+        Self::Smb,
+        Self::Stats,
+    ];
+
+    /// As written in `event_type`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Anomaly => "anomaly",
+            Self::Dcerpc => "dcerpc",
+            Self::Finding => "finding",
+            Self::Http => "http",
+            Self::Incident => "incident",
+            Self::Ldap => "ldap",
+            Self::Ntlm => "ntlm",
+            Self::RpcCall => "rpc_call",
+            Self::Sensor => "sensor",
+            Self::Smb => "smb",
+            Self::Stats => "stats",
+        }
+    }
+}
+
+/// A set of event types.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct EventTypes(u16);
+
+impl EventTypes {
+    /// No type.
+    pub const NONE: Self = Self(0);
+    /// Every type.
+    pub const ALL: Self = Self((1 << EventType::ALL.len()) - 1);
+
+    /// True if `which` is in it.
+    #[must_use]
+    pub fn has(self, which: EventType) -> bool {
+        self.0 & (1 << which as u8) != 0
+    }
+
+    /// With `which` added.
+    #[must_use]
+    pub fn with(self, which: EventType) -> Self {
+        Self(self.0 | (1 << which as u8))
+    }
+
+    /// True if one of `which` is in it: whether a worker has anything to write at all.
+    #[must_use]
+    pub fn has_any(self, which: &[EventType]) -> bool {
+        which.iter().any(|w| self.has(*w))
+    }
+
+    /// True if events of single packets are wanted, which only workers see.
+    #[must_use]
+    pub fn any_protocol(self) -> bool {
+        use EventType::{Anomaly, Dcerpc, Http, Ldap, Ntlm, RpcCall, Smb};
+        self.has_any(&[Anomaly, Dcerpc, Http, Ldap, Ntlm, RpcCall, Smb])
+    }
+}
+
+/// `alert,incident,stats,sensor`.
+impl Default for EventTypes {
+    fn default() -> Self {
+        use EventType::{Alert, Incident, Sensor, Stats};
+        [Alert, Incident, Stats, Sensor]
+            .into_iter()
+            .fold(Self::NONE, Self::with)
+    }
+}
+
+/// `all`, or names with commas between them.
+impl FromStr for EventTypes {
+    type Err = UnknownType;
+
+    fn from_str(list: &str) -> Result<Self, UnknownType> {
+        let mut types = Self::NONE;
+        for name in list.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+            if name == "all" {
+                types = Self::ALL;
+                continue;
+            }
+            match EventType::ALL.into_iter().find(|t| t.name() == name) {
+                Some(found) => types = types.with(found),
+                None => return Err(UnknownType::new(name)),
+            }
+        }
+        if types == Self::NONE {
+            return Err(UnknownType::new(""));
+        }
+        Ok(types)
+    }
+}
+
+impl fmt::Display for EventTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for which in EventType::ALL.into_iter().filter(|t| self.has(*t)) {
+            write!(f, "{comma}{}", which.name())?;
+            comma = ",";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for EventTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A name that is no event type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownType {
+    name: String,
+    suggestion: Option<&'static str>,
+}
+
+impl UnknownType {
+    fn new(name: &str) -> Self {
+        let lower = name.to_ascii_lowercase();
+        let suggestion = EventType::ALL
+            .into_iter()
+            .map(EventType::name)
+            .chain(["all"])
+            .map(|known| (strsim::damerau_levenshtein(known, &lower), known))
+            .filter(|(distance, _)| *distance <= 2 && !lower.is_empty())
+            .min()
+            .map(|(_, known)| known);
+        Self {
+            name: name.to_owned(),
+            suggestion,
+        }
+    }
+}
+
+impl fmt::Display for UnknownType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            f.write_str("no event type given")?;
+        } else {
+            write!(f, "unknown event type '{}'", self.name)?;
+        }
+        if let Some(known) = self.suggestion {
+            write!(f, ", did you mean '{known}'?")?;
+        }
+        write!(f, " Use 'all', or some of {}", EventTypes::ALL)
+    }
+}
+
+impl std::error::Error for UnknownType {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_lists_and_prints_them_in_order() {
+        let types: EventTypes = "ntlm, alert,".parse().unwrap();
+        assert_eq!(types.to_string(), "alert,ntlm");
+        assert!(types.any_protocol());
+        assert_eq!("all".parse::<EventTypes>().unwrap(), EventTypes::ALL);
+        let default = EventTypes::default();
+        assert_eq!(default.to_string(), "alert,incident,sensor,stats");
+        assert!(!default.any_protocol());
+        for which in EventType::ALL {
+            assert!(EventTypes::ALL.has(which) && !EventTypes::NONE.has(which));
+            let one: EventTypes = which.name().parse().unwrap();
+            assert_eq!(one, EventTypes::NONE.with(which));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_a_suggestion_and_the_list() {
+        let error = "alert,inicdent".parse::<EventTypes>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
+             alert,anomaly,dcerpc,finding,http,incident,ldap,ntlm,rpc_call,sensor,smb,stats"
+        );
+        assert!("".parse::<EventTypes>().is_err());
+        assert!(!UnknownType::new("netflow").to_string().contains("mean"));
+    }
+}
