@@ -22,8 +22,8 @@ pub mod rule;
 pub mod correlate;
 pub mod output;
 
-//pub mod cli;
-//pub mod sensor;
+pub mod cli;
+pub mod sensor;
 
 pub mod catalog;
 pub mod limits;

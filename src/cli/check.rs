@@ -20,13 +20,13 @@ pub(super) fn tell(
         Some(path) => format!("configuration  {}", path.display()),
         None => "configuration  none, defaults".to_owned(),
     });
-    let skipped = rules.skipped().count();
     lines.push(format!(
-        "rules          {} loaded, {skipped} skipped",
-        rules.loaded().count()
+        "rules          {} loaded, {} skipped",
+        rules.rules().len(),
+        rules.skipped().len()
     ));
-    for (rule, reason) in rules.skipped() {
-        lines.push(format!("  skipped      {rule}: {reason}"));
+    for s in rules.skipped() {
+        lines.push(format!("  skipped      {} ({}): {}", s.title, s.file, s.reason));
     }
     lines.push(format!(
         "workers        {} and one capture, one correlator, one writer thread",

@@ -12,7 +12,7 @@ use super::summary::Summary;
 use super::{Args, Config, Failure, check, complain, inputs};
 use crate::capture::{FileSource, LiveOptions, LiveSource, Source};
 use crate::correlate::Declared;
-use crate::output::{Destination, EventTypes, Writer};
+use crate::output::{Destination, EventTypes, UnknownType, Writer};
 use crate::sensor::{self, Memory, Outlet, Report, Setup, WriterThread};
 
 /// Does what the arguments ask for. Returns the number of alerts.
@@ -21,7 +21,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     let rules = Arc::new(inputs::rules(&config)?);
     let catalog = inputs::catalog(args.catalog.as_deref())?;
     let events = match &args.events {
-        Some(list) => EventTypes::parse(list).map_err(Failure::new)?,
+        Some(list) => list.parse().map_err(|e: UnknownType| Failure::new(e))?,
         None => EventTypes::default(),
     };
     let destinations = destinations(&config)?;

@@ -74,6 +74,48 @@ pub struct FlowStats {
 }
 
 impl FlowStats {
+    /// Adds what another table counted.
+    pub fn add(&mut self, other: &Self) {
+        for (to, from) in [
+            (&mut self.packets, other.packets),
+            (&mut self.udp, other.udp),
+            (&mut self.strays, other.strays),
+            (&mut self.opened, other.opened),
+            (&mut self.midstream, other.midstream),
+            (&mut self.active, other.active),
+            (&mut self.closed, other.closed),
+            (&mut self.bypassed, other.bypassed),
+            (&mut self.expired, other.expired),
+            (&mut self.syn_only, other.syn_only),
+            (&mut self.reused, other.reused),
+            (&mut self.evicted_new, other.evicted_new),
+            (&mut self.evicted_closed, other.evicted_closed),
+            (&mut self.evicted_bypassed, other.evicted_bypassed),
+            (&mut self.evicted_active, other.evicted_active),
+            (&mut self.evicted_held, other.evicted_held),
+            (&mut self.forgotten, other.forgotten),
+            (&mut self.gaps, other.gaps),
+            (&mut self.gap_bytes, other.gap_bytes),
+            (&mut self.out_of_order, other.out_of_order),
+            (&mut self.retransmissions, other.retransmissions),
+            (&mut self.keepalives, other.keepalives),
+            (&mut self.overlaps, other.overlaps),
+            (&mut self.conflicts, other.conflicts),
+            (&mut self.hole_timeouts, other.hole_timeouts),
+            (&mut self.hole_limits, other.hole_limits),
+            (&mut self.hole_acked, other.hole_acked),
+            (&mut self.cut, other.cut),
+            (&mut self.need_refused, other.need_refused),
+            (&mut self.late, other.late),
+            (&mut self.syn_inside, other.syn_inside),
+            (&mut self.rst_ignored, other.rst_ignored),
+            (&mut self.held_bytes, other.held_bytes),
+            (&mut self.record_bytes, other.record_bytes),
+        ] {
+            *to = to.saturating_add(from);
+        }
+    }
+
     /// Flows removed because the table was full.
     #[must_use]
     pub fn evicted(&self) -> u64 {

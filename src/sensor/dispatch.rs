@@ -28,7 +28,7 @@ pub(super) fn run(
         dissector: Dissector::new(
             seed,
             DissectOptions {
-                vlan_in_flow_key: setup.vlan_in_flow_key,
+                vlan_in_key: setup.vlan_in_flow_key,
             },
         ),
         batches: (0..setup.workers).map(|_| Vec::new()).collect(),
@@ -48,7 +48,7 @@ pub(super) fn run(
             }
             Fill::End(how) => end = Some(how),
         }
-        let filled = Instant::now();
+        let filled = super::stats::now();
         d.dissect(&mut block);
         d.capture.source = source.stats();
         name_ifaces(source, ifaces, &block);
@@ -101,7 +101,7 @@ impl Dispatch {
                 }
             }
         }
-        self.capture.dissect = *self.dissector.stats();
+        self.capture.dissect = self.dissector.stats();
     }
 
     /// Sends every worker its batch of the round. False if one is gone.

@@ -9,10 +9,14 @@ use hdrhistogram::Histogram;
 
 use super::dispatch::Ifaces;
 use super::queue::{Round, What};
-use super::stats::{CaptureSnapshot, WorkerSnapshot, wall_clock};
+use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
 use super::{Outlet, REPORTED, Report, Setup};
-use crate::correlate::{Case, Correlator, Judge, Verdict};
-use crate::event::{Anomaly, Finding, FlowMeta, Latency, SensorRecord, Signature, StatsRecord};
+use crate::correlate::{Correlator, Judge, Verdict};
+use crate::event::{
+    Alert, Anomaly, AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, Finding,
+    FlowCounts, FlowMeta, FragmentStats, Latency, MemoryStats, SensorRecord, Signature, StatsRecord, TcpStats,
+};
+use crate::flow::FlowStats;
 use crate::output::{EventType, EventTypes, Header};
 use crate::output::{write_alert, write_finding, write_incident, write_sensor, write_stats};
 use crate::rule::{RuleSet, Scratch};
@@ -28,6 +32,8 @@ pub(super) struct Join {
     ifaces: Arc<Ifaces>,
     key_id: String,
     live: bool,
+    budget: u64,
+    started: Instant,
     stats_interval: Duration,
     next_stats: Option<Timestamp>,
     first_ts: Option<Timestamp>,
@@ -71,6 +77,8 @@ impl Join {
             ifaces,
             key_id: setup.key.id(),
             live: setup.live,
+            budget: setup.memory.total,
+            started: super::stats::now(),
             stats_interval: setup.stats_interval,
             next_stats: None,
             first_ts: None,
@@ -218,6 +226,7 @@ impl Join {
             pcap_cnt,
             pcap_filename: self.pcap_filename.as_deref(),
             direction: flow.map(|_| crate::net::Direction::ToServer),
+            tx_id: None,
         });
     }
 
@@ -254,15 +263,163 @@ impl Join {
             write_stats(out, until, &self.stats_record(until));
         }
         if self.events.has(EventType::Sensor) {
-            write_sensor(out, until, &self.sensor_record(last));
+            write_sensor(out, until, &self.sensor_record());
         }
     }
 
     fn stats_record(&self, until: Timestamp) -> StatsRecord {
-        todo_stats(self, until)
+        let Totals { flow, kinds, .. } = self.totals();
+        let source = &self.capture.source;
+        let dissect = &self.capture.dissect;
+        let uptime = self.first_ts.map_or(0, |first| until.since(first).as_secs());
+        StatsRecord {
+            uptime,
+            capture: CaptureStats {
+                kernel_packets: source.kernel_packets,
+                kernel_drops: source.kernel_drops,
+                kernel_ifdrops: source.kernel_ifdrops,
+            },
+            decoder: DecoderStats {
+                pkts: self.capture.packets,
+                bytes: self.capture.bytes,
+                invalid: dissect.too_short + dissect.malformed,
+                unknown_ethertype: dissect.not_ip,
+                tcp: dissect.packets - flow.udp,
+                udp: flow.udp,
+            },
+            flow: FlowCounts {
+                total: flow.opened,
+                active: flow.active,
+            },
+            tcp: TcpStats {
+                midstream_pickups: flow.midstream,
+                overlap: flow.retransmissions + flow.overlaps,
+                reassembly_gap: flow.gaps,
+                segment_memcap_drop: flow.evicted_held,
+            },
+            defrag: DefragStats {
+                max_trackers_reached: dissect.defrag_evictions,
+            },
+            app_layer: AppStats {
+                flow: AppCounts {
+                    smb: kinds.smb,
+                    dcerpc_tcp: kinds.dcerpc,
+                    http: kinds.http,
+                    ldap_tcp: kinds.ldap,
+                    tls: kinds.tls,
+                    failed_tcp: kinds.unknown,
+                },
+            },
+            detect: DetectStats {
+                alert: self.correlator.counters().alerts,
+            },
+        }
     }
 
-    fn sensor_record(&self, last: bool) -> SensorRecord {
-        todo_sensor(self, last)
+    fn sensor_record(&self) -> SensorRecord {
+        let Totals {
+            flow,
+            panics,
+            events,
+            ..
+        } = self.totals();
+        let correlator = self.correlator.counters();
+        let dissect = &self.capture.dissect;
+        let us = |quantile| self.latency.value_at_quantile(quantile);
+        SensorRecord {
+            version: env!("CARGO_PKG_VERSION"),
+            key_id: self.key_id.clone(),
+            workers: self.workers.len() as u64,
+            uptime: self.started.elapsed().as_secs(),
+            rules_loaded: self.judge.rules.rules().len() as u64,
+            rules_skipped: self.judge.rules.skipped().len() as u64,
+            queue_drops: self.capture.queue_drops,
+            clock_steps: self.capture.clamped,
+            panics,
+            events,
+            sightings: correlator.sightings,
+            findings: correlator.findings,
+            repeats: correlator.repeats,
+            incidents: correlator.incidents,
+            gap_bytes: flow.gap_bytes,
+            out_of_order: flow.out_of_order,
+            cut_frames: dissect.truncated,
+            unsupported_links: self.capture.source.unsupported + dissect.unknown_link,
+            fragments: FragmentStats {
+                seen: dissect.fragments,
+                reassembled: dissect.reassembled,
+                timeouts: dissect.defrag_timeouts,
+            },
+            evicted: [
+                ("flows", flow.evicted()),
+                ("held_segments", flow.evicted_held),
+                ("fragments", dissect.defrag_evictions),
+                ("exchanges", correlator.exchanges_evicted),
+                ("pending", correlator.pending_evicted),
+                ("incidents", correlator.incidents_evicted),
+            ]
+            .into(),
+            decode_errors: self.decode_errors(),
+            memory: MemoryStats {
+                flows: flow.record_bytes,
+                held: flow.held_bytes,
+                budget: self.budget,
+            },
+            latency: (!self.latency.is_empty()).then(|| Latency {
+                samples: self.latency.len(),
+                p50_us: us(0.5),
+                p99_us: us(0.99),
+                p999_us: us(0.999),
+                max_us: self.latency.max(),
+            }),
+        }
     }
+
+    /// Anomalies of all workers by protocol and kind.
+    fn decode_errors(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (anomaly, n) in self.anomalies.iter().flatten() {
+            let kind = format!("{}: {}: {}", anomaly.protocol, anomaly.what, anomaly.why);
+            *all.entry(kind).or_default() += *n;
+        }
+        all
+    }
+
+    /// Counters of all workers together.
+    fn totals(&self) -> Totals {
+        let mut t = Totals::default();
+        for w in &self.workers {
+            t.panics += w.panics;
+            t.events += w.events;
+            t.flow.add(&w.flow);
+            t.kinds.add(&w.flows);
+        }
+        t
+    }
+}
+
+/// Sums over workers.
+#[derive(Debug, Default)]
+struct Totals {
+    flow: FlowStats,
+    kinds: FlowKinds,
+    panics: u64,
+    events: u64,
+}
+
+/// What the summary says of an alert.
+fn describe(alert: &Alert) -> String {
+    let f = &alert.finding;
+    let who = [
+        ("victim", f.victim),
+        ("attacker", f.attacker),
+        ("target", f.target),
+    ];
+    let mut text = alert.signature.title.clone();
+    for (role, addr) in who {
+        if let Some(addr) = addr {
+            text.push_str(&format!(", {role} {addr}"));
+        }
+    }
+    text
 }

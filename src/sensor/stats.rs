@@ -1,6 +1,6 @@
 //! Counters of the threads, and the sensor's clock.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::capture::SourceStats;
 use crate::flow::FlowStats;
@@ -42,6 +42,17 @@ pub(super) struct FlowKinds {
     pub(super) unknown: u64,
 }
 
+impl FlowKinds {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.smb += other.smb;
+        self.dcerpc += other.dcerpc;
+        self.http += other.http;
+        self.ldap += other.ldap;
+        self.tls += other.tls;
+        self.unknown += other.unknown;
+    }
+}
+
 /// The memory budget and its shares, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -80,6 +91,12 @@ impl Memory {
         let share = self.share(percent) / workers.max(1) as u64;
         usize::try_from(share).unwrap_or(usize::MAX)
     }
+}
+
+/// The monotonic clock, for latency and uptime.
+#[allow(clippy::disallowed_methods)] // the one clock, see design §2
+pub(super) fn now() -> Instant {
+    Instant::now()
 }
 
 /// The time of day, for idle interfaces and latency.
