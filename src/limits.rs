@@ -95,6 +95,10 @@ pub const SMB_SESSIONS: usize = 64;
 pub const SMB_TREES: usize = 128;
 /// Requests of one SMB connection whose answers are awaited. Beyond it the oldest is forgotten.
 pub const SMB_PENDING: usize = 256;
+/// Bytes of a share's, file's or pipe's name kept until its request is answered: 260 UTF-16 units.
+pub const SMB_NAME_BYTES: usize = 520;
+/// Bytes of a stream that never was SMB searched for a message before the flow is given up.
+pub const SMB_LOST_BYTES: u64 = 64 * 1024;
 /// Bytes of a message on a pipe kept while it is not whole.
 pub const PIPE_BYTES: usize = 64 * 1024;
 /// Bytes of an HTTP head, request or response (Kerberos tokens with large PACs need about 48 KiB).

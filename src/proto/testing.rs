@@ -1,15 +1,18 @@
 //! What tests of several decoders share: the annotated vectors, and a sink that writes down what it hears.
 
+use std::sync::LazyLock;
+
 use crate::event::{Event, Sink};
 use crate::net::Direction;
 
 /// One PDU of `testdata/vectors/vectors.json` and what a decoder must read from it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Vector {
     /// Its name.
     pub(crate) name: String,
     /// The bytes.
     pub(crate) bytes: Vec<u8>,
+    layer: String,
     /// The values.
     pub(crate) expect: serde_json::Value,
 }
@@ -32,27 +35,32 @@ impl Vector {
 
 /// All vectors of a layer.
 pub(crate) fn vectors(layer: &str) -> Vec<Vector> {
+    let of_layer = |v: &&Vector| v.layer == layer;
+    ALL.iter().filter(of_layer).cloned().collect()
+}
+
+/// The vector of this name.
+pub(crate) fn vector(name: &str) -> Vector {
+    let found = ALL.iter().find(|v| v.name == name);
+    found.unwrap_or_else(|| panic!("no vector {name}")).clone()
+}
+
+static ALL: LazyLock<Vec<Vector>> = LazyLock::new(load);
+
+fn load() -> Vec<Vector> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/vectors/vectors.json");
     let text = std::fs::read_to_string(path).unwrap();
     let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     all.into_iter()
-        .filter(|v| layer.is_empty() || v["layer"] == layer)
         .map(|v| Vector {
             name: v["name"].as_str().unwrap().to_owned(),
+            layer: v["layer"].as_str().unwrap().to_owned(),
             bytes: data_encoding::HEXLOWER
                 .decode(v["hex"].as_str().unwrap().as_bytes())
                 .unwrap(),
             expect: v["expect"].clone(),
         })
         .collect()
-}
-
-/// The vector of this name.
-pub(crate) fn vector(name: &str) -> Vector {
-    vectors("")
-        .into_iter()
-        .find(|v| v.name == name)
-        .unwrap_or_else(|| panic!("no vector {name}"))
 }
 
 /// Writes events down as text, so that two runs can be compared.
