@@ -272,7 +272,7 @@ fn keys(op: &Op) -> Option<Vec<Key>> {
 mod tests {
     use super::super::tests::{call, finding, hits, load, rule};
     use super::super::{RuleSet, Scratch};
-    use crate::event::{Fields, Finding};
+    use crate::event::{Fields, Finding, RpcCall};
     use crate::net::Addr;
     use proptest::prelude::*;
 
@@ -305,14 +305,25 @@ mod tests {
         // Endpoint and a list, with an exception.
         let by_name: fn(u32) -> String = |n| {
             format!(
-                "    s:\n        endpoint: iface{n}\n        operation: [one, two]\n    no: {{sealed: true}}\n    \
+                "    s:\n        endpoint: iface{n}\n        operation: [one, two]\n    but: {{sealed: true}}\n    \
              condition: s and not but"
             )
         };
+        let event = RpcCall {
+            interface: "12345678-1234-abcd-ef00-000000000000".parse().ok(),
+            opnum: 5,
+            endpoint: "iface5",
+            operation: "one",
+            ..call()
+        };
         for detection in [by_call, by_name] {
-            let few = evaluated(&many(10, detection), &call());
-            let lots = evaluated(&many(10_000, detection), &call());
-            assert!(lots <= few.max(5), "{few} of 10, {lots} of 10,000");
+            let (few, lots) = (many(10, detection), many(10_000, detection));
+            for rules in [&few, &lots] {
+                let sids: Vec<u32> = hits(rules, &event).iter().map(|s| s.sid).collect();
+                assert_eq!(sids, [5]);
+            }
+            let (few, lots) = (evaluated(&few, &event), evaluated(&lots, &event));
+            assert!(lots <= few.max(4), "{few} of 10, {lots} of 10,000");
         }
     }
 
