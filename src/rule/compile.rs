@@ -324,7 +324,7 @@ fn text(item: &Item, value: &Node, def: &FieldDef) -> Result<String, Problem> {
         Yaml::Str(s) => Ok(s.clone()),
         Yaml::Int(n) => Ok(n.to_string()),
         Yaml::Float(_) => Err(misfit(item, value, def, "put it in quotes")),
-        _ => Err(misfit(item, value, def, "should be text")),
+        _ => Err(misfit(item, value, def, "should be text").help("put it in quotes")),
     }
 }
 

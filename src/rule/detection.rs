@@ -88,7 +88,8 @@ const MODIFIERS: &[&str] = &[
     "neq",
 ];
 
-/// Reads the `detection` of a rule. Problems go to `problems`; what is returned then is partial.
+/// Reads the `detection` of a rule. Problems go to `problems`; what is returned then has the lines
+/// that could be read, so that they are checked as well.
 pub(super) fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Detection> {
     let Yaml::Map(entries) = &node.yaml else {
         let message = format!("`detection` should be a map, not {}", node.kind());
@@ -97,7 +98,6 @@ pub(super) fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Detection
     };
     let mut items = Vec::new();
     let mut selections: Vec<(&str, Expr<usize>)> = Vec::new();
-    let before = problems.len();
     for (key, value) in entries {
         match key.text() {
             Some("condition") => {}
@@ -106,27 +106,35 @@ pub(super) fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Detection
                     .help("Sigma replaced it by correlation rules"),
             ),
             Some(name) => {
-                if let Some(expr) = selection(value, &mut items, problems) {
-                    selections.push((name, expr));
-                }
+                let expr = selection(value, &mut items, problems);
+                selections.push((name, expr.unwrap_or(Expr::Any(Vec::new()))));
             }
             None => {
                 let message = format!("a selection's name should be text, not {}", key.kind());
-                problems.push(Problem::new(key.at, message));
+                problems.push(Problem::new(key.at, message).help("put it in quotes"));
             }
         }
     }
-    let Some((key, value)) = node.entry("condition") else {
-        problems.push(
-            Problem::new(node.at, "`condition` is missing")
-                .help("it says which selections must match, as `condition: selection`"),
-        );
-        return None;
+    let expr = match node.entry("condition") {
+        Some((key, value)) => joined(key, value, &selections, problems),
+        None => {
+            problems.push(
+                Problem::new(node.at, "`condition` is missing")
+                    .help("it says which selections must match, as `condition: selection`"),
+            );
+            Expr::Any(Vec::new())
+        }
     };
-    // A selection that could not be read would be reported as unknown here.
-    if problems.len() > before {
-        return None;
-    }
+    Some(Detection { items, expr })
+}
+
+/// The selections as the condition, or each condition of a list, joins them.
+fn joined(
+    key: &Node,
+    value: &Node,
+    selections: &[(&str, Expr<usize>)],
+    problems: &mut Vec<Problem>,
+) -> Expr<usize> {
     let names: Vec<&str> = selections.iter().map(|(name, _)| *name).collect();
     let conditions = match &value.yaml {
         Yaml::List(several) => several.as_slice(),
@@ -144,15 +152,14 @@ pub(super) fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Detection
             Err(problem) => problems.push(problem),
         }
     }
-    if parts.is_empty() && problems.len() == before {
+    if conditions.is_empty() {
         problems.push(Problem::new(key.at, "`condition` is empty"));
     }
-    let expr = one_or(parts, Expr::Any).map(&mut |index: &usize| {
+    one_or(parts, Expr::Any).map(&mut |index: &usize| {
         selections
             .get(*index)
             .map_or(Expr::Any(Vec::new()), |(_, expr)| expr.clone())
-    });
-    Some(Detection { items, expr })
+    })
 }
 
 /// Where the text of a scalar begins: behind its quote, if it has one.

@@ -278,12 +278,14 @@ fn logsource(node: &Node, draft: &mut Draft, problems: &mut Vec<Problem>) {
         return;
     };
     match source.entry("product") {
-        None => problems.push(
-            Problem::new(source.at, "`product` is missing")
-                .help("rules for this sensor have `product: relaywatch`"),
-        ),
-        Some((_, product)) => {
-            word("product", product, &[PRODUCT], problems);
+        Some((_, product)) if product.text() == Some(PRODUCT) => {}
+        other => {
+            let (at, message) = match other {
+                Some((_, product)) => (product.at, "unknown product"),
+                None => (source.at, "`product` is missing"),
+            };
+            let help = "rules for this sensor have `product: relaywatch`";
+            problems.push(Problem::new(at, message).help(help));
         }
     }
     let Some(service) = source.get("service") else {

@@ -8,8 +8,8 @@ use super::yaml::Pos;
 ///
 /// ```text
 /// rules/mine.yml:14:5: unknown field `opnumber`
-///     opnumber: 0
-///     ^^^^^^^^ dce_rpc call has: interface, endpoint, opnum, ...
+///       opnumber: 0
+///       ^^^^^^^^ dce_rpc call has: interface, endpoint, opnum, ...
 ///   did you mean `opnum`?
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

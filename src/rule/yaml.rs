@@ -21,7 +21,7 @@ impl Pos {
         Self {
             line: number(at.line()),
             column: number(at.column()),
-            width: number(u64::from(at.span().len())).max(1),
+            width: number(at.span().len()).max(1),
         }
     }
 
