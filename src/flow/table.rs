@@ -439,7 +439,7 @@ impl<T: Default> Table<T> {
             return;
         };
         if let Some(links) = self.records.links(id) {
-            links.wheel = (stage & 3) as u8;
+            links.wheel = u8::try_from(stage).unwrap_or(0);
         }
         if let Some(wheel) = self.wheels.get_mut(stage) {
             wheel.insert(&mut self.records, id, when);
@@ -473,6 +473,13 @@ impl<T: Default> Table<T> {
             self.unlink(id);
             self.link(id);
         }
+    }
+}
+
+#[cfg(test)]
+impl<T: Default> Table<T> {
+    pub(super) fn find_for_test(&self, packet: &Packet) -> Option<u32> {
+        self.find(packet)
     }
 }
 

@@ -232,7 +232,11 @@ impl<T, D: Deliver<T>> Connection<'_, T, D> {
 
     /// The flow leaves the table: shows what is held, the end of both sides, and says so.
     pub(super) fn leave(&mut self, at: Timestamp, why: Ended) {
+        let (stage, closed) = (self.hot.stage, self.stats.closed);
         self.end_both(at);
+        // Ended by us, not by its sides.
+        self.hot.stage = stage;
+        self.stats.closed = closed;
         let info = self.hot.info(self.warm, at);
         self.to.ended(&info, &mut self.warm.state, why);
     }
