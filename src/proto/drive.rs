@@ -1,25 +1,6 @@
-//! Tests: a flow small enough to see through, and a sink that remembers.
+//! Tests: a flow small enough to see through.
 
-use crate::event::{Event, Sink};
-use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
-
-/// Remembers events as text.
-#[derive(Debug, Default)]
-pub(crate) struct Recorder(pub(crate) Vec<String>);
-
-impl Sink for Recorder {
-    fn event(&mut self, direction: Direction, event: &Event<'_>) {
-        self.0.push(format!("{} {event:?}", direction.name()));
-    }
-}
-
-impl Recorder {
-    /// The number of events whose text contains `what`.
-    pub(crate) fn count(&self, what: &str) -> usize {
-        self.0.iter().filter(|e| e.contains(what)).count()
-    }
-}
 
 /// One direction as `flow` would show it: keeps what is not taken, heeds `need` and `Skip`.
 #[derive(Debug, Default)]
@@ -85,19 +66,4 @@ impl Pipe {
             decode(Chunk::End);
         }
     }
-}
-
-/// The bytes of a vector of the reference.
-pub(crate) fn vector(name: &str) -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/vectors/vectors.json");
-    let text = std::fs::read_to_string(path).unwrap();
-    let all: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let one = all["vectors"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|v| v["name"] == name)
-        .unwrap_or_else(|| panic!("no vector {name}"));
-    let hex = one["hex"].as_str().unwrap();
-    data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap()
 }

@@ -18,12 +18,11 @@ pub mod spnego;
 pub mod tds;
 
 #[cfg(test)]
+pub(crate) mod drive;
+#[cfg(test)]
 pub(crate) mod testing;
 
 pub use session::Session;
-
-#[cfg(test)]
-pub(crate) mod drive;
 
 use crate::catalog::Catalog;
 

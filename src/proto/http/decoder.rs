@@ -116,6 +116,11 @@ impl<T: Tap> Decoder<T> {
         Progress::Took { bytes: 0, need: 0 }
     }
 
+    #[cfg(test)]
+    pub(super) fn tap_for_test(&self) -> &T {
+        &self.tap
+    }
+
     fn half(&mut self, direction: Direction) -> &mut Half {
         match direction {
             Direction::ToServer => &mut self.to_server,
@@ -588,7 +593,7 @@ impl<T: Tap> Decoder<T> {
 
     fn end(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
         self.tap_end(direction, shared, out);
-        self.tap.closed(direction, shared);
+        self.tap.closed(direction, shared, out);
         self.half(direction).ended = true;
         if self.to_client.ended {
             self.flush(out);

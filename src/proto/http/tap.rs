@@ -47,7 +47,7 @@ pub trait Tap {
     );
 
     /// One direction of the connection is over.
-    fn closed(&mut self, _direction: Direction, _shared: &mut Shared) {}
+    fn closed(&mut self, _direction: Direction, _shared: &mut Shared, _out: &mut dyn Sink) {}
 }
 
 /// Wants nothing.

@@ -70,7 +70,7 @@ impl Decoder {
             }
         }
         if self.ended == (true, true) || progress == Progress::Done {
-            self.stream.close(shared);
+            self.stream.close(shared, out);
         }
         progress
     }

@@ -98,14 +98,15 @@ impl Tap for Bodies {
         }
     }
 
-    fn closed(&mut self, direction: Direction, shared: &mut Shared) {
+    fn closed(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
         if let Some(channel) = &mut self.channel {
+            channel.stream.chunk(direction, Chunk::End, shared, out);
             match direction {
                 Direction::ToServer => channel.closed.0 = true,
                 Direction::ToClient => channel.closed.1 = true,
             }
             if channel.closed == (true, true) {
-                channel.stream.close(shared);
+                channel.stream.close(shared, out);
             }
         }
     }

@@ -20,8 +20,9 @@ pub(super) struct Stream {
     pub(super) transport: RpcTransport,
     /// Used until a cookie is seen, which for most connections is for ever.
     own: Association,
-    /// The virtual connection this is a channel of.
-    channel: Option<Key>,
+    /// The virtual connection this is a channel of, and the direction of the PDUs it carries: the
+    /// other direction has RTS PDUs only, so what is missing there is no loss to the association.
+    channel: Option<(Key, Option<Direction>)>,
     /// The association wants no more.
     done: bool,
 }
@@ -58,11 +59,31 @@ impl Stream {
     }
 
     /// The TCP connection is over.
-    pub(super) fn close(&mut self, shared: &mut Shared) {
-        if let Some(key) = self.channel.take() {
-            shared.rpch.leave(&key);
+    pub(super) fn close(&mut self, shared: &mut Shared, out: &mut dyn Sink) {
+        if let Some((key, _)) = self.channel.take() {
+            self.leave(&key, shared, out);
         }
         self.done = true;
+    }
+
+    fn leave(&self, key: &Key, shared: &mut Shared, out: &mut dyn Sink) {
+        let Shared { catalog, rpch, .. } = shared;
+        let Some(mut last) = rpch.leave(key) else {
+            return;
+        };
+        let via = self.via(last.id);
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            last.association
+                .stream(&via, direction, Chunk::End, catalog, out);
+        }
+    }
+
+    fn via(&self, association: u64) -> Via<'static> {
+        Via {
+            transport: self.transport,
+            pipe: "",
+            association,
+        }
     }
 
     fn data(
@@ -125,20 +146,25 @@ impl Stream {
 
     fn rts(&mut self, direction: Direction, pdu: &[u8], shared: &mut Shared, out: &mut dyn Sink) {
         self.transport = RpcTransport::Http;
-        let cookie = match Rts::read(pdu) {
-            Ok(rts) => rts.virtual_connection(),
+        let rts = match Rts::read(pdu) {
+            Ok(rts) => rts,
             Err(error) => {
                 let anomaly = Anomaly::new("dcerpc", error);
                 return out.event(direction, &Event::Anomaly(anomaly));
             }
         };
-        let Some(cookie) = cookie else { return };
+        let Some(cookie) = rts.virtual_connection() else {
+            return;
+        };
         let key = Key::new(&self.flow, self.http, *cookie);
-        if self.channel != Some(key) {
-            if let Some(before) = self.channel.replace(key) {
-                shared.rpch.leave(&before);
+        match self.channel.replace((key, rts.bears())) {
+            Some((before, _)) if before == key => {}
+            before => {
+                shared.rpch.join(&key);
+                if let Some((before, _)) = before {
+                    self.leave(&before, shared, out);
+                }
             }
-            shared.rpch.join(&key);
         }
     }
 
@@ -151,15 +177,24 @@ impl Stream {
         out: &mut dyn Sink,
     ) -> Progress {
         let Shared { catalog, rpch, .. } = shared;
+        let transport = self.transport;
         let (association, id) = match &self.channel {
-            Some(key) => {
+            Some((key, bears)) => {
+                // It goes on in other TCP connections; `close` ends it with the last one.
+                let ends_here = chunk == Chunk::End;
+                if ends_here || bears.is_some_and(|way| way != direction) {
+                    return match chunk {
+                        Chunk::Data(bytes) => Progress::all(bytes),
+                        _ => Progress::Took { bytes: 0, need: 0 },
+                    };
+                }
                 let virt = rpch.get(key);
                 (&mut virt.association, virt.id)
             }
             None => (&mut self.own, 0),
         };
         let via = Via {
-            transport: self.transport,
+            transport,
             pipe: "",
             association: id,
         };

@@ -57,13 +57,14 @@ impl VirtualConnections {
         entry.channels = entry.channels.saturating_add(1);
     }
 
-    /// A TCP connection is over; with the last one goes the virtual connection.
-    pub(super) fn leave(&mut self, key: &Key) {
-        if let Some(entry) = self.all.get_mut(key) {
-            entry.channels = entry.channels.saturating_sub(1);
-            if entry.channels == 0 {
-                self.all.remove(key);
-            }
+    /// A TCP connection is over; with the last one goes the virtual connection, which is returned.
+    pub(super) fn leave(&mut self, key: &Key) -> Option<Virtual> {
+        let entry = self.all.get_mut(key)?;
+        entry.channels = entry.channels.saturating_sub(1);
+        if entry.channels == 0 {
+            self.all.remove(key)
+        } else {
+            None
         }
     }
 

@@ -156,6 +156,22 @@ impl<'a> Rts<'a> {
             .map(|row| row.name)
     }
 
+    /// The direction of the PDUs on the channel that it opens or replaces: requests on an IN channel,
+    /// responses on an OUT channel. Only for PDUs with a [`Rts::virtual_connection`].
+    pub(super) fn bears(&self) -> Option<Direction> {
+        match self.name() {
+            Some(name) if name.starts_with("CONN/A") || name.starts_with("OUT_") => {
+                Some(Direction::ToClient)
+            }
+            Some(name) if name.starts_with("CONN/B") || name.starts_with("IN_") => {
+                Some(Direction::ToServer)
+            }
+            _ if self.flags & flag::OUT_CHANNEL != 0 => Some(Direction::ToClient),
+            _ if self.flags & flag::IN_CHANNEL != 0 => Some(Direction::ToServer),
+            _ => None,
+        }
+    }
+
     /// Which way it goes on a leg between proxy and server, if only one way is possible.
     pub(crate) fn direction(&self) -> Option<Direction> {
         match self.name()? {
