@@ -12,9 +12,9 @@ use crate::time::Timestamp;
 pub struct Case {
     /// What rules see.
     pub finding: Arc<Finding>,
-    /// Time of the packet that completed it.
+    /// When it was concluded: time of the answer, or of giving up on it.
     pub ts: Timestamp,
-    /// Its number.
+    /// Number of the packet that shows it best: the call, the relayed response, the request.
     pub pcap_cnt: u64,
     /// The flow it is reported on.
     pub flow: FlowMeta,

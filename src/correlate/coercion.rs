@@ -18,8 +18,14 @@ use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
 
-/// Which call: flow, association, call id.
+/// Which call: flow, association, call id. The answer to a call inside RPC over HTTP comes on another
+/// flow; there the association alone (its virtual connection) tells, and the flow is 0.
 type CallKey = (u64, u64, u32);
+
+fn call_key(s: &Sighting, association: u64, call_id: u32) -> CallKey {
+    let http = s.flow.app_proto == "http" && association != 0;
+    (if http { 0 } else { s.flow.flow_id }, association, call_id)
+}
 
 /// A call that waits for its answer.
 #[derive(Debug)]
@@ -72,11 +78,11 @@ impl Coercion {
         };
         let family = method.family.clone();
         let caller_interfaces = self.count_interfaces(s.flow.client.addr, family, s.ts);
-        let key = (s.flow.flow_id, call.association, call.call_id);
+        let key = call_key(s, call.association, call.call_id);
         let deadline = s.ts.plus(Duration::from_millis(limits::ANSWER_MILLIS));
         if let Some(old) = self.take(key) {
             // The call id was used again before it was answered.
-            out.extend(self.conclude(&old, None, names));
+            out.extend(self.conclude(&old, s.ts, None, names));
         }
         let waiting = Waiting {
             call: call.clone(),
@@ -89,7 +95,7 @@ impl Coercion {
         };
         if let Some((gone, early)) = self.waiting.insert(key, waiting, s.ts) {
             self.deadlines.remove(&(early.deadline, gone));
-            out.extend(self.conclude(&early, None, names));
+            out.extend(self.conclude(&early, s.ts, None, names));
         }
         self.deadlines.insert((deadline, key));
         let victim = s.flow.server.addr;
@@ -127,8 +133,9 @@ impl Coercion {
         else {
             return;
         };
-        if let Some(waiting) = self.take((s.flow.flow_id, association, call_id)) {
-            out.extend(self.conclude(&waiting, Some(Answered { fault, status }), names));
+        if let Some(waiting) = self.take(call_key(s, association, call_id)) {
+            let answered = Answered { fault, status };
+            out.extend(self.conclude(&waiting, s.ts, Some(answered), names));
         }
     }
 
@@ -140,16 +147,16 @@ impl Coercion {
             }
             self.deadlines.pop_first();
             if let Some(waiting) = self.take(key) {
-                out.extend(self.conclude(&waiting, None, names));
+                out.extend(self.conclude(&waiting, deadline, None, names));
             }
         }
     }
 
     /// Concludes everything.
-    pub(super) fn finish(&mut self, _now: Timestamp, out: &mut Vec<Case>, names: &Names) {
+    pub(super) fn finish(&mut self, now: Timestamp, out: &mut Vec<Case>, names: &Names) {
         while let Some((_, key)) = self.deadlines.pop_first() {
             if let Some(waiting) = self.take(key) {
-                out.extend(self.conclude(&waiting, None, names));
+                out.extend(self.conclude(&waiting, now, None, names));
             }
         }
     }
@@ -181,7 +188,13 @@ impl Coercion {
         count
     }
 
-    fn conclude(&self, w: &Waiting, answered: Option<Answered>, names: &Names) -> Option<Case> {
+    fn conclude(
+        &self,
+        w: &Waiting,
+        now: Timestamp,
+        answered: Option<Answered>,
+        names: &Names,
+    ) -> Option<Case> {
         let method = self.catalog.method(w.call.interface, w.call.opnum)?;
         let path = w.call.path.as_deref().filter(|_| !w.call.sealed);
         let named = path.map(|p| method.path_host(p));
@@ -239,7 +252,7 @@ impl Coercion {
             ts: w.ts,
         };
         Some(Case {
-            ts: w.ts,
+            ts: now,
             pcap_cnt: w.pcap_cnt,
             flow: w.flow,
             legs: vec![leg],

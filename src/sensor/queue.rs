@@ -36,7 +36,6 @@ pub(super) struct Batch {
 pub(super) struct Round {
     pub(super) round: u64,
     pub(super) until: Timestamp,
-    pub(super) number: u64,
     pub(super) items: Vec<Item>,
     /// Finished EVE lines; items point into it.
     pub(super) lines: Vec<u8>,

@@ -10,6 +10,7 @@ use crate::event::{
     Authenticate, Carrier, Finding, FlowMeta, Leg, LegRole, Mic, NtlmEvidence, Sighting,
 };
 use crate::net::Addr;
+use crate::time::Timestamp;
 
 /// Without a host that is server here and client there, the legs must nest within this time.
 const NESTED: Duration = Duration::from_secs(2);
@@ -18,6 +19,7 @@ const NESTED: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(super) struct Concluded {
     pub(super) target_flow: FlowMeta,
+    ts: Timestamp,
     finding: Arc<Finding>,
     ntlm: NtlmEvidence,
 }
@@ -110,6 +112,7 @@ pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<(Case, Co
     };
     let concluded = Concluded {
         target_flow: target.flow,
+        ts: last.ts,
         finding,
         ntlm,
     };
@@ -329,7 +332,7 @@ pub(super) fn enrolment(relayed: &mut Relayed, request: &Enrolment) -> Option<Ca
     )];
     Some(Case {
         finding: Arc::new(finding),
-        ts: request.ts,
+        ts: request.ts.max(relayed.concluded.ts),
         pcap_cnt: request.pcap_cnt,
         flow: request.flow,
         legs,

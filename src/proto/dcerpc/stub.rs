@@ -30,7 +30,7 @@ pub enum Found {
 }
 
 /// Units of a path that are kept. Hosts come first, so nothing of use is behind them.
-const PATH_CHARS: usize = 1024;
+const PATH_CHARS: usize = 4096;
 
 /// Reads the path of `method` from `stub` into `path`, which is emptied first. `None` if the stub is not
 /// as it should be and has no path in it either.
