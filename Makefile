@@ -1,4 +1,46 @@
-# What a person types. `make demo` and `make test` work on a machine that has only Rust, gcc and apt.
-.PHONY: test
-test:
-	cargo test
+# What a person types. `make demo` and `make test` work on a machine that has Rust, gcc and apt.
+
+DEMO = testdata/captures/relay_smb_http_adcs.pcap
+BENCH_PCAP ?= target/bench/mix.pcap
+
+.PHONY: help deps build demo test lint bench bench-smoke lab clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+deps: ## install libpcap headers if they are missing (says so first)
+	@.ci/deps
+
+build: deps ## the program, optimised: target/release/relaywatch
+	cargo build --release --locked
+
+demo: deps ## replay a recorded attack: the alert as JSON, then a summary
+	cargo build --locked
+	@echo; echo "== the alerts of $(DEMO), as they go to a SIEM"
+	@./target/debug/relaywatch -q -r $(DEMO) --events alert | head -c 6000
+	@echo; echo "== the same for a person"
+	@./target/debug/relaywatch -r $(DEMO) -o /dev/null
+
+test: deps lint ## every check there is
+	cargo test --locked --all-targets
+	cargo test --locked --doc
+	$(MAKE) --no-print-directory bench-smoke
+
+lint: deps ## format and clippy
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
+	cargo bench --locked --bench floor -- $(BENCH_PCAP)
+	cargo bench --locked --bench replay -- $(BENCH_PCAP)
+	cargo bench --locked --bench decode
+
+bench-smoke: deps ## the benches on a small capture: that they run, not how fast
+	cargo bench --locked --profile fast --bench replay -- --runs 1 $(DEMO)
+	cargo bench --locked --profile fast --bench decode -- --quick
+
+lab: ## record the captures of testdata/ again (root, Debian; network namespaces)
+	testdata/lab/lab.sh all
+
+clean: ## remove what was built
+	cargo clean

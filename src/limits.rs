@@ -12,6 +12,14 @@ pub const FRAME_BYTES: usize = 512 * 1024;
 /// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
 
+/// VLAN tags taken off a frame (two are common). A frame with more counts as not IP.
+pub const VLAN_TAGS: usize = 4;
+/// IPv6 extension headers and authentication headers passed over in one IP packet. One with more is dropped
+/// and counted as malformed; a peer may chain hundreds in a frame.
+pub const EXTENSION_HEADERS: usize = 16;
+/// Tunnels and reassembled datagrams opened within one frame. What is deeper is dropped and counted.
+pub const TUNNELS: usize = 8;
+
 /// IP datagrams being put together at once. Beyond it the oldest is dropped and counted.
 pub const DEFRAG_DATAGRAMS: usize = 1024;
 /// Bytes of fragments held in all. Beyond it the oldest datagram is dropped and counted.
@@ -29,6 +37,11 @@ pub const AHEAD_BYTES: usize = 256 * 1024;
 pub const AHEAD_SEGMENTS: usize = 64;
 /// Seconds a hole may stay open before it is declared a gap.
 pub const HOLE_SECS: u64 = 2;
+/// Segments held behind a hole that its receiver has acknowledged before it is declared a gap.
+///
+/// The receiver has the bytes, so the capture missed them, unless the mirror port swapped a few
+/// packets. Three is what TCP itself takes for loss rather than reordering (RFC 5681 3.2).
+pub const HOLE_ACKED_SEGMENTS: usize = 3;
 /// Share of the memory budget for bytes held by all assemblers of all workers, percent.
 pub const HELD_SHARE: u64 = 40;
 /// Share of the memory budget for flow records, percent.
@@ -46,12 +59,26 @@ pub const FLOW_BYPASSED_SECS: u64 = 120;
 pub const FLOW_SECS: u64 = 900;
 /// Seconds a closed flow is remembered, so that late segments do not open it again.
 pub const FLOW_CLOSED_SECS: u64 = 10;
+/// Seconds without a packet after which a SYN with another sequence number opens a new flow at once.
+///
+/// Before that it may be forged to make the sensor let go of a live connection; then only the
+/// server's SYN/ACK to it counts.
+pub const FLOW_REUSE_SECS: u64 = 10;
 
 /// Bytes of one call's stub kept while its fragments arrive.
 ///
 /// A peer chooses how many fragments to send. Past this the head is kept, which holds the
 /// path a coercion call names; the rest is counted only and reported as `rpc.stub_truncated`.
 pub const STUB_BYTES: usize = 64 * 1024;
+/// Bytes of unfinished calls kept in all of one RPC connection. Beyond it stubs are counted, not kept.
+pub const RPC_PARTIAL_BYTES: usize = 4 * STUB_BYTES;
+/// Bytes of a request or response that is read whole whatever it calls. A longer one of no interest
+/// is read from its head and passed over.
+pub const RPC_WHOLE_BYTES: usize = 4096;
+/// Bytes that are no PDU before an RPC connection is given up.
+pub const RPC_NONSENSE_BYTES: usize = 256 * 1024;
+/// Times an RPC connection may lose its framing, and anomalies reported of it, before it is given up.
+pub const RPC_FAILURES: u32 = 16;
 /// Calls of one RPC connection whose fragments or answers are awaited. Beyond it the oldest is forgotten.
 pub const RPC_CALLS: usize = 64;
 /// Presentation contexts of one RPC connection. Beyond it the oldest is forgotten.
@@ -68,6 +95,10 @@ pub const SMB_SESSIONS: usize = 64;
 pub const SMB_TREES: usize = 128;
 /// Requests of one SMB connection whose answers are awaited. Beyond it the oldest is forgotten.
 pub const SMB_PENDING: usize = 256;
+/// Bytes of a share's, file's or pipe's name kept until its request is answered: 260 UTF-16 units.
+pub const SMB_NAME_BYTES: usize = 520;
+/// Bytes of a stream that never was SMB searched for a message before the flow is given up.
+pub const SMB_LOST_BYTES: u64 = 64 * 1024;
 /// Bytes of a message on a pipe kept while it is not whole.
 pub const PIPE_BYTES: usize = 64 * 1024;
 /// Bytes of an HTTP head, request or response (Kerberos tokens with large PACs need about 48 KiB).
@@ -76,12 +107,24 @@ pub const HTTP_HEAD_BYTES: usize = 64 * 1024;
 pub const HTTP_PENDING: usize = 64;
 /// Bytes of a URL, host or other header value kept of a request.
 pub const HTTP_VALUE_BYTES: usize = 1024;
+/// Bytes of one line inside an HTTP body: chunk size with its extensions, or a trailer field.
+/// A longer one ends the tracking of that body.
+pub const HTTP_LINE_BYTES: usize = 4096;
+/// Bytes an LDAP message or a SASL buffer may claim; AD itself takes at most 10 MiB (`MaxReceiveBuffer`).
+/// A length beyond it is taken for a loss of framing. Answers can be larger than requests.
+pub const LDAP_LENGTH: usize = 64 * 1024 * 1024;
 /// Bytes of an LDAP message that is read whole; a longer one is skipped after its head.
 pub const LDAP_MESSAGE_BYTES: usize = 64 * 1024;
 /// Outstanding LDAP binds of one connection.
 pub const LDAP_PENDING: usize = 16;
 /// Bytes looked at before a flow that fits no protocol is given up.
 pub const IDENTIFY_BYTES: usize = 64;
+/// Chunks looked at before a flow is given up whose beginning was seen: the first of each direction.
+pub const IDENTIFY_CHUNKS: u8 = 2;
+/// The same for a flow that was picked up in the middle, or has a gap: it may be in the middle of bulk.
+pub const IDENTIFY_CHUNKS_MIDDLE: u8 = 8;
+/// The same on a port of a protocol we read, however the flow began.
+pub const IDENTIFY_CHUNKS_KNOWN: u8 = 64;
 
 /// Seconds within which the two legs of a relay must lie.
 pub const RELAY_SECS: u64 = 120;

@@ -218,9 +218,9 @@ pub struct Roles {
 /// One alert.
 #[derive(Clone, Debug)]
 pub struct Alert {
-    /// When it is written: the packet that completed the evidence.
+    /// When it was concluded: time of the answer, or of giving up on it.
     pub ts: Timestamp,
-    /// Number of that packet.
+    /// Number of the packet that shows it best: the call, the relayed response, the request.
     pub pcap_cnt: u64,
     /// The flow it is reported on.
     pub flow: FlowMeta,

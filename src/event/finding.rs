@@ -26,7 +26,7 @@ declare_event! {
         /// Host the authentication is relayed to.
         pub target: Option<Addr> => "target" Ours,
         /// Coercion: method family, as `efsr`, `rprn`, `dfsnm`.
-        pub family: &'static str => "family" Ours,
+        pub family: String => "family" Ours,
         /// Coercion: method id of the catalogue, as `efsr-0`.
         pub method_id: String => "method_id" Ours,
         /// Coercion: name of the call.

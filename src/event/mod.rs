@@ -8,6 +8,7 @@ mod alert;
 mod auth;
 mod finding;
 mod http;
+mod identity;
 mod ldap;
 mod rpc;
 mod schema;
@@ -21,14 +22,15 @@ pub use alert::{
 pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
+pub use identity::{SiteKey, identity};
 pub use ldap::{LdapBind, LdapResult};
 pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
 pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
 pub use smb::{SmbCommand, SmbNegotiate};
 pub use stats::{
-    AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowStats, Latency,
-    MemoryStats, OutputStats, SensorRecord, StatsRecord, TcpStats,
+    AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,
+    FragmentStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
 };
 
 use crate::net::Direction;
@@ -67,7 +69,7 @@ pub enum Event<'a> {
 }
 
 /// Bytes that do not fit their protocol. Never an error: the decoder goes on or gives up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Anomaly {
     /// The protocol, as EVE's `app_proto`.
     pub protocol: &'static str,

@@ -88,7 +88,8 @@ declare_event! {
         pub sealed: bool => "sealed" Ours,
         /// Bytes of stub, all fragments, without padding and trailer.
         pub stub_len: u32 => "stub_len" Ours,
-        /// Path or host named in the call, if a layout is known and it could be read.
+        /// Path or host named in the call, if a layout is known and it could be read; empty if it was read
+        /// and names nothing.
         pub path: Option<&'a str> => "path" Ours,
         /// Transfer syntax is NDR64.
         pub ndr64: bool => "ndr64" Ours,

@@ -1,6 +1,8 @@
 //! What survives the worker: owned, small, rare.
 
-use super::{Carrier, FlowMeta, Mic};
+use std::sync::Arc;
+
+use super::{Carrier, FlowMeta, Mic, Signature};
 use crate::net::Direction;
 use crate::time::Timestamp;
 use crate::wire::Guid;
@@ -75,12 +77,7 @@ pub enum Seen {
         /// Return value, if readable.
         status: Option<u32>,
     },
-    /// A bind to an interface that has coercion methods was refused.
-    BindRefused {
-        /// Interface.
-        interface: Guid,
-    },
-    /// An HTTP request that detectors look at (certificate enrolment, or one with credentials).
+    /// An HTTP request for certificate enrolment.
     Request {
         /// Method.
         method: String,
@@ -88,14 +85,9 @@ pub enum Seen {
         uri: String,
         /// Host header.
         host: String,
-        /// Hash of method, URI and Host.
-        session_id: u64,
     },
-    /// A name that a client used for the server of this flow (share path, Host header), lower case.
-    NameUsed {
-        /// The name, or an address literal.
-        name: String,
-    },
+    /// A rule on protocol events matched.
+    RuleHit(Arc<Signature>),
 }
 
 /// The owned form of an NTLM AUTHENTICATE. The response itself does not leave the worker.

@@ -1,13 +1,16 @@
 //! What the sensor counts about itself.
 //!
-//! Two nouns, because replay must be repeatable. A [`StatsRecord`] depends on packets alone and
-//! carries Suricata's names; it is the same for any number of workers. A [`SensorRecord`] says
-//! what depends on the machine: clocks, queues, memory, keys. Counters run from the start.
+//! Two nouns, because replay must be repeatable. A [`StatsRecord`] depends on packets alone and has
+//! Suricata's names; it is the same for any number of workers. A [`SensorRecord`] says what depends
+//! on the machine or has no name there. Counters run from the start of the source. Their shape
+//! is the shape of the EVE object.
 
-use crate::time::Timestamp;
+use std::collections::BTreeMap;
 
-/// Counters that depend on packets alone. Field names are Suricata's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+use serde::Serialize;
+
+/// EVE `stats`: counters that depend on packets alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StatsRecord {
     /// Seconds from the first packet to this record, in packet time.
     pub uptime: u64,
@@ -16,23 +19,19 @@ pub struct StatsRecord {
     /// What the frames held.
     pub decoder: DecoderStats,
     /// Flows.
-    pub flow: FlowStats,
+    pub flow: FlowCounts,
     /// TCP reassembly.
     pub tcp: TcpStats,
-    /// IP reassembly, IPv4.
-    pub defrag_ipv4: DefragStats,
-    /// IP reassembly, IPv6.
-    pub defrag_ipv6: DefragStats,
-    /// Datagrams dropped because too many were open.
-    pub defrag_max_trackers_reached: u64,
-    /// Flows and transactions by protocol.
-    pub app: AppStats,
-    /// Alerts and rules.
+    /// IP reassembly.
+    pub defrag: DefragStats,
+    /// What flows turned out to be.
+    pub app_layer: AppStats,
+    /// Alerts.
     pub detect: DetectStats,
 }
 
 /// What the capture delivered. For files `kernel_packets` is the number of records read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CaptureStats {
     /// Packets the kernel handed over.
     pub kernel_packets: u64,
@@ -43,7 +42,7 @@ pub struct CaptureStats {
 }
 
 /// What the frames held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DecoderStats {
     /// Frames.
     pub pkts: u64,
@@ -51,187 +50,154 @@ pub struct DecoderStats {
     pub bytes: u64,
     /// Frames whose headers make no sense.
     pub invalid: u64,
-    /// Ethernet frames.
-    pub ethernet: u64,
-    /// Frames of an EtherType that is not followed.
+    /// Frames that carry no IP.
     pub unknown_ethertype: u64,
-    /// IPv4 packets, inner ones included.
-    pub ipv4: u64,
-    /// IPv6 packets, inner ones included.
-    pub ipv6: u64,
     /// TCP segments.
     pub tcp: u64,
     /// UDP datagrams.
     pub udp: u64,
-    /// Frames with one VLAN tag.
-    pub vlan: u64,
-    /// Frames with two.
-    pub vlan_qinq: u64,
-    /// GRE packets taken off.
-    pub gre: u64,
-    /// VXLAN packets taken off.
-    pub vxlan: u64,
-    /// Largest frame, bytes.
-    pub max_pkt_size: u64,
 }
 
 /// Flows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowStats {
-    /// Flows seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FlowCounts {
+    /// TCP flows seen.
     pub total: u64,
-    /// Of them TCP.
-    pub tcp: u64,
-    /// Of them UDP.
-    pub udp: u64,
     /// Flows in the table now.
     pub active: u64,
 }
 
 /// TCP reassembly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TcpStats {
-    /// Connections whose start was seen.
-    pub sessions: u64,
     /// Connections met in the middle.
     pub midstream_pickups: u64,
-    /// SYN segments.
-    pub syn: u64,
-    /// SYN+ACK segments.
-    pub synack: u64,
-    /// RST segments.
-    pub rst: u64,
     /// Segments that repeat bytes seen before.
     pub overlap: u64,
     /// Holes that were never filled.
     pub reassembly_gap: u64,
-    /// Segments not held because a limit was met.
+    /// Times that held segments were dropped because a limit was met.
     pub segment_memcap_drop: u64,
 }
 
-/// IP fragments of one version.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// IP fragments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DefragStats {
+    /// Datagrams dropped because too many were open.
+    pub max_trackers_reached: u64,
+}
+
+/// What flows turned out to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AppStats {
+    /// Flows by protocol.
+    pub flow: AppCounts,
+}
+
+/// One number a protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AppCounts {
+    /// DCE/RPC over TCP.
+    pub dcerpc_tcp: u64,
+    /// HTTP/1, RPC over HTTP included.
+    pub http: u64,
+    /// LDAP over TCP.
+    pub ldap_tcp: u64,
+    /// SMB, all versions.
+    pub smb: u64,
+    /// TLS: seen, not read.
+    pub tls: u64,
+    /// Nothing we know.
+    pub failed_tcp: u64,
+}
+
+/// Alerts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DetectStats {
+    /// Alerts written.
+    pub alert: u64,
+}
+
+/// EVE `sensor`: what depends on the machine and on this run, and what Suricata has no name for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SensorRecord {
+    /// Version of the program.
+    pub version: &'static str,
+    /// Name of the key under which secrets are hashed; changes when the key does.
+    pub key_id: String,
+    /// Worker threads.
+    pub workers: u64,
+    /// Seconds since the start, by the clock.
+    pub uptime: u64,
+    /// Rules in use.
+    pub rules_loaded: u64,
+    /// Rules whose events the sensor does not have.
+    pub rules_skipped: u64,
+    /// Packets lost between capture and worker because a queue was full.
+    pub queue_drops: u64,
+    /// Packets whose time went backwards in their source, and was held.
+    pub clock_steps: u64,
+    /// Panics that were caught: each is a bug.
+    pub panics: u64,
+    /// Events of decoders.
+    pub events: u64,
+    /// Events that reached the correlator.
+    pub sightings: u64,
+    /// Findings of native detectors, repeats included.
+    pub findings: u64,
+    /// Findings that told an incident nothing new.
+    pub repeats: u64,
+    /// Incidents opened.
+    pub incidents: u64,
+    /// Bytes missing in TCP streams.
+    pub gap_bytes: u64,
+    /// TCP segments that came before their turn.
+    pub out_of_order: u64,
+    /// Frames that the capture cut short.
+    pub cut_frames: u64,
+    /// Frames of link types that are not read.
+    pub unsupported_links: u64,
+    /// IP fragments.
+    pub fragments: FragmentStats,
+    /// Things forgotten because a limit of `limits.rs` was met, by kind.
+    pub evicted: BTreeMap<&'static str, u64>,
+    /// Anomalies by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub decode_errors: BTreeMap<String, u64>,
+    /// Bytes in use.
+    pub memory: MemoryStats,
+    /// Packet to alert, if there was an alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+}
+
+/// IP fragments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FragmentStats {
     /// Fragments seen.
-    pub fragments: u64,
+    pub seen: u64,
     /// Datagrams put together.
     pub reassembled: u64,
     /// Datagrams given up after [`crate::limits::DEFRAG_SECS`].
     pub timeouts: u64,
 }
 
-/// Counts by application protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AppStats {
-    /// Flows in which the protocol was found.
-    pub flow: AppCounts,
-    /// Transactions: RPC calls, SMB commands, HTTP requests, LDAP operations.
-    pub tx: AppCounts,
-    /// Anomalies its decoder reported.
-    pub error: AppCounts,
-    /// TCP flows in which none was found.
-    pub failed_tcp: u64,
-}
-
-/// One number a protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AppCounts {
-    /// DCE/RPC over TCP, and inside RPC over HTTP.
-    pub dcerpc_tcp: u64,
-    /// HTTP/1.
-    pub http: u64,
-    /// LDAP over TCP.
-    pub ldap_tcp: u64,
-    /// SMB, all versions.
-    pub smb: u64,
-    /// TLS.
-    pub tls: u64,
-}
-
-/// Alerts and rules.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DetectStats {
-    /// Alerts written.
-    pub alert: u64,
-    /// Alerts that `suppress` or `allow` kept back.
-    pub alerts_suppressed: u64,
-    /// Rules in use.
-    pub rules_loaded: u64,
-    /// Rules that could not be loaded.
-    pub rules_failed: u64,
-    /// Rules whose events the sensor does not have.
-    pub rules_skipped: u64,
-}
-
-/// What depends on the machine and on this run. Written as our own `sensor` event.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SensorRecord {
-    /// Seconds since the start, by the clock.
-    pub uptime: u64,
-    /// Version of the program.
-    pub version: &'static str,
-    /// Name of the key under which secrets are hashed; changes when the key does. Empty without one.
-    pub key_id: String,
-    /// Worker threads.
-    pub workers: u64,
-    /// Time of the newest packet.
-    pub newest_packet: Option<Timestamp>,
-    /// Packets lost between capture and worker because a queue was full.
-    pub queue_drops: u64,
-    /// Packets whose time went backwards in their source, and was held.
-    pub clock_steps: u64,
-    /// Sightings that came after the watermark had passed them.
-    pub late: u64,
-    /// Panics on a packet that were caught: each is a bug.
-    pub panics: u64,
-    /// Things forgotten because a limit of `limits.rs` was met, by kind.
-    pub evicted: Vec<(&'static str, u64)>,
-    /// Anomalies by kind.
-    pub decode_errors: Vec<(&'static str, u64)>,
-    /// Findings of native detectors by detector, repeats included.
-    pub findings: Vec<(&'static str, u64)>,
-    /// Findings kept back by `allow` or `suppress`, by reason.
-    pub suppressed: Vec<(&'static str, u64)>,
-    /// Incidents opened.
-    pub incidents: u64,
-    /// Incidents open now.
-    pub incidents_active: u64,
-    /// Share of packets that the ten busiest host pairs have, percent.
-    pub busiest_pairs_percent: Option<u8>,
-    /// Bytes held by assemblers, decoders and the correlator, and the budget.
-    pub memory: MemoryStats,
-    /// Lines written and lost.
-    pub output: OutputStats,
-    /// Packet to line, if it was sampled.
-    pub latency: Option<Latency>,
-}
-
 /// Bytes in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryStats {
-    /// Flow records and decoder state.
+    /// Flow records.
     pub flows: u64,
     /// Bytes waiting for the bytes before them.
     pub held: u64,
-    /// The correlator.
-    pub correlate: u64,
     /// `limits.memory_mib` in bytes.
     pub budget: u64,
 }
 
-/// What the writer did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OutputStats {
-    /// Lines written, per destination, summed.
-    pub lines: u64,
-    /// Lines lost because a destination was full or closed.
-    pub lost: u64,
-}
-
-/// Time from a packet's arrival to the line it caused, microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Time from a packet's arrival to the alert it caused, microseconds. In replay, from when its
+/// block was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Latency {
-    /// Samples.
+    /// Alerts measured.
     pub samples: u64,
     /// Median.
     pub p50_us: u64,

@@ -112,7 +112,7 @@ pub fn write_stats(buf: &mut Vec<u8>, ts: Timestamp, record: &StatsRecord) {
         ts,
         ..Header::default()
     };
-    super::stats::with_stats(record, |body| line(buf, &header, EventType::Stats, body));
+    line(buf, &header, EventType::Stats, record);
 }
 
 /// Writes what depends on the machine.
@@ -121,7 +121,7 @@ pub fn write_sensor(buf: &mut Vec<u8>, ts: Timestamp, record: &SensorRecord) {
         ts,
         ..Header::default()
     };
-    super::stats::with_sensor(record, |body| line(buf, &header, EventType::Sensor, body));
+    line(buf, &header, EventType::Sensor, record);
 }
 
 /// Appends one whole line.

@@ -12,7 +12,6 @@ mod community;
 mod destination;
 mod names;
 mod protocol;
-mod stats;
 mod types;
 
 #[cfg(test)]

@@ -397,12 +397,8 @@ fn sensor() -> SensorRecord {
         version: "0.1.0",
         key_id: "3f2a".to_owned(),
         workers: 2,
-        newest_packet: Some(flow().first_ts),
-        evicted: vec![("exchange", 3)],
-        decode_errors: vec![("smb", 1)],
-        findings: vec![("RW-06", 2)],
-        suppressed: vec![("allow", 1)],
-        busiest_pairs_percent: Some(41),
+        evicted: [("exchanges", 3)].into(),
+        decode_errors: [("smb: header: too short".to_owned(), 1)].into(),
         latency: Some(Latency {
             samples: 10,
             ..Latency::default()

@@ -5,9 +5,30 @@
 //! the innermost flow and where its payload lies in the block. Packets are `Copy` and
 //! small, because they are what crosses the queue; payload is never copied on the way.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
+
 mod chunk;
+mod decap;
+mod defrag;
+mod dissect;
+mod ip;
+mod link;
+mod view;
+
+#[cfg(test)]
+mod tests;
 
 pub use chunk::{Chunk, Progress};
+pub use dissect::{DissectOptions, DissectStats, Dissector};
 
 use crate::net::{FlowKey, Side};
 use crate::time::Timestamp;
@@ -121,6 +142,8 @@ pub struct Packet {
     pub key: FlowKey,
     /// Seeded hash of `key`; never reaches output.
     pub hash: u64,
+    /// Seeded hash of the two addresses alone, the same both ways: chooses the worker.
+    pub pair: u32,
     /// True if side A of the key sent it.
     pub from_a: bool,
     /// TCP fields; zero for UDP.

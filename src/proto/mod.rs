@@ -5,13 +5,24 @@
 //! `http, ldap, smb, dcerpc → spnego → ntlmssp`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
 pub mod dcerpc;
+pub mod epm;
 pub mod http;
+pub mod identify;
 pub mod ldap;
 pub mod nbss;
 pub mod ntlmssp;
 pub mod rpch;
+pub mod session;
 pub mod smb;
 pub mod spnego;
+pub mod tds;
+
+#[cfg(test)]
+pub(crate) mod drive;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use session::Session;
 
 use crate::catalog::Catalog;
 
@@ -24,18 +35,4 @@ pub struct Shared {
     pub rpch: rpch::VirtualConnections,
 }
 
-/// Identity of some content: equal content, equal number, on any sensor. For telling forwarded
-/// messages from relayed ones, so collisions must not be easy to make: 64 bits of SHA-256.
-#[must_use]
-pub fn identity(parts: &[&[u8]]) -> u64 {
-    use sha2::Digest;
-    let mut hash = sha2::Sha256::new();
-    for part in parts {
-        // The length keeps ("ab", "c") apart from ("a", "bc").
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    let digest: [u8; 32] = hash.finalize().into();
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
-}
+pub use crate::event::identity;

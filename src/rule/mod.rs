@@ -1,1 +1,392 @@
+//! Sigma rules, compiled into tests of event fields.
 //!
+//! ```text
+//! source ──► yaml ──► document ──► detection + condition ──► compile ──► index
+//! files      tree     header       items, and how joined     per event    which can match
+//! ```
+//!
+//! A rule is bound at load to every kind of event that has all its fields; a field that no event
+//! has is an error with its place, never a rule that silently does not fire. One engine serves the
+//! worker (protocol events) and the correlator (findings): both call [`RuleSet::matches`].
+//!
+//! Of Sigma this is **not** here yet: correlation rules and filters (listed as skipped), log sources
+//! of other products, placeholders, search words without a field, and the modifiers `base64`,
+//! `base64offset`, `utf16`, `wide`, `windash`, `expand`, `fieldref` and the parts of a time.
+
+mod compile;
+mod condition;
+mod detection;
+mod document;
+mod error;
+mod index;
+mod matcher;
+mod pattern;
+mod source;
+mod yaml;
+
+#[cfg(test)]
+mod shipped;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+pub use error::RuleError;
+pub use matcher::Scratch;
+pub use source::RuleSource;
+
+use crate::event::{EventSchema, Fields, Finding, Signature};
+use crate::wire::Guid;
+use compile::Bound;
+use condition::Expr;
+use document::{Document, Draft};
+use error::Problem;
+use index::Index;
+use matcher::{Op, Test};
+use pattern::{Pattern, Place};
+use source::File;
+use yaml::Pos;
+
+/// Sids of the built-in rules. A published one never changes its meaning.
+pub const SIDS: std::ops::RangeInclusive<u32> = 2_593_000..=2_593_999;
+
+/// A rule that is loaded.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What its alerts say of it.
+    pub signature: Arc<Signature>,
+    /// Sigma `logsource.service`.
+    pub service: String,
+    /// Sigma `status`, empty if it has none.
+    pub status: String,
+    /// Where it is from.
+    pub file: String,
+    /// Line it begins at.
+    pub line: u32,
+}
+
+/// A document that is no rule for us. Not an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Sigma `title`, empty if it has none.
+    pub title: String,
+    /// Why.
+    pub reason: String,
+    /// Where it is from.
+    pub file: String,
+    /// Line it begins at.
+    pub line: u32,
+}
+
+/// Rules, ready to be matched. Immutable, so threads share one.
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    skipped: Vec<Skipped>,
+    /// Only kinds of events that some rule is for.
+    by_event: Vec<EventRules>,
+}
+
+/// The rules for one kind of event.
+struct EventRules {
+    schema: &'static EventSchema,
+    compiled: Vec<(Arc<Signature>, Expr<Test>)>,
+    index: Index,
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "RuleSet({} rules, {} skipped)",
+            self.rules.len(),
+            self.skipped.len()
+        )
+    }
+}
+
+impl RuleSet {
+    /// Loads rules from `sources`, in that order.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with any of them.
+    pub fn load(sources: &[RuleSource]) -> Result<Self, Vec<RuleError>> {
+        let mut loader = Loader::default();
+        for source in sources {
+            source::read(source, &mut loader.files, &mut loader.errors);
+        }
+        loader.documents();
+        loader.retire();
+        loader.number();
+        loader.finish()
+    }
+
+    /// Appends the signatures of the rules that `event` fits to `hits`, in the order of loading.
+    pub fn matches(
+        &self,
+        event: &dyn Fields,
+        scratch: &mut Scratch,
+        hits: &mut Vec<Arc<Signature>>,
+    ) {
+        let schema = event.schema();
+        let Some(rules) = self.of(schema) else {
+            return;
+        };
+        scratch.next_event(schema.fields.len());
+        rules.index.candidates(event, scratch);
+        let candidates = std::mem::take(&mut scratch.candidates);
+        for &nth in &candidates {
+            if let Some((signature, expr)) = rules.compiled.get(nth as usize) {
+                scratch.evaluated += 1;
+                if matcher::matches(expr, event, scratch) {
+                    hits.push(Arc::clone(signature));
+                }
+            }
+        }
+        scratch.candidates = candidates;
+    }
+
+    /// True if some rule is for events of this kind; if not, `matches` need not be called.
+    #[must_use]
+    pub fn is_interesting(&self, schema: &EventSchema) -> bool {
+        self.of(schema).is_some()
+    }
+
+    /// The loaded rules, in the order of loading.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// The documents that were passed over.
+    pub fn skipped(&self) -> impl ExactSizeIterator<Item = &Skipped> {
+        self.skipped.iter()
+    }
+
+    fn of(&self, schema: &EventSchema) -> Option<&EventRules> {
+        // A promoted constant may have several addresses.
+        self.by_event.iter().find(|r| {
+            std::ptr::eq(r.schema, schema)
+                || (r.schema.name == schema.name && r.schema.service == schema.service)
+        })
+    }
+}
+
+/// A set of rules on its way.
+#[derive(Default)]
+struct Loader {
+    files: Vec<File>,
+    errors: Vec<RuleError>,
+    skipped: Vec<Skipped>,
+    /// Rules, with the number of their file.
+    drafts: Vec<(usize, Draft)>,
+}
+
+impl Loader {
+    fn documents(&mut self) {
+        for (nth, file) in self.files.iter().enumerate() {
+            let documents = match yaml::documents(&file.text) {
+                Ok(documents) => documents,
+                Err((at, message)) => {
+                    let error = Problem::new(at, message).within(&file.name, &file.text);
+                    self.errors.push(error);
+                    continue;
+                }
+            };
+            for node in &documents {
+                let mut problems = Vec::new();
+                match document::read(node, &mut problems) {
+                    Some(Document::Rule(draft)) => self.drafts.push((nth, *draft)),
+                    Some(Document::Skipped(skip)) => self.skipped.push(Skipped {
+                        title: skip.title,
+                        reason: skip.reason,
+                        file: file.name.clone(),
+                        line: node.at.line,
+                    }),
+                    None => {}
+                }
+                problems.sort_by_key(|p| p.at);
+                let errors = problems
+                    .into_iter()
+                    .map(|p| p.within(&file.name, &file.text));
+                self.errors.extend(errors);
+            }
+        }
+    }
+
+    /// Takes out rules that are deprecated, or that another takes the place of.
+    fn retire(&mut self) {
+        let mut by: HashMap<Guid, (Option<Guid>, String)> = HashMap::new();
+        for (file, draft) in &self.drafts {
+            for old in &draft.obsoletes {
+                let who = format!("`{}` ({})", draft.signature.title, self.name(*file));
+                by.insert(*old, (draft.id.map(|(id, _)| id), who));
+            }
+        }
+        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
+        for (file, draft) in self.drafts.drain(..) {
+            let id = draft.id.map(|(id, _)| id);
+            let reason = match id.and_then(|id| by.get(&id)) {
+                Some((new, who)) if *new != id => Some(format!("obsoleted by {who}")),
+                _ if matches!(draft.status.as_str(), "deprecated" | "unsupported") => {
+                    Some(format!("its status is {}", draft.status))
+                }
+                _ => None,
+            };
+            match reason {
+                None => kept.push((file, draft)),
+                Some(reason) => skipped.push(Skipped {
+                    title: draft.signature.title,
+                    reason,
+                    file: self
+                        .files
+                        .get(file)
+                        .map_or(String::new(), |f| f.name.clone()),
+                    line: draft.at.line,
+                }),
+            }
+        }
+        self.drafts = kept;
+        self.skipped.extend(skipped);
+    }
+
+    /// Gives every rule its numbers, and finds those that are taken.
+    fn number(&mut self) {
+        let mut ids: HashMap<Guid, String> = HashMap::new();
+        let mut sids: HashMap<(u32, u32), String> = HashMap::new();
+        let mut errors = Vec::new();
+        for (nth, draft) in &mut self.drafts {
+            let Some(file) = self.files.get(*nth) else {
+                continue;
+            };
+            let who = format!(
+                "`{}` ({}:{})",
+                draft.signature.title, file.name, draft.at.line
+            );
+            let mut fail = |at: Pos, message: String, help: &str| {
+                let problem = Problem::new(at, message).help(help);
+                errors.push(problem.within(&file.name, &file.text));
+            };
+            if let Some((id, at)) = draft.id {
+                if let Some(first) = ids.get(&id) {
+                    let message = format!("id {id} is taken by {first}");
+                    let help = "every rule needs an id of its own (`uuidgen`); to take a rule's \
+                                place, name it under `related` with `type: obsoletes`";
+                    fail(at, message, help);
+                    continue;
+                }
+                ids.insert(id, who.clone());
+            }
+            let (gid, sid, at) = match (draft.sid, draft.id) {
+                (Some((sid, at)), _) if SIDS.contains(&sid) => (1, sid, at),
+                (Some((sid, at)), _) => (2, sid, at),
+                (None, Some((id, at))) => (2, sid_of(id), at),
+                // Already an error.
+                (None, None) => continue,
+            };
+            if let Some(first) = sids.get(&(gid, sid)) {
+                let message = match draft.sid {
+                    Some(_) => format!("sid {sid} is taken by {first}"),
+                    None => format!("the sid made from this id, {sid}, is taken by {first}"),
+                };
+                fail(at, message, "give this rule another `sid`");
+                continue;
+            }
+            sids.insert((gid, sid), who);
+            draft.signature.gid = gid;
+            draft.signature.sid = sid;
+        }
+        self.errors.extend(errors);
+    }
+
+    fn finish(mut self) -> Result<RuleSet, Vec<RuleError>> {
+        let mut rules = Vec::with_capacity(self.drafts.len());
+        let mut by_event: Vec<EventRules> = Vec::new();
+        for (nth, draft) in std::mem::take(&mut self.drafts) {
+            let bound = self.bind(nth, &draft);
+            let signature = Arc::new(draft.signature);
+            for (schema, expr) in bound {
+                let same = |r: &EventRules| {
+                    r.schema.name == schema.name && r.schema.service == schema.service
+                };
+                let at = by_event.iter().position(same).unwrap_or_else(|| {
+                    by_event.push(EventRules {
+                        schema,
+                        compiled: Vec::new(),
+                        index: Index::new(std::iter::empty()),
+                    });
+                    by_event.len() - 1
+                });
+                if let Some(of_event) = by_event.get_mut(at) {
+                    of_event.compiled.push((Arc::clone(&signature), expr));
+                }
+            }
+            rules.push(Rule {
+                signature,
+                service: draft.service,
+                status: draft.status,
+                file: self.name(nth).to_owned(),
+                line: draft.at.line,
+            });
+        }
+        if !self.errors.is_empty() {
+            let place: HashMap<&str, usize> = self
+                .files
+                .iter()
+                .enumerate()
+                .map(|(nth, f)| (f.name.as_str(), nth))
+                .collect();
+            let mut errors = self.errors;
+            errors.sort_by_key(|e| (place.get(e.file.as_str()).copied(), e.line, e.column));
+            return Err(errors);
+        }
+        for of_event in &mut by_event {
+            of_event.index = Index::new(of_event.compiled.iter().map(|(_, expr)| expr));
+        }
+        Ok(RuleSet {
+            rules,
+            skipped: self.skipped,
+            by_event,
+        })
+    }
+
+    fn bind(&mut self, nth: usize, draft: &Draft) -> Vec<Bound> {
+        let (Some(detection), Some(file)) = (&draft.detection, self.files.get(nth)) else {
+            return Vec::new();
+        };
+        // An unknown service is an error already.
+        if draft.schemas.is_empty() {
+            return Vec::new();
+        }
+        let mut problems = Vec::new();
+        let mut bound = compile::bind(detection, &draft.schemas, &mut problems);
+        problems.sort_by_key(|p| p.at);
+        let errors = problems
+            .into_iter()
+            .map(|p| p.within(&file.name, &file.text));
+        self.errors.extend(errors);
+        if let Some(kind) = draft.kind {
+            let field = Finding::SCHEMA.field("kind").unwrap_or_default();
+            for (_, expr) in &mut bound {
+                let op = Op::Folded(Pattern::new(kind, Place::Whole, true));
+                let rest = std::mem::replace(expr, Expr::All(Vec::new()));
+                *expr = Expr::All(vec![Expr::Is(Test { field, op }), rest]);
+            }
+        }
+        bound
+    }
+
+    fn name(&self, file: usize) -> &str {
+        self.files.get(file).map_or("", |f| &f.name)
+    }
+}
+
+/// The number of a rule that has only a UUID: 31 bits of its SHA-256, never 0.
+fn sid_of(id: Guid) -> u32 {
+    let hash = Sha256::digest(id.0.to_be_bytes());
+    let four = hash.first_chunk::<4>().copied().unwrap_or_default();
+    (u32::from_be_bytes(four) >> 1).max(1)
+}

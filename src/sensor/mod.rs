@@ -1,1 +1,138 @@
+//! Threads, queues and the only clock.
 //!
+//! ```text
+//! capture thread: fill a block, dissect its frames, one batch a worker      dispatch.rs
+//! worker threads: flows, decoders, rules on events                          worker.rs
+//! correlator:     rounds in order, findings, incidents, stats               join.rs
+//! writer:         bytes to where they belong                                writer.rs
+//! ```
+
+mod dispatch;
+mod join;
+mod queue;
+mod stats;
+mod worker;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crate::capture::{End, Source};
+use crate::catalog::Catalog;
+use crate::correlate::Declared;
+use crate::event::{Incident, Level, SiteKey};
+use crate::output::EventTypes;
+use crate::rule::RuleSet;
+
+pub use stats::Memory;
+pub use writer::{Outlet, WriterThread};
+
+/// Everything a run needs besides its source.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Worker threads.
+    pub workers: usize,
+    /// Compiled rules.
+    pub rules: Arc<RuleSet>,
+    /// Interfaces and methods.
+    pub catalog: Arc<Catalog>,
+    /// Keys the hashes of secrets.
+    pub key: Arc<SiteKey>,
+    /// What the operator told about the network.
+    pub declared: Declared,
+    /// Which event types are written.
+    pub events: EventTypes,
+    /// Memory budget.
+    pub memory: Memory,
+    /// Packet time between `stats` events.
+    pub stats_interval: Duration,
+    /// Live capture: drop instead of wait.
+    pub live: bool,
+    /// VLAN ids tell flows apart.
+    pub vlan_in_flow_key: bool,
+    /// Name of the capture file for `pcap_filename`, if it is one.
+    pub pcap_filename: Option<String>,
+}
+
+/// What a run came to, for people.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Frames read.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// Packets lost by the kernel or by full queues.
+    pub drops: u64,
+    /// Bytes of TCP streams that were missing.
+    pub gaps: u64,
+    /// Alerts by level.
+    pub alerts: BTreeMap<Level, u64>,
+    /// Title of every alert's rule, with its level, in order; at most 64.
+    pub titles: Vec<(Level, String)>,
+    /// Incidents as they closed, at most 64.
+    pub incidents: Vec<Incident>,
+    /// Panics caught: bugs of ours.
+    pub panics: u64,
+    /// How the source ended, if it did not end cleanly.
+    pub broken: Option<String>,
+    /// What the source wants the operator to know.
+    pub notices: Vec<String>,
+}
+
+/// Alerts and incidents a [`Report`] remembers one by one.
+const REPORTED: usize = 64;
+
+/// Runs one source to its end, or until `stop` is set.
+///
+/// `progress` hears the number of packets read so far after every block.
+///
+/// # Errors
+/// If a thread cannot be started.
+pub fn run(
+    source: &mut dyn Source,
+    setup: &Setup,
+    outlet: &Outlet,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(u64),
+) -> std::io::Result<Report> {
+    let seed = stats::random_seed();
+    let (mut lanes, ends) = queue::lanes(setup.workers, !setup.live);
+    let ifaces = Arc::new(std::sync::RwLock::new(Vec::new()));
+    std::thread::scope(|scope| {
+        let mut rounds = Vec::new();
+        for (n, lane) in ends.into_iter().enumerate() {
+            let (tx, rx) = crossbeam_channel::bounded(crate::limits::QUEUE_BATCHES);
+            rounds.push(rx);
+            let worker = worker::Worker::new(setup, Arc::clone(&ifaces));
+            std::thread::Builder::new()
+                .name(format!("worker-{n}"))
+                .spawn_scoped(scope, move || worker.run(&lane, &tx))?;
+        }
+        let join = join::Join::new(setup, Arc::clone(&ifaces));
+        let joined = std::thread::Builder::new()
+            .name("correlator".to_owned())
+            .spawn_scoped(scope, move || join.run(&rounds, outlet))?;
+        let mut notices = Vec::new();
+        let end = dispatch::run(
+            source,
+            setup,
+            seed,
+            &mut lanes,
+            &ifaces,
+            stop,
+            &mut |packets, notice| {
+                notices.extend(notice);
+                progress(packets);
+            },
+        );
+        drop(lanes);
+        let mut report = joined.join().unwrap_or_default();
+        if let End::Broke { .. } = &end {
+            report.broken = Some(end.to_string());
+        }
+        report.notices = notices;
+        Ok(report)
+    })
+}

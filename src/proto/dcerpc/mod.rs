@@ -1,9 +1,39 @@
-//! DCE/RPC, connection-oriented (C706, MS-RPCE).
+//! DCE/RPC, connection-oriented (C706 chapter 12, MS-RPCE).
+//!
+//! [`wire`] reads PDUs, [`Association`] keeps what a conversation needs, [`stub`] reads the path
+//! out of a coercion call by the layout the catalogue gives, with [`ndr`] as its cursor.
+//!
+//! Not read: response stubs except their last four bytes, security tokens other than what `spnego`
+//! reads, bind-time features, extended error information, alternate addresses, RTS commands
+//! (`proto::rpch` reads those), calls over datagrams beyond their header ([`cl`]).
 
-use crate::catalog::Catalog;
-use crate::event::{RpcTransport, Sink};
-use crate::net::Direction;
-use crate::packet::{Chunk, Progress};
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
+
+mod auth;
+mod calls;
+pub mod cl;
+mod contexts;
+mod decoder;
+mod framing;
+pub mod ndr;
+pub mod stub;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use decoder::Association;
+
+use crate::event::RpcTransport;
 
 /// How an association is reached.
 #[derive(Clone, Copy, Debug)]
@@ -14,35 +44,4 @@ pub struct Via<'a> {
     pub pipe: &'a str,
     /// Tells associations of one flow apart (pipe handle; 0 over TCP).
     pub association: u64,
-}
-
-/// One association: presentation contexts, security contexts, calls in flight.
-#[derive(Debug, Default)]
-pub struct Association {}
-
-impl Association {
-    /// One direction of a byte stream that carries PDUs back to back (TCP, RPC over HTTP bodies).
-    /// Frames PDUs in place; finds its feet again after a gap.
-    pub fn stream(
-        &mut self,
-        _via: &Via<'_>,
-        _direction: Direction,
-        _chunk: Chunk<'_>,
-        _catalog: &Catalog,
-        _out: &mut dyn Sink,
-    ) -> Progress {
-        Progress::Done
-    }
-
-    /// Bytes written to or read from a pipe. PDUs may be split anywhere; what is not whole is kept,
-    /// at most [`crate::limits::PIPE_BYTES`].
-    pub fn pipe(
-        &mut self,
-        _via: &Via<'_>,
-        _direction: Direction,
-        _bytes: &[u8],
-        _catalog: &Catalog,
-        _out: &mut dyn Sink,
-    ) {
-    }
 }

@@ -1,23 +1,31 @@
-//! HTTP/1 (RFC 9112).
+//! HTTP/1 (RFC 9112) and the credentials that it carries for NTLM and Negotiate (RFC 4559).
+//!
+//! Heads are read, at most [`limits::HTTP_HEAD_BYTES`](crate::limits::HTTP_HEAD_BYTES) each; bodies
+//! are passed over by their length. Who wants bodies gives the decoder a [`Tap`]; RPC over HTTP does.
+//!
+//! Not read: bodies, trailers, any other authentication scheme (`Basic` holds a password, so nobody
+//! looks at it), HTTP/0.9, HTTP/2, and what follows a `CONNECT` or an `Upgrade`. No value of an
+//! `Authorization` field leaves this module but as a token for [`spnego`](super::spnego).
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
 
-use super::Shared;
-use crate::event::Sink;
-use crate::net::Direction;
-use crate::packet::{Chunk, Progress};
+mod auth;
+mod decoder;
+mod pending;
+mod tap;
+mod wire;
 
-/// One connection.
-#[derive(Debug, Default)]
-pub struct Decoder {}
+pub use decoder::Decoder;
+pub use tap::{RequestHead, Tap, Wants};
+pub(crate) use wire::{Begins, begins};
 
-impl Decoder {
-    /// Takes the next piece of one direction.
-    pub fn chunk(
-        &mut self,
-        _direction: Direction,
-        _chunk: Chunk<'_>,
-        _shared: &mut Shared,
-        _out: &mut dyn Sink,
-    ) -> Progress {
-        Progress::Done
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,27 @@
-//! LDAP (RFC 4511, MS-ADTS).
+//! LDAP over TCP (RFC 4511, MS-ADTS 5.1.1): binds and their answers.
+//!
+//! Messages are framed by length; all but binds and extended operations are passed over without
+//! looking. Windows' own Sicily binds (tags 9 to 11, MS-ADTS 5.1.1.1.3) are read: relay tools use them.
+//!
+//! Not read: searches, entries, modifications; passwords of simple binds and of SASL mechanisms other
+//! than `GSS-SPNEGO`, `GSSAPI` and `NTLM`; what is inside a SASL buffer, signed or sealed; LDAP behind TLS;
+//! connectionless LDAP.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
 
-use super::Shared;
-use crate::event::Sink;
-use crate::net::Direction;
-use crate::packet::{Chunk, Progress};
+mod decoder;
+mod wire;
 
-/// One connection.
-#[derive(Debug, Default)]
-pub struct Decoder {}
+pub use decoder::Decoder;
+pub(crate) use wire::{Begins, begins, begins_sasl};
 
-impl Decoder {
-    /// Takes the next piece of one direction.
-    pub fn chunk(
-        &mut self,
-        _direction: Direction,
-        _chunk: Chunk<'_>,
-        _shared: &mut Shared,
-        _out: &mut dyn Sink,
-    ) -> Progress {
-        Progress::Done
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,38 @@
-//! RPC over HTTP version 2 (MS-RPCH) and the `ncacn_http/1.0` banner.
+//! RPC over HTTP (MS-RPCH): the `ncacn_http/1.0` banner, and version 2 with its two channels.
+//!
+//! ```text
+//!   client ══ RPC_IN_DATA  ══► in proxy  ── banner, CONN/B2, requests  ──► server
+//!   client ◄═ RPC_OUT_DATA ═══ out proxy ◄─ banner, CONN/C1, responses ──  server
+//!            HTTP bodies                      bare TCP, also without proxies
+//! ```
+//!
+//! [`Decoder`] reads a bare TCP stream, which is also plain `ncacn_ip_tcp`; [`Bodies`] takes the HTTP
+//! bodies. Both take RTS PDUs out and hand the rest to [`dcerpc`](super::dcerpc): to an association of
+//! their own, or once a virtual connection cookie was seen, to the one that both channels share.
+//!
+//! Not read: flow control, keep-alives, channel lifetimes; version 1 beyond its tunnel
+//! (`RPC_CONNECT`); RD Gateway's `RDG_*` methods, which are no RPC.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
 
-/// Virtual connections by cookie: one RPC association whose directions are two TCP connections.
-#[derive(Debug, Default)]
-pub struct VirtualConnections {}
+mod bare;
+mod bodies;
+mod stream;
+mod virt;
+mod wire;
+
+pub use bare::Decoder;
+pub use bodies::Bodies;
+pub use virt::VirtualConnections;
+pub(crate) use wire::{BANNER, Rts};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Arguments as typed. Nothing here opens a file.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+
+/// Watches for Windows hosts being coerced into authenticating, and for that authentication being relayed.
+///
+/// Reads captures (-r) or watches interfaces (-i), and writes alerts, incidents and statistics as
+/// EVE JSON lines. It decrypts nothing and sends nothing.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(
+    name = "relaywatch",
+    version,
+    after_help = "Examples:
+  relaywatch -r capture.pcapng                 alerts on stdout, a summary on stderr
+  relaywatch -r captures/ -o eve.json          every capture of a folder, in order of time
+  relaywatch -r capture.pcap --events all      protocol events too
+  relaywatch -i eth1 -o /var/log/eve.json      watch a mirror port
+  relaywatch -T -c relaywatch.toml             say what would be done, and stop
+
+Exit status: 0 ran, 1 --fail-on-alert and there was one, 2 could not run."
+)]
+pub struct Args {
+    /// Replay a capture file, a folder of them, or standard input (-)
+    #[arg(short = 'r', long = "read", value_name = "FILE|DIR|-", conflicts_with = "interface")]
+    pub read: Vec<PathBuf>,
+
+    /// Watch an interface
+    #[arg(short = 'i', long, value_name = "IFACE")]
+    pub interface: Vec<String>,
+
+    /// Configuration file (TOML)
+    #[arg(short = 'c', long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Add a rule file or folder; "none" drops the built-in rules
+    #[arg(short = 'S', long = "rules", value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+
+    /// Replace the built-in RPC catalogue's entries by those of a folder
+    #[arg(long, value_name = "DIR")]
+    pub catalog: Option<PathBuf>,
+
+    /// Where EVE goes: a file, or - for stdout (the default)
+    #[arg(short = 'o', long = "output", value_name = "DEST")]
+    pub output: Vec<String>,
+
+    /// Capture filter
+    #[arg(short = 'f', long = "filter", value_name = "BPF")]
+    pub filter: Option<String>,
+
+    /// Worker threads
+    #[arg(short = 'w', long, value_name = "N")]
+    pub workers: Option<usize>,
+
+    /// Event types to write: "all" or a list (default: alert,incident,stats,sensor)
+    #[arg(long, value_name = "LIST")]
+    pub events: Option<String>,
+
+    /// Check configuration and rules, say what would be done, and stop
+    #[arg(short = 'T', long = "test")]
+    pub test: bool,
+
+    /// Exit with 1 if there was an alert
+    #[arg(long)]
+    pub fail_on_alert: bool,
+
+    /// With several captures: keep state from one to the next
+    #[arg(long)]
+    pub continuous: bool,
+
+    /// Say more on stderr
+    #[arg(short = 'v', long, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+
+    /// Say only errors on stderr
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+
+    /// Memory budget in MiB
+    #[arg(long, value_name = "MIB", help_heading = "Tuning")]
+    pub memory_mib: Option<u64>,
+
+    /// Seconds of packet time between stats events
+    #[arg(long, value_name = "SECS", help_heading = "Tuning")]
+    pub stats_interval: Option<u64>,
+
+    /// File with the key that hashes secrets (32 bytes or more, mode 0600)
+    #[arg(long, value_name = "FILE", help_heading = "Tuning")]
+    pub key_file: Option<PathBuf>,
+
+    /// Address of a proxy or load balancer that passes authentication on
+    #[arg(long, value_name = "IP", help_heading = "Tuning")]
+    pub forwarder: Vec<std::net::IpAddr>,
+
+    /// VLAN ids tell flows apart (off: mirror ports often tag each direction differently)
+    #[arg(long, help_heading = "Tuning")]
+    pub vlan_in_flow_key: bool,
+
+    /// Capture buffer of an interface in MiB
+    #[arg(long, value_name = "MIB", help_heading = "Tuning")]
+    pub ring_mib: Option<u32>,
+
+    /// Milliseconds a capture block waits to be filled
+    #[arg(long, value_name = "MS", help_heading = "Tuning")]
+    pub timeout_ms: Option<u32>,
+}

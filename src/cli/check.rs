@@ -1,0 +1,105 @@
+//! `-T`: what would be done.
+
+use std::io::Write;
+
+use super::{Args, Config, Failure};
+use crate::capture::interface;
+use crate::limits;
+use crate::rule::RuleSet;
+use crate::sensor::Memory;
+
+/// Tells rules, bounds, memory and interfaces on stdout.
+pub(super) fn tell(
+    args: &Args,
+    config: &Config,
+    rules: &RuleSet,
+    memory: Memory,
+) -> Result<(), Failure> {
+    let mut lines = vec![format!("relaywatch {}", env!("CARGO_PKG_VERSION"))];
+    lines.push(match &args.config {
+        Some(path) => format!("configuration  {}", path.display()),
+        None => "configuration  none, defaults".to_owned(),
+    });
+    lines.push(format!(
+        "rules          {} loaded, {} skipped",
+        rules.rules().len(),
+        rules.skipped().len()
+    ));
+    for s in rules.skipped() {
+        lines.push(format!("  skipped      {} ({}): {}", s.title, s.file, s.reason));
+    }
+    lines.push(format!(
+        "workers        {} and one capture, one correlator, one writer thread",
+        config.workers
+    ));
+    lines.push(format!(
+        "outputs        {}",
+        if config.outputs.is_empty() {
+            "stdout".to_owned()
+        } else {
+            config.outputs.join(", ")
+        }
+    ));
+    memory_lines(&mut lines, config, memory);
+    lines.push(format!(
+        "limits         {} exchanges ({} a client), {} incidents, {} waiting detections",
+        limits::EXCHANGES,
+        limits::EXCHANGES_PER_SOURCE,
+        limits::INCIDENTS,
+        limits::PENDING_FINDINGS
+    ));
+    let mut broken = Vec::new();
+    for wanted in &config.interfaces {
+        match interface(&wanted.name) {
+            Ok(state) => lines.push(format!(
+                "interface      {}: {}{}; buffer {} MiB, timeout {} ms, filter {}",
+                wanted.name,
+                if state.up { "up" } else { "DOWN" },
+                if state.running { ", link" } else { ", NO LINK" },
+                wanted.ring_mib,
+                wanted.timeout_ms,
+                wanted.bpf.as_deref().unwrap_or("none")
+            )),
+            Err(e) => broken.push(e.to_string()),
+        }
+    }
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        let _ = writeln!(out, "{line}");
+    }
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure(broken.join("\n")))
+    }
+}
+
+/// Every share of the budget, and the sum of them.
+fn memory_lines(lines: &mut Vec<String>, config: &Config, memory: Memory) {
+    const MIB: u64 = 1024 * 1024;
+    let queues = blocks_bytes(config.workers);
+    let rest = 100
+        - limits::HELD_SHARE
+        - limits::FLOW_SHARE
+        - limits::DECODER_SHARE
+        - limits::CORRELATE_SHARE;
+    lines.push(format!("memory         {} MiB budget", memory.total / MIB));
+    for (what, bytes) in [
+        ("segments and heads held", memory.share(limits::HELD_SHARE)),
+        ("flow records", memory.share(limits::FLOW_SHARE)),
+        ("decoder state", memory.share(limits::DECODER_SHARE)),
+        ("correlator", memory.share(limits::CORRELATE_SHARE)),
+        ("blocks, queues, fragments, output", memory.share(rest)),
+    ] {
+        lines.push(format!("  {:>5} MiB    {what}", bytes / MIB));
+    }
+    lines.push(format!(
+        "  capture blocks take at most {} MiB of the last",
+        queues.div_ceil(MIB)
+    ));
+}
+
+/// Blocks that can be under way at once.
+fn blocks_bytes(workers: usize) -> u64 {
+    ((limits::QUEUE_BATCHES + 2) * limits::BLOCK_BYTES * workers) as u64
+}

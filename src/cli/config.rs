@@ -1,0 +1,301 @@
+//! Settings as meant: the configuration file with the arguments on top, checked.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::args::Args;
+
+/// The configuration file. Unknown keys are errors.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// Devices that pass authentication on.
+    pub forwarders: Vec<IpAddr>,
+    /// Interfaces to watch.
+    pub interfaces: Vec<Interface>,
+    /// Worker threads.
+    pub workers: Option<usize>,
+    /// VLAN ids tell flows apart.
+    pub vlan_in_flow_key: bool,
+    /// Bounds.
+    pub limits: Limits,
+    /// Where EVE goes.
+    pub outputs: Vec<String>,
+    /// Rule files and folders.
+    pub rules: Vec<PathBuf>,
+    /// Key that hashes secrets.
+    pub key_file: Option<PathBuf>,
+    /// Seconds of packet time between stats events.
+    pub stats_interval_s: Option<u64>,
+}
+
+/// `[[interfaces]]`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Interface {
+    /// Name.
+    pub name: String,
+    /// Capture buffer, MiB.
+    #[serde(default = "default_ring")]
+    pub ring_mib: u32,
+    /// Milliseconds a block waits to be filled.
+    #[serde(default = "default_timeout")]
+    pub timeout_ms: u32,
+    /// Capture filter.
+    #[serde(default)]
+    pub bpf: Option<String>,
+}
+
+fn default_ring() -> u32 {
+    64
+}
+
+fn default_timeout() -> u32 {
+    5
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Memory budget, MiB. All other limits are shares of it or constants.
+    pub memory_mib: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory_mib: 512 }
+    }
+}
+
+/// Every key of the file, for suggestions.
+const KEYS: &[&str] = &[
+    "forwarders",
+    "interfaces",
+    "workers",
+    "vlan_in_flow_key",
+    "limits",
+    "outputs",
+    "rules",
+    "key_file",
+    "stats_interval_s",
+    "name",
+    "ring_mib",
+    "timeout_ms",
+    "bpf",
+    "memory_mib",
+];
+
+/// Least memory the sensor can work with, MiB.
+const LEAST_MEMORY: u64 = 64;
+
+/// Settings that cannot be used, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// What the file and the arguments come to.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Devices that pass authentication on.
+    pub forwarders: Vec<IpAddr>,
+    /// Interfaces to watch; empty in replay.
+    pub interfaces: Vec<Interface>,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// VLAN ids tell flows apart.
+    pub vlan_in_flow_key: bool,
+    /// Memory budget, MiB.
+    pub memory_mib: u64,
+    /// Where EVE goes.
+    pub outputs: Vec<String>,
+    /// Rule files and folders to add.
+    pub rules: Vec<PathBuf>,
+    /// Load the built-in rules.
+    pub builtin_rules: bool,
+    /// Key that hashes secrets.
+    pub key_file: Option<PathBuf>,
+    /// Seconds of packet time between stats events.
+    pub stats_interval_s: u64,
+}
+
+impl Config {
+    /// Reads the file that the arguments name and lays the arguments over it.
+    ///
+    /// # Errors
+    /// If the file cannot be read or a value cannot be used.
+    pub fn from_args(args: &Args) -> Result<Self, ConfigError> {
+        let file = match &args.config {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let mut interfaces = file.interfaces;
+        if !args.interface.is_empty() {
+            interfaces = args
+                .interface
+                .iter()
+                .map(|name| {
+                    interfaces
+                        .iter()
+                        .find(|i| i.name == *name)
+                        .cloned()
+                        .unwrap_or(Interface {
+                            name: name.clone(),
+                            ring_mib: default_ring(),
+                            timeout_ms: default_timeout(),
+                            bpf: None,
+                        })
+                })
+                .collect();
+        }
+        if !args.read.is_empty() {
+            interfaces.clear();
+        }
+        for interface in &mut interfaces {
+            interface.ring_mib = args.ring_mib.unwrap_or(interface.ring_mib);
+            interface.timeout_ms = args.timeout_ms.unwrap_or(interface.timeout_ms);
+            if args.filter.is_some() {
+                interface.bpf.clone_from(&args.filter);
+            }
+        }
+        let mut rules = file.rules;
+        rules.extend(args.rules.iter().cloned());
+        let none = Path::new("none");
+        let builtin_rules = !rules.iter().any(|r| r == none);
+        rules.retain(|r| r != none);
+        let mut forwarders = file.forwarders;
+        forwarders.extend(&args.forwarder);
+        let config = Self {
+            forwarders,
+            interfaces,
+            workers: args.workers.or(file.workers).unwrap_or_else(default_workers),
+            vlan_in_flow_key: args.vlan_in_flow_key || file.vlan_in_flow_key,
+            memory_mib: args.memory_mib.unwrap_or(file.limits.memory_mib),
+            outputs: if args.output.is_empty() {
+                file.outputs
+            } else {
+                args.output.clone()
+            },
+            rules,
+            builtin_rules,
+            key_file: args.key_file.clone().or(file.key_file),
+            stats_interval_s: args.stats_interval.or(file.stats_interval_s).unwrap_or(30),
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let bad = |text: String| Err(ConfigError(text));
+        if !(1..=64).contains(&self.workers) {
+            return bad(format!(
+                "workers = {}: give 1 to 64, one for each core that decodes",
+                self.workers
+            ));
+        }
+        if !(LEAST_MEMORY..=1 << 20).contains(&self.memory_mib) {
+            return bad(format!(
+                "limits.memory_mib = {}: give {LEAST_MEMORY} or more",
+                self.memory_mib
+            ));
+        }
+        if self.stats_interval_s == 0 {
+            return bad("stats_interval_s = 0: give the seconds between stats events, 1 or more".to_owned());
+        }
+        for i in &self.interfaces {
+            if !(1..=1000).contains(&i.timeout_ms) {
+                return bad(format!(
+                    "interface {}: timeout_ms = {}: give 1 to 1000; 0 would hold alerts back until a block is full",
+                    i.name, i.timeout_ms
+                ));
+            }
+            if !(1..=4096).contains(&i.ring_mib) {
+                return bad(format!(
+                    "interface {}: ring_mib = {}: give 1 to 4096",
+                    i.name, i.ring_mib
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One worker a core, leaving one for the capture thread; at least one.
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).clamp(1, 8))
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        ConfigError(format!(
+            "{}: cannot read the configuration: {e}; check the path given with -c",
+            path.display()
+        ))
+    })?;
+    toml::from_str(&text).map_err(|e| {
+        let mut said = format!("{}: {e}", path.display());
+        if let Some(hint) = suggestion(e.message()) {
+            said.push_str(&format!("did you mean `{hint}`?\n"));
+        }
+        ConfigError(said.trim_end().to_owned())
+    })
+}
+
+/// The key nearest to the unknown one that the parser complains about.
+fn suggestion(message: &str) -> Option<&'static str> {
+    let unknown = message.strip_prefix("unknown field `")?.split('`').next()?;
+    KEYS.iter()
+        .map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn config(toml: &str, args: &[&str]) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, toml).unwrap();
+        let mut argv = vec!["relaywatch", "-c", path.to_str().unwrap()];
+        argv.extend(args);
+        Config::from_args(&Args::try_parse_from(argv).unwrap())
+    }
+
+    #[test]
+    fn arguments_win_over_the_file() {
+        let toml = "workers = 3\nrules = [\"a\"]\n[limits]\nmemory_mib = 100\n[[interfaces]]\nname = \"eth1\"\nring_mib = 8\n";
+        let c = config(toml, &["-w", "2", "-S", "b", "-i", "eth1", "-f", "tcp"]).unwrap();
+        assert_eq!((c.workers, c.memory_mib), (2, 100));
+        assert_eq!(c.rules, [Path::new("a"), Path::new("b")]);
+        let eth1 = &c.interfaces[0];
+        assert_eq!((eth1.ring_mib, eth1.bpf.as_deref()), (8, Some("tcp")));
+        assert!(c.builtin_rules);
+        assert!(!config(toml, &["-S", "none"]).unwrap().builtin_rules);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
+        let e = config("# comment\nwokers = 3\n", &[]).unwrap_err().to_string();
+        assert!(e.contains("line 2"), "{e}");
+        assert!(e.contains("unknown field `wokers`"), "{e}");
+        assert!(e.ends_with("did you mean `workers`?"), "{e}");
+    }
+
+    #[test]
+    fn values_out_of_range_say_what_to_give() {
+        for (toml, expect) in [
+            ("workers = 0", "give 1 to 64"),
+            ("[limits]\nmemory_mib = 1", "give 64 or more"),
+            ("[[interfaces]]\nname = \"x\"\ntimeout_ms = 0", "hold alerts back"),
+        ] {
+            let e = config(toml, &[]).unwrap_err().to_string();
+            assert!(e.contains(expect), "{e}");
+        }
+    }
+}

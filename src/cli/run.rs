@@ -1,0 +1,208 @@
+//! Replay and watch.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::summary::Summary;
+use super::{Args, Config, Failure, check, complain, inputs};
+use crate::capture::{FileSource, LiveOptions, LiveSource, Source};
+use crate::correlate::Declared;
+use crate::output::{Destination, EventTypes, UnknownType, Writer};
+use crate::sensor::{self, Memory, Outlet, Report, Setup, WriterThread};
+
+/// Does what the arguments ask for. Returns the number of alerts.
+pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    let config = Config::from_args(args).map_err(Failure::new)?;
+    let rules = Arc::new(inputs::rules(&config)?);
+    let catalog = inputs::catalog(args.catalog.as_deref())?;
+    let events = match &args.events {
+        Some(list) => list.parse().map_err(|e: UnknownType| Failure::new(e))?,
+        None => EventTypes::default(),
+    };
+    let destinations = destinations(&config)?;
+    let live = !config.interfaces.is_empty();
+    let memory = Memory::mib(config.memory_mib);
+    if args.test {
+        check::tell(args, &config, &rules, memory)?;
+        return Ok(0);
+    }
+    if args.read.is_empty() && !live {
+        return Err(Failure::new(
+            "nothing to do: give a capture with -r or an interface with -i (see --help)",
+        ));
+    }
+    let setup = Setup {
+        workers: config.workers,
+        rules,
+        catalog,
+        key: Arc::new(inputs::site_key(&config, live)?),
+        declared: Declared {
+            forwarders: config.forwarders.clone(),
+        },
+        events,
+        memory,
+        stats_interval: Duration::from_secs(config.stats_interval_s),
+        live,
+        vlan_in_flow_key: config.vlan_in_flow_key,
+        pcap_filename: None,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|e| Failure::new(format_args!("cannot watch for signals: {e}")))?;
+    }
+    // Opened before the outputs: an output file is not touched when there is nothing to write.
+    let job = if live {
+        Job::Watch(open_interfaces(&config)?)
+    } else {
+        Job::Replay(inputs::captures(&args.read)?)
+    };
+    let writer = Writer::open(&destinations).map_err(Failure::new)?;
+    let thread = WriterThread::start(writer)
+        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
+    let outlet = thread.outlet();
+    let mut summary = Summary::new(args.verbose);
+    let done = match job {
+        Job::Watch(mut source) => watch(source.as_mut(), &setup, &outlet, &stop, &mut summary),
+        Job::Replay(files) => replay(&files, args, &setup, &outlet, &stop, &mut summary),
+    };
+    drop(outlet);
+    if let Some(writer) = thread.finish() {
+        summary.writer(&writer);
+    }
+    done?;
+    if !args.quiet {
+        summary.print();
+    }
+    Ok(summary.alerts())
+}
+
+enum Job {
+    Watch(Box<dyn Source>),
+    Replay(Vec<PathBuf>),
+}
+
+fn destinations(config: &Config) -> Result<Vec<Destination>, Failure> {
+    if config.outputs.is_empty() {
+        return Ok(vec![Destination::Stdout]);
+    }
+    config
+        .outputs
+        .iter()
+        .map(|text| text.parse().map_err(Failure::new))
+        .collect()
+}
+
+fn open_interfaces(config: &Config) -> Result<Box<dyn Source>, Failure> {
+    let [interface] = config.interfaces.as_slice() else {
+        return Err(Failure::new(
+            "several interfaces at once come with a later version; run one relaywatch for each, or bridge them",
+        ));
+    };
+    let options = LiveOptions {
+        buffer: interface.ring_mib as usize * 1024 * 1024,
+        timeout_ms: interface.timeout_ms,
+        bpf: interface.bpf.as_deref(),
+        ..LiveOptions::default()
+    };
+    let source = LiveSource::open(&interface.name, &options).map_err(Failure::new)?;
+    Ok(Box::new(source))
+}
+
+fn watch(
+    source: &mut dyn Source,
+    setup: &Setup,
+    outlet: &Outlet,
+    stop: &AtomicBool,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let report = sensor::run(source, setup, outlet, stop, &mut |_| {})
+        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
+    for said in report.notices.iter().chain(&report.broken) {
+        complain(&format_args!("{}: {said}", source.name()));
+    }
+    summary.add(&report);
+    Ok(())
+}
+
+fn replay(
+    files: &[PathBuf],
+    args: &Args,
+    setup: &Setup,
+    outlet: &Outlet,
+    stop: &AtomicBool,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let progress = progress(args, files.len());
+    let mut last_error = None;
+    for path in files {
+        if stop.load(std::sync::atomic::Ordering::Relaxed) {
+            break;
+        }
+        progress.set_message(path.display().to_string());
+        match replay_one(path, args, setup, outlet, stop, &progress) {
+            Ok(report) => {
+                for said in report.notices.iter().chain(&report.broken) {
+                    progress.suspend(|| complain(&format_args!("{}: {said}", path.display())));
+                }
+                summary.add(&report);
+            }
+            Err(failure) => {
+                // Of several captures the readable ones are worth having.
+                if files.len() > 1 {
+                    progress.suspend(|| complain(&failure));
+                }
+                last_error = Some(failure);
+            }
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    match last_error {
+        Some(failure) if files.len() == 1 || summary.files() == 0 => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+fn replay_one(
+    path: &Path,
+    args: &Args,
+    setup: &Setup,
+    outlet: &Outlet,
+    stop: &AtomicBool,
+    progress: &ProgressBar,
+) -> Result<Report, Failure> {
+    let mut source = FileSource::open(path).map_err(Failure::new)?;
+    if let Some(bpf) = &args.filter {
+        source.set_filter(bpf).map_err(Failure::new)?;
+    }
+    let setup = Setup {
+        pcap_filename: Some(path.display().to_string()),
+        ..setup.clone()
+    };
+    sensor::run(&mut source, &setup, outlet, stop, &mut |packets| {
+        progress.set_prefix(packets.to_string());
+    })
+    .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))
+}
+
+/// A line that tells how far the replay is, on terminals only.
+fn progress(args: &Args, files: usize) -> ProgressBar {
+    if args.quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(files as u64);
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} file {pos}/{len}, {prefix} packets  {wide_msg} {elapsed}")
+    {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

@@ -1,0 +1,360 @@
+//! RW-01 and RW-02: the same authentication on two flows; RW-15: what it asked of AD CS.
+//!
+//! Every NTLM exchange is remembered for two minutes. Two exchanges with the same ServerChallenge,
+//! or the same NT response, on flows with different ends become a [`Candidate`]; it waits until the
+//! target answers (at most 500 ms after its newest message) and is then concluded: who relayed
+//! whom, or that a device merely passed the connection on (catalogue B.3), or nothing.
+
+mod conclude;
+mod exchange;
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::window::Recent;
+use super::{Case, Declared, loops_back};
+use crate::event::{Authenticate, FlowMeta, Leg, LegRole, Seen, Sighting};
+use crate::limits;
+use crate::net::Addr;
+use crate::time::Timestamp;
+use conclude::Concluded;
+use exchange::{Exchange, Exchanges, Id};
+
+/// Challenges that tools use for every client. A rogue server's mark, never a relay's.
+const STATIC_CHALLENGES: [[u8; 8]; 3] = [
+    [0x41; 8],
+    [0xaa; 8],
+    [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88],
+];
+
+/// Servers that may show one challenge before it counts as static: a relay has one, and one more
+/// for every pivot it goes through.
+const MOST_SERVERS_OF_A_CHALLENGE: usize = 4;
+
+/// Exchanges that look like legs of one relay.
+#[derive(Debug)]
+struct Candidate {
+    legs: Vec<Id>,
+    deadline: Timestamp,
+}
+
+/// What is remembered of a relay for what follows on its target leg.
+#[derive(Clone, Debug)]
+struct Relayed {
+    concluded: Concluded,
+    legs: Vec<Leg>,
+    /// Request targets already reported.
+    reported: u32,
+}
+
+/// An enrolment request on a flow that is not (yet) known to be relayed.
+#[derive(Clone, Debug)]
+struct Enrolment {
+    method: String,
+    uri: String,
+    flow: FlowMeta,
+    ts: Timestamp,
+    pcap_cnt: u64,
+}
+
+/// State of RW-01, RW-02 and RW-15.
+#[derive(Debug)]
+pub(super) struct Relays {
+    exchanges: Exchanges,
+    by_challenge: Recent<[u8; 8], Vec<Id>>,
+    by_response: Recent<[u8; 16], Id>,
+    static_challenges: Recent<[u8; 8], ()>,
+    candidates: HashMap<u64, Candidate>,
+    member_of: HashMap<Id, u64>,
+    deadlines: BTreeSet<(Timestamp, u64)>,
+    next_candidate: u64,
+    relayed: Recent<u64, Relayed>,
+    enrolments: Recent<u64, Enrolment>,
+    forwarders: Vec<Addr>,
+}
+
+impl Relays {
+    pub(super) fn new(declared: &Declared) -> Self {
+        let window = Duration::from_secs(limits::RELAY_SECS);
+        let incident = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
+        Self {
+            exchanges: Exchanges::default(),
+            by_challenge: Recent::new(limits::EXCHANGES, window),
+            by_response: Recent::new(limits::EXCHANGES, window),
+            static_challenges: Recent::new(limits::EXCHANGES, incident),
+            candidates: HashMap::new(),
+            member_of: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            next_candidate: 0,
+            relayed: Recent::new(limits::INCIDENTS, incident),
+            enrolments: Recent::new(limits::INCIDENTS, window),
+            forwarders: declared.forwarders.iter().map(|ip| Addr::from(*ip)).collect(),
+        }
+    }
+
+    /// A server issued a challenge.
+    pub(super) fn challenge(&mut self, s: &Sighting) {
+        let Seen::Challenge {
+            carrier,
+            session,
+            challenge,
+            ..
+        } = &s.seen
+        else {
+            return;
+        };
+        if loops_back(&s.flow) {
+            return;
+        }
+        let id = self.add(Exchange::of_challenge(s, *carrier, *session, *challenge));
+        if STATIC_CHALLENGES.contains(challenge) || self.static_challenges.get(challenge).is_some() {
+            return;
+        }
+        let group = match self.by_challenge.get_mut(challenge) {
+            Some(group) => group,
+            None => {
+                self.by_challenge.insert(*challenge, vec![id], s.ts);
+                return;
+            }
+        };
+        let seen_before: Vec<&Exchange> =
+            group.iter().filter_map(|g| self.exchanges.get(*g)).collect();
+        let same_server = seen_before
+            .iter()
+            .any(|e| e.flow.server.addr == s.flow.server.addr);
+        let mut servers: Vec<Addr> = seen_before.iter().map(|e| e.flow.server.addr).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        if same_server || servers.len() >= MOST_SERVERS_OF_A_CHALLENGE {
+            // One server that repeats itself, or a value everybody uses: no relay.
+            self.static_challenges.insert(*challenge, (), s.ts);
+            return;
+        }
+        let partner = seen_before
+            .iter()
+            .rev()
+            .find(|e| e.differs_from(&s.flow))
+            .map(|e| e.id);
+        group.push(id);
+        if let Some(partner) = partner {
+            self.pair(partner, id, s.ts);
+        }
+    }
+
+    /// A client answered a challenge.
+    pub(super) fn authenticate(&mut self, s: &Sighting, auth: &Authenticate, out: &mut Vec<Case>) {
+        if loops_back(&s.flow) {
+            return;
+        }
+        let id = match self.exchanges.open(s.flow.flow_id, auth.session) {
+            Some(id) => id,
+            None => self.add(Exchange::of_authenticate(s, auth)),
+        };
+        if let Some(exchange) = self.exchanges.get_mut(id) {
+            exchange.authenticated(s, auth);
+        }
+        if let Some(hash) = auth.nt_hash {
+            match self.by_response.get(&hash).copied() {
+                Some(first) if first != id => {
+                    let differs = self
+                        .exchanges
+                        .get(first)
+                        .is_some_and(|e| e.differs_in_an_end(&s.flow));
+                    if differs {
+                        self.pair(first, id, s.ts);
+                    }
+                }
+                Some(_) => {}
+                None => {
+                    self.by_response.insert(hash, id, s.ts);
+                }
+            }
+        }
+        self.postpone(id, s.ts);
+        self.machine_account_enrolment(s, auth, out);
+    }
+
+    /// The carrier said whether it accepts.
+    pub(super) fn result(
+        &mut self,
+        s: &Sighting,
+        session: u64,
+        success: bool,
+        code: u32,
+        out: &mut Vec<Case>,
+    ) {
+        let Some(id) = self.exchanges.latest(s.flow.flow_id, session) else {
+            return;
+        };
+        let Some(exchange) = self.exchanges.get_mut(id) else {
+            return;
+        };
+        exchange.answered(s, success, code);
+        if let Some(&candidate) = self.member_of.get(&id)
+            && self.is_target(candidate, id)
+        {
+            self.conclude(candidate, s.ts, out);
+        }
+    }
+
+    /// A request for enrolment at an HTTP server.
+    pub(super) fn request(
+        &mut self,
+        s: &Sighting,
+        method: &str,
+        uri: &str,
+        _host: &str,
+        out: &mut Vec<Case>,
+    ) {
+        let enrolment = Enrolment {
+            method: method.to_owned(),
+            uri: uri.to_owned(),
+            flow: s.flow,
+            ts: s.ts,
+            pcap_cnt: s.key.number,
+        };
+        match self.relayed.get_mut(&s.flow.flow_id) {
+            Some(relayed) => out.extend(conclude::enrolment(relayed, &enrolment)),
+            None => {
+                self.enrolments.insert(s.flow.flow_id, enrolment, s.ts);
+            }
+        }
+    }
+
+    /// Concludes what has waited long enough.
+    pub(super) fn advance(&mut self, now: Timestamp, out: &mut Vec<Case>) {
+        while let Some(&(deadline, candidate)) = self.deadlines.first() {
+            if deadline > now {
+                break;
+            }
+            self.conclude(candidate, deadline, out);
+        }
+        for gone in self.exchanges.forget(now) {
+            self.member_of.remove(&gone);
+        }
+    }
+
+    /// Concludes everything.
+    pub(super) fn finish(&mut self, now: Timestamp, out: &mut Vec<Case>) {
+        while let Some(&(_, candidate)) = self.deadlines.first() {
+            self.conclude(candidate, now, out);
+        }
+    }
+
+    pub(super) fn evicted(&self) -> u64 {
+        self.exchanges.evicted()
+    }
+
+    fn add(&mut self, exchange: Exchange) -> Id {
+        let (id, gone) = self.exchanges.add(exchange);
+        for gone in gone {
+            self.member_of.remove(&gone);
+        }
+        id
+    }
+
+    /// Puts two exchanges into one candidate, joining those they are in already.
+    fn pair(&mut self, one: Id, two: Id, now: Timestamp) {
+        let found = self.member_of.get(&one).or(self.member_of.get(&two)).copied();
+        let number = found.unwrap_or_else(|| {
+            self.next_candidate += 1;
+            self.next_candidate
+        });
+        let candidate = self.candidates.entry(number).or_insert(Candidate {
+            legs: Vec::new(),
+            deadline: now,
+        });
+        for id in [one, two] {
+            if !candidate.legs.contains(&id) && candidate.legs.len() < limits::INCIDENT_LIST {
+                candidate.legs.push(id);
+                self.member_of.insert(id, number);
+            }
+        }
+        self.postpone(one, now);
+    }
+
+    /// Gives the candidate that `id` is in another 500 ms.
+    fn postpone(&mut self, id: Id, now: Timestamp) {
+        let Some(&number) = self.member_of.get(&id) else {
+            return;
+        };
+        if let Some(candidate) = self.candidates.get_mut(&number) {
+            self.deadlines.remove(&(candidate.deadline, number));
+            candidate.deadline = now.plus(Duration::from_millis(limits::ANSWER_MILLIS));
+            self.deadlines.insert((candidate.deadline, number));
+        }
+    }
+
+    fn legs(&self, number: u64) -> Vec<&Exchange> {
+        self.candidates
+            .get(&number)
+            .map(|c| {
+                c.legs
+                    .iter()
+                    .filter_map(|id| self.exchanges.get(*id))
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+
+    /// True if `id` is the leg towards the target, as far as can be told now.
+    fn is_target(&self, number: u64, id: Id) -> bool {
+        let legs = self.legs(number);
+        conclude::roles(&legs).is_some_and(|(_, target)| target.id == id)
+    }
+
+    fn conclude(&mut self, number: u64, now: Timestamp, out: &mut Vec<Case>) {
+        let found = conclude::relay(&self.legs(number), &self.forwarders);
+        if let Some(candidate) = self.candidates.remove(&number) {
+            self.deadlines.remove(&(candidate.deadline, number));
+            for id in candidate.legs {
+                self.member_of.remove(&id);
+            }
+        }
+        let Some((case, concluded)) = found else {
+            return;
+        };
+        let target_flow = concluded.target_flow.flow_id;
+        let mut relayed = Relayed {
+            concluded,
+            legs: case.legs.clone(),
+            reported: 0,
+        };
+        let forwarded = case.finding.forwarded;
+        out.push(case);
+        if forwarded {
+            return;
+        }
+        if let Some(enrolment) = self.enrolments.remove(&target_flow) {
+            out.extend(conclude::enrolment(&mut relayed, &enrolment));
+        }
+        self.relayed.insert(target_flow, relayed, now);
+    }
+
+    /// A machine account at /certsrv without relay evidence. Weak until it is known which
+    /// addresses are that machine's.
+    fn machine_account_enrolment(&mut self, s: &Sighting, auth: &Authenticate, out: &mut Vec<Case>) {
+        if !auth.user.ends_with('$') {
+            return;
+        }
+        let Some(enrolment) = self.enrolments.get(&s.flow.flow_id) else {
+            return;
+        };
+        // A relay would be concluded with better evidence when its candidate is.
+        let id = self.exchanges.latest(s.flow.flow_id, auth.session);
+        if id.is_none_or(|id| !self.member_of.contains_key(&id)) {
+            out.push(conclude::lone_enrolment(s, auth, enrolment));
+        }
+    }
+}
+
+impl Enrolment {
+    fn leg(&self) -> Leg {
+        Leg {
+            role: LegRole::Action,
+            flow: self.flow,
+            pcap_cnt: self.pcap_cnt,
+            ts: self.ts,
+        }
+    }
+}

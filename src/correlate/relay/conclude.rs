@@ -1,0 +1,382 @@
+//! From exchanges that belong together to a finding.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exchange::{Exchange, Moment};
+use super::{Enrolment, Relayed};
+use crate::correlate::{Case, host};
+use crate::event::{
+    Authenticate, Carrier, Finding, FlowMeta, Leg, LegRole, Mic, NtlmEvidence, Sighting,
+};
+use crate::net::Addr;
+use crate::time::Timestamp;
+
+/// Without a host that is server here and client there, the legs must nest within this time.
+const NESTED: Duration = Duration::from_secs(2);
+
+/// What a relay turned out to be.
+#[derive(Clone, Debug)]
+pub(super) struct Concluded {
+    pub(super) target_flow: FlowMeta,
+    ts: Timestamp,
+    finding: Arc<Finding>,
+    ntlm: NtlmEvidence,
+}
+
+/// Which of the legs is the victim's and which the target's.
+///
+/// A host that is server on one and client on the other decides; else the order does: the challenge
+/// is seen first where it was made, the response first where it was computed.
+pub(super) fn roles<'a>(legs: &[&'a Exchange]) -> Option<(&'a Exchange, &'a Exchange)> {
+    let target_first = |e: &&&Exchange| {
+        let challenged = e.challenged.map_or(u64::MAX, |m| m.number);
+        let authenticated = e.authenticated.map_or(0, |m| m.number);
+        (challenged, u64::MAX - authenticated)
+    };
+    let target = *legs.iter().min_by_key(target_first)?;
+    let victim = *legs
+        .iter()
+        .filter(|e| e.id != target.id)
+        .max_by_key(target_first)?;
+    let points = |from: &Exchange, to: &Exchange| from.flow.server.addr == to.flow.client.addr;
+    if legs.len() == 2 && !points(victim, target) && points(target, victim) {
+        return Some((target, victim));
+    }
+    Some((victim, target))
+}
+
+/// The finding of RW-01 or RW-02, if the legs are one.
+pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<(Case, Concluded)> {
+    let (victim, target) = roles(legs)?;
+    let same_challenge = victim.challenge.is_some() && victim.challenge == target.challenge;
+    let hash = |e: &Exchange| e.auth.as_ref().and_then(|a| a.nt_hash);
+    let same_response = match (hash(victim), hash(target)) {
+        (Some(v), Some(t)) if v != t => return None,
+        (Some(_), Some(_)) => true,
+        _ => false,
+    };
+    let inverted = legs
+        .iter()
+        .any(|a| legs.iter().any(|b| a.flow.server.addr == b.flow.client.addr));
+    if !same_response && !inverted && !nested(victim, target) {
+        return None;
+    }
+    let auth = target.auth.as_ref().or(victim.auth.as_ref());
+    let user = auth.map(|a| a.user.clone()).unwrap_or_default();
+    let machine_account = user.ends_with('$');
+    let forwarded = forwarded(victim, target, machine_account)
+        || forwarders.contains(&victim.flow.server.addr)
+        || forwarders.contains(&target.flow.client.addr);
+    let finding = Arc::new(Finding {
+        detector: if same_challenge { "RW-01" } else { "RW-02" },
+        kind: "relay",
+        confidence: match (inverted, same_response) {
+            (true, _) => "high",
+            (false, true) => "medium",
+            (false, false) => "low",
+        },
+        outcome: match target.result {
+            Some((true, _)) => "success",
+            Some((false, _)) => "failure",
+            None => "unknown",
+        },
+        attacker: Some(target.flow.client.addr),
+        victim: Some(victim.flow.client.addr),
+        listener: Some(victim.flow.server.addr),
+        target: Some(target.flow.server.addr),
+        victim_protocol: victim.carrier.name(),
+        target_protocol: target.carrier.name(),
+        forwarded,
+        inverted,
+        user,
+        domain: auth.map(|a| a.domain.clone()).unwrap_or_default(),
+        machine_account,
+        ..Finding::default()
+    });
+    let ntlm = ntlm_evidence(victim, target, auth);
+    let last = legs
+        .iter()
+        .flat_map(|e| [e.challenged, e.authenticated, e.answered])
+        .flatten()
+        .max()?;
+    let case = Case {
+        ts: last.ts,
+        pcap_cnt: last.number,
+        flow: target.flow,
+        legs: shown_legs(legs, victim, target),
+        rpc: None,
+        ntlm: Some(ntlm.clone()),
+        evidence: evidence(&finding, victim, target, same_challenge, same_response),
+        finding: Arc::clone(&finding),
+    };
+    let concluded = Concluded {
+        target_flow: target.flow,
+        ts: last.ts,
+        finding,
+        ntlm,
+    };
+    Some((case, concluded))
+}
+
+/// The target's exchange encloses the victim's within two seconds, for the same user.
+fn nested(victim: &Exchange, target: &Exchange) -> bool {
+    let user = |e: &Exchange| e.auth.as_ref().map(|a| a.user.to_lowercase());
+    let (Some(tc), Some(vc), Some(va), Some(ta)) = (
+        target.challenged,
+        victim.challenged,
+        victim.authenticated,
+        target.authenticated,
+    ) else {
+        return false;
+    };
+    user(victim).is_some_and(|u| !u.is_empty() && user(target) == Some(u))
+        && [tc, vc, va, ta].is_sorted_by_key(|m| m.number)
+        && ta.ts.since(tc.ts) <= NESTED
+}
+
+/// One connection passed on by a device, told from content (catalogue B.3).
+fn forwarded(victim: &Exchange, target: &Exchange, machine_account: bool) -> bool {
+    if victim.carrier != target.carrier {
+        return false;
+    }
+    let (Some(v), Some(t)) = (&victim.auth, &target.auth) else {
+        return false;
+    };
+    let same = |a: u64, b: u64| a != 0 && a == b;
+    if same(v.message_id, t.message_id) {
+        return true;
+    }
+    // Same method, URI and Host is not enough where a relay is worth most.
+    let weak = victim.carrier == Carrier::Http && machine_account;
+    same(v.session_id, t.session_id) && !weak
+}
+
+fn ntlm_evidence(victim: &Exchange, target: &Exchange, auth: Option<&Authenticate>) -> NtlmEvidence {
+    let base = NtlmEvidence {
+        server_challenge: target.challenge.or(victim.challenge),
+        ..NtlmEvidence::default()
+    };
+    match auth {
+        Some(a) => of_authenticate(a, base),
+        None => base,
+    }
+}
+
+fn of_authenticate(a: &Authenticate, base: NtlmEvidence) -> NtlmEvidence {
+    NtlmEvidence {
+        server_challenge: base.server_challenge.or(a.challenge),
+        user: a.user.clone(),
+        domain: a.domain.clone(),
+        workstation: a.workstation.clone(),
+        target_name: a.target_name.clone(),
+        dns_computer_name: a.dns_computer.clone(),
+        mic: match a.mic {
+            Mic::Absent => "absent",
+            Mic::Present => "present",
+            Mic::Stripped => "stripped",
+        },
+        nt_hash_id: a.nt_hash,
+    }
+}
+
+/// Victim's leg first, pivots between, the target's last.
+fn shown_legs(legs: &[&Exchange], victim: &Exchange, target: &Exchange) -> Vec<Leg> {
+    let leg = |e: &Exchange, role| {
+        let at = e.authenticated.or(e.challenged).unwrap_or(Moment {
+            number: 0,
+            ts: e.flow.first_ts,
+        });
+        Leg {
+            role,
+            flow: e.flow,
+            pcap_cnt: at.number,
+            ts: at.ts,
+        }
+    };
+    let mut shown = vec![leg(victim, LegRole::Victim)];
+    shown.extend(
+        legs.iter()
+            .filter(|e| e.id != victim.id && e.id != target.id)
+            .map(|e| leg(e, LegRole::Victim)),
+    );
+    shown.push(leg(target, LegRole::Target));
+    shown
+}
+
+fn evidence(
+    f: &Finding,
+    victim: &Exchange,
+    target: &Exchange,
+    same_challenge: bool,
+    same_response: bool,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let ends = |e: &Exchange| {
+        format!(
+            "{} -> {} ({})",
+            host(e.flow.client.addr),
+            e.flow.server,
+            e.carrier.name()
+        )
+    };
+    if same_challenge && let Some(challenge) = target.challenge {
+        let hex = data_encoding::HEXLOWER.encode(&challenge);
+        let order = match (target.challenged, victim.challenged) {
+            (Some(t), Some(v)) if t.number <= v.number => {
+                format!(
+                    ", first on the target's leg, {} later on the victim's",
+                    millis(v.ts.since(t.ts))
+                )
+            }
+            _ => String::new(),
+        };
+        lines.push(format!(
+            "the NTLM challenge {hex} was issued on {} and on {}{order}",
+            ends(target),
+            ends(victim)
+        ));
+    }
+    if same_response {
+        lines.push(format!(
+            "the same NTLM response of {}\\{} went over {} and over {}",
+            f.domain,
+            f.user,
+            ends(victim),
+            ends(target)
+        ));
+    }
+    if f.inverted {
+        lines.push(format!(
+            "{} is server to {} and client of {}",
+            host(target.flow.client.addr),
+            host(victim.flow.client.addr),
+            host(target.flow.server.addr)
+        ));
+    } else {
+        lines.push(
+            "no host is server on one leg and client on the other: a pivot, a second address, or chance"
+                .to_owned(),
+        );
+    }
+    if f.forwarded {
+        lines.push(
+            "both legs carry the same session, or a declared forwarder is between them: one connection passed on"
+                .to_owned(),
+        );
+    }
+    if let Some(a) = target.auth.as_ref().or(victim.auth.as_ref()) {
+        if !a.target_name.is_empty() {
+            lines.push(format!(
+                "the client believed it was talking to {}",
+                a.target_name
+            ));
+        }
+        if a.mic == Mic::Stripped {
+            lines.push("the message integrity code was promised and is missing".to_owned());
+        }
+    } else {
+        lines.push("no AUTHENTICATE was seen on either leg".to_owned());
+    }
+    match target.result {
+        Some((true, _)) => lines.push(format!("{} accepted it", host(target.flow.server.addr))),
+        Some((false, code)) => lines.push(format!(
+            "{} refused it with {}",
+            host(target.flow.server.addr),
+            code_text(target.carrier, code)
+        )),
+        None => lines.push(format!(
+            "no answer of {} was seen within 500 ms",
+            host(target.flow.server.addr)
+        )),
+    }
+    lines
+}
+
+fn code_text(carrier: Carrier, code: u32) -> String {
+    match carrier {
+        Carrier::Smb | Carrier::Rpc => format!("status {code:#010x}"),
+        Carrier::Http => format!("HTTP status {code}"),
+        Carrier::Ldap => format!("LDAP result {code}"),
+    }
+}
+
+fn millis(d: Duration) -> String {
+    let us = d.as_micros();
+    format!("{}.{} ms", us / 1000, us % 1000 / 100)
+}
+
+/// RW-15 on the target's leg of a known relay, once a leg.
+pub(super) fn enrolment(relayed: &mut Relayed, request: &Enrolment) -> Option<Case> {
+    if relayed.reported > 0 {
+        return None;
+    }
+    relayed.reported += 1;
+    let relay = &relayed.concluded.finding;
+    let finding = Finding {
+        detector: "RW-15",
+        kind: "action",
+        confidence: relay.confidence,
+        uri: request.uri.clone(),
+        http_method: request.method.clone(),
+        ..Finding::clone(relay)
+    };
+    let mut legs = relayed.legs.clone();
+    legs.push(request.leg());
+    let evidence = vec![format!(
+        "{} {} was asked of {} with the relayed authentication of {}",
+        request.method,
+        request.uri,
+        host(request.flow.server.addr),
+        relay.user
+    )];
+    Some(Case {
+        finding: Arc::new(finding),
+        ts: request.ts.max(relayed.concluded.ts),
+        pcap_cnt: request.pcap_cnt,
+        flow: request.flow,
+        legs,
+        rpc: None,
+        ntlm: Some(relayed.concluded.ntlm.clone()),
+        evidence,
+    })
+}
+
+/// RW-15 without relay evidence: a machine account enrols over HTTP.
+pub(super) fn lone_enrolment(s: &Sighting, auth: &Authenticate, request: &Enrolment) -> Case {
+    let finding = Finding {
+        detector: "RW-15",
+        kind: "action",
+        confidence: "low",
+        outcome: "unknown",
+        victim: Some(s.flow.client.addr),
+        target: Some(s.flow.server.addr),
+        target_protocol: auth.carrier.name(),
+        user: auth.user.clone(),
+        domain: auth.domain.clone(),
+        machine_account: true,
+        uri: request.uri.clone(),
+        http_method: request.method.clone(),
+        ..Finding::default()
+    };
+    let evidence = vec![
+        format!(
+            "machine account {} authenticated at {} of {} from {}",
+            auth.user,
+            request.uri,
+            host(s.flow.server.addr),
+            host(s.flow.client.addr)
+        ),
+        "no relay was seen; which addresses belong to the account is not known".to_owned(),
+    ];
+    Case {
+        finding: Arc::new(finding),
+        ts: s.ts,
+        pcap_cnt: s.key.number,
+        flow: s.flow,
+        legs: vec![request.leg()],
+        rpc: None,
+        ntlm: Some(of_authenticate(auth, NtlmEvidence::default())),
+        evidence,
+    }
+}

@@ -1,0 +1,258 @@
+//! From a frame to a [`Packet`]: takes the layers off one after the other.
+
+use super::defrag::Defrag;
+use super::ip::{self, Addrs, Found, Segment};
+use super::view::View;
+use super::{FrameRef, Packet, Span, Wrapping, link};
+use crate::limits::TUNNELS;
+use crate::net::{Endpoint, FlowKey, Side};
+use foldhash::fast::FixedState;
+use std::hash::{BuildHasher, Hasher};
+
+/// How frames are taken apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DissectOptions {
+    /// Flows of different VLANs are different flows. Off by default: on a mirror port the two directions of
+    /// one connection may carry different tags.
+    pub vlan_in_key: bool,
+}
+
+/// What was seen, and what was given up and why. Every frame that gives no packet counts in one of
+/// `not_ip`, `unknown_link`, `too_short`, `malformed`, `other_transport`, `too_deep`, or is a fragment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DissectStats {
+    /// Frames looked at.
+    pub frames: u64,
+    /// Packets found.
+    pub packets: u64,
+    /// Frames that carry something else (ARP, spanning tree ...).
+    pub not_ip: u64,
+    /// Frames of a link type that is not read.
+    pub unknown_link: u64,
+    /// Frames that end inside a header, cut by the capture or by the sender.
+    pub too_short: u64,
+    /// Frames whose headers contradict themselves.
+    pub malformed: u64,
+    /// IP packets that are neither TCP nor UDP.
+    pub other_transport: u64,
+    /// Packets of more nested tunnels than [`TUNNELS`].
+    pub too_deep: u64,
+    /// Packets whose payload the capture did not keep whole (snapshot length).
+    pub truncated: u64,
+    /// Tunnels taken off.
+    pub tunnels: u64,
+    /// Fragments of IP packets.
+    pub fragments: u64,
+    /// Datagrams put together from fragments.
+    pub reassembled: u64,
+    /// Incomplete datagrams dropped because their time was up, [`DEFRAG_SECS`](crate::limits::DEFRAG_SECS).
+    pub defrag_timeouts: u64,
+    /// Incomplete datagrams dropped because a limit was reached, the oldest first.
+    pub defrag_evictions: u64,
+    /// Fragments that repeat bytes that were there. Mirror ports do that to every packet.
+    pub defrag_overlaps: u64,
+    /// Fragments that repeat bytes and say something else. The first word stands.
+    pub defrag_conflicts: u64,
+    /// Fragments that no sender makes: past the end, or past 65,535 bytes, or of an odd length; or cut by the capture.
+    pub defrag_bad: u64,
+}
+
+/// Why there is no packet in a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Miss {
+    NotIp,
+    Link,
+    Short,
+    Malformed,
+    Transport,
+}
+
+/// What a view is to be read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// A frame of this link type.
+    Link(u16),
+    /// What this EtherType announces.
+    Ether(u16),
+    /// An IP packet.
+    Ip,
+    /// What a protocol number announces, between these hosts.
+    Upper(u8, Addrs),
+}
+
+/// Takes frames apart. One per capture thread; it owns the fragments that wait for their fellows.
+#[derive(Debug)]
+pub struct Dissector {
+    options: DissectOptions,
+    hash: FixedState,
+    defrag: Defrag,
+    stats: DissectStats,
+}
+
+impl Dissector {
+    /// A dissector whose hashes depend on `seed`. All capture threads of a sensor share one
+    /// seed, so that they agree on the worker; peers must not be able to guess it.
+    #[must_use]
+    pub fn new(seed: u64, options: DissectOptions) -> Self {
+        Self {
+            options,
+            hash: FixedState::with_seed(seed),
+            defrag: Defrag::new(seed),
+            stats: DissectStats::default(),
+        }
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn stats(&self) -> DissectStats {
+        self.stats
+    }
+
+    /// The packet in `frame`, which lies in `bytes` ([`Block::bytes`](super::Block)). A packet that this frame's
+    /// fragment completes is appended to `spill` ([`Block::spill`](super::Block)).
+    ///
+    /// `number` becomes [`Packet::number`]. Neither that nor the time is looked at, but for the age of fragments.
+    #[inline]
+    pub fn frame(
+        &mut self,
+        bytes: &[u8],
+        spill: &mut Vec<u8>,
+        frame: FrameRef,
+        number: u64,
+    ) -> Option<Packet> {
+        bump(&mut self.stats.frames);
+        let mut wrapping = Wrapping::default();
+        let mut layer = Layer::Link(frame.link);
+        let mut span = Span {
+            start: frame.start,
+            len: frame.len,
+            spilled: false,
+        };
+        let mut cut = frame.wire_len.saturating_sub(frame.len);
+        for _ in 0..=TUNNELS {
+            let from = if span.spilled {
+                spill.as_slice()
+            } else {
+                bytes
+            };
+            let found = match View::of(from, span, cut) {
+                Some(view) => open(layer, view, &mut wrapping),
+                None => Err(Miss::Short),
+            };
+            match found {
+                Ok(Found::Segment(segment)) => {
+                    return Some(self.packet(segment, wrapping, frame, number));
+                }
+                Ok(Found::Inner(inner, view)) => {
+                    bump(&mut self.stats.tunnels);
+                    wrapping.tunnels = wrapping.tunnels.saturating_add(1);
+                    (layer, span, cut) = (inner, view.span(), view.cut);
+                }
+                Ok(Found::Fragment(fragment, view)) => {
+                    bump(&mut self.stats.fragments);
+                    if view.cut > 0 {
+                        bump(&mut self.stats.defrag_bad);
+                        return None;
+                    }
+                    let stats = &mut self.stats;
+                    let whole = self.defrag.add(fragment, view.bytes, frame.ts, stats)?;
+                    bump(&mut stats.reassembled);
+                    let protocol;
+                    (protocol, span) = self.defrag.take(whole, spill)?;
+                    (layer, cut) = (Layer::Upper(protocol, fragment.key.addrs), 0);
+                }
+                Err(miss) => {
+                    self.miss(miss);
+                    return None;
+                }
+            }
+        }
+        bump(&mut self.stats.too_deep);
+        None
+    }
+
+    #[inline]
+    fn packet(
+        &mut self,
+        segment: Segment<'_>,
+        wrapping: Wrapping,
+        frame: FrameRef,
+        number: u64,
+    ) -> Packet {
+        let Segment {
+            addrs,
+            ports,
+            transport,
+            tcp,
+            payload,
+        } = segment;
+        bump(&mut self.stats.packets);
+        if payload.cut > 0 {
+            bump(&mut self.stats.truncated);
+        }
+        let src = Endpoint::new(addrs.src, ports.0);
+        let dst = Endpoint::new(addrs.dst, ports.1);
+        let (mut key, side) = FlowKey::new(src, dst, transport);
+        if self.options.vlan_in_key {
+            // The innermost of the tags: the network the hosts are in.
+            let [outer, inner] = wrapping.vlan;
+            key.vlan = if inner != 0 { inner } else { outer };
+        }
+        // One pass: the hash of the two addresses, and going on from there that of the flow.
+        let mut hasher = self.hash.build_hasher();
+        hasher.write_u128(u128::from_ne_bytes(key.a.addr.0));
+        hasher.write_u128(u128::from_ne_bytes(key.b.addr.0));
+        let pair = hasher.finish();
+        let ports = u64::from(key.a.port) << 48 | u64::from(key.b.port) << 32;
+        let rest = u64::from(key.vlan) << 8 | u64::from(transport.number());
+        hasher.write_u64(ports | rest);
+        Packet {
+            ts: frame.ts,
+            number,
+            hash: hasher.finish(),
+            pair: u32::try_from(pair >> 32).unwrap_or_default(),
+            key,
+            from_a: side == Side::A,
+            tcp,
+            payload: payload.span(),
+            sent: payload.sent(),
+            wrapping,
+            iface: frame.iface,
+        }
+    }
+
+    #[cold]
+    fn miss(&mut self, miss: Miss) {
+        bump(match miss {
+            Miss::NotIp => &mut self.stats.not_ip,
+            Miss::Link => &mut self.stats.unknown_link,
+            Miss::Short => &mut self.stats.too_short,
+            Miss::Malformed => &mut self.stats.malformed,
+            Miss::Transport => &mut self.stats.other_transport,
+        });
+    }
+}
+
+/// Takes layers off until there is a flow, a fragment or a tunnel.
+#[inline]
+fn open<'a>(layer: Layer, view: View<'a>, wrapping: &mut Wrapping) -> Result<Found<'a>, Miss> {
+    let (layer, view) = match layer {
+        Layer::Link(kind) => link::open(kind, view)?,
+        other => (other, view),
+    };
+    let (layer, view) = match layer {
+        Layer::Ether(kind) => link::ether(kind, view, wrapping)?,
+        other => (other, view),
+    };
+    match layer {
+        Layer::Ip => ip::packet(view),
+        Layer::Upper(protocol, addrs) => ip::upper(protocol, addrs, view),
+        // A tunnel between tags and IP that carries frames.
+        Layer::Link(_) | Layer::Ether(_) => Ok(Found::Inner(layer, view)),
+    }
+}
+
+#[inline]
+pub(super) fn bump(counter: &mut u64) {
+    *counter = counter.wrapping_add(1);
+}

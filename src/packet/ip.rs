@@ -1,0 +1,287 @@
+//! IP, TCP and UDP headers.
+//!
+//! The plain cases are walked by hand; chains of extension headers go to etherparse, which is also the
+//! judge in the tests. A length that the header gets wrong falls back to what was captured; checksums are
+//! not looked at, because hosts that offload have them wrong.
+//!
+//! ```text
+//! IPv4  version 4 bits, header length 4, TOS 8, total length 16, id 16, flags 3, offset 13, TTL 8, protocol 8,
+//!       checksum 16, source 32, destination 32, options
+//! IPv6  version 4 bits, class 8, label 20, payload length 16, next header 8, hop limit 8, source 128, destination 128
+//! TCP   source port 16, destination port 16, sequence 32, acknowledgement 32, header length 4, 4, flags 8,
+//!       window 16, checksum 16, urgent 16, options
+//! UDP   source port 16, destination port 16, length 16, checksum 16
+//! ```
+
+use super::Tcp;
+use super::decap;
+use super::defrag::{Fragment, Key};
+use super::dissect::{Layer, Miss};
+use super::view::View;
+use crate::limits::EXTENSION_HEADERS;
+use crate::net::{Addr, Transport};
+use etherparse::{IpAuthHeaderSlice, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION: u8 = 60;
+
+/// What an IP packet turned out to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found<'a> {
+    /// A segment or datagram of a flow.
+    Segment(Segment<'a>),
+    /// A piece of a packet.
+    Fragment(Fragment, View<'a>),
+    /// A tunnel.
+    Inner(Layer, View<'a>),
+}
+
+/// A TCP segment or UDP datagram.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment<'a> {
+    pub(super) addrs: Addrs,
+    pub(super) ports: (u16, u16),
+    pub(super) transport: Transport,
+    pub(super) tcp: Tcp,
+    pub(super) payload: View<'a>,
+}
+
+/// Source and destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Addrs {
+    pub(super) src: Addr,
+    pub(super) dst: Addr,
+}
+
+/// Reads an IP packet of either version.
+#[inline]
+pub(super) fn packet(view: View<'_>) -> Result<Found<'_>, Miss> {
+    match view.bytes.first() {
+        Some(0x40..=0x4f) => v4(view),
+        Some(0x60..=0x6f) => v6(view),
+        Some(_) => Err(Miss::Malformed),
+        None => Err(Miss::Short),
+    }
+}
+
+#[inline]
+fn v4(view: View<'_>) -> Result<Found<'_>, Miss> {
+    let Some(
+        &[
+            first,
+            _,
+            l0,
+            l1,
+            i0,
+            i1,
+            f0,
+            f1,
+            _,
+            protocol,
+            _,
+            _,
+            src @ ..,
+            d0,
+            d1,
+            d2,
+            d3,
+        ],
+    ) = view.bytes.first_chunk::<20>()
+    else {
+        return Err(Miss::Short);
+    };
+    let src: [u8; 4] = src;
+    let addrs = Addrs {
+        src: Addr::v4(src),
+        dst: Addr::v4([d0, d1, d2, d3]),
+    };
+    let header = usize::from(first & 0x0f).saturating_mul(4);
+    if header < 20 {
+        return Err(Miss::Malformed);
+    }
+    let body = view.skip(header).ok_or(Miss::Short)?;
+    // Total length 0 is segmentation offload; a length less than the header is nonsense. Either way the frame knows.
+    let total = usize::from(u16::from_be_bytes([l0, l1]));
+    let body = match total.checked_sub(header) {
+        Some(len) => body.keep(len),
+        None => body,
+    };
+    let fragment = u16::from_be_bytes([f0, f1]);
+    let (offset, more) = ((fragment & 0x1fff).wrapping_mul(8), fragment & 0x2000 != 0);
+    if more || offset != 0 {
+        let key = Key {
+            addrs,
+            id: u16::from_be_bytes([i0, i1]).into(),
+            protocol: Some(protocol),
+        };
+        let fragment = Fragment {
+            key,
+            offset,
+            more,
+            protocol,
+        };
+        return Ok(Found::Fragment(fragment, body));
+    }
+    upper(protocol, addrs, body)
+}
+
+#[inline]
+fn v6(view: View<'_>) -> Result<Found<'_>, Miss> {
+    let Some((&[_, _, _, _, l0, l1, next, _], addrs)) = view.bytes.split_first_chunk::<8>() else {
+        return Err(Miss::Short);
+    };
+    let Some((src, rest)) = addrs.split_first_chunk::<16>() else {
+        return Err(Miss::Short);
+    };
+    let Some(dst) = rest.first_chunk::<16>() else {
+        return Err(Miss::Short);
+    };
+    let addrs = Addrs {
+        src: Addr(*src),
+        dst: Addr(*dst),
+    };
+    let body = view.skip(40).ok_or(Miss::Short)?;
+    // Length 0 is a jumbogram or segmentation offload: the frame knows.
+    let body = match usize::from(u16::from_be_bytes([l0, l1])) {
+        0 => body,
+        len => body.keep(len),
+    };
+    if next == HOP_BY_HOP {
+        return extensions(next, addrs, body);
+    }
+    upper(next, addrs, body)
+}
+
+/// Reads what follows the IP header, or the extension header before it.
+#[inline]
+pub(super) fn upper(protocol: u8, addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
+    match protocol {
+        TCP => tcp(addrs, view),
+        UDP => udp(addrs, view),
+        AUTHENTICATION => extensions(protocol, addrs, view),
+        ROUTING | FRAGMENT | DESTINATION if !addrs.src.is_v4() => extensions(protocol, addrs, view),
+        _ => match decap::by_protocol(protocol, view) {
+            Some((layer, view)) => Ok(Found::Inner(layer, view)),
+            None => Err(Miss::Transport),
+        },
+    }
+}
+
+/// Passes over IPv6 extension headers (RFC 8200 4) and authentication headers (RFC 4302), up to a fragment.
+#[cold]
+fn extensions(first: u8, addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
+    let (mut next, mut view) = (first, view);
+    for round in 0..EXTENSION_HEADERS {
+        let length = match next {
+            // Only directly after the IPv6 header.
+            HOP_BY_HOP if round != 0 => return Err(Miss::Malformed),
+            HOP_BY_HOP | ROUTING | DESTINATION if !addrs.src.is_v4() => {
+                let header = Ipv6RawExtHeaderSlice::from_slice(view.bytes);
+                let header = header.map_err(|_| Miss::Short)?;
+                next = header.next_header().0;
+                header.slice().len()
+            }
+            FRAGMENT if !addrs.src.is_v4() => {
+                let header = Ipv6FragmentHeaderSlice::from_slice(view.bytes);
+                let header = header.map_err(|_| Miss::Short)?;
+                let rest = view.skip(header.slice().len()).ok_or(Miss::Short)?;
+                next = header.next_header().0;
+                if header.is_fragmenting_payload() {
+                    let key = Key {
+                        addrs,
+                        id: header.identification(),
+                        protocol: None,
+                    };
+                    let fragment = Fragment {
+                        key,
+                        offset: header.fragment_offset().value().wrapping_mul(8),
+                        more: header.more_fragments(),
+                        protocol: next,
+                    };
+                    return Ok(Found::Fragment(fragment, rest));
+                }
+                header.slice().len()
+            }
+            AUTHENTICATION => {
+                let header = IpAuthHeaderSlice::from_slice(view.bytes);
+                let header = header.map_err(|_| Miss::Malformed)?;
+                next = header.next_header().0;
+                header.slice().len()
+            }
+            other => return upper(other, addrs, view),
+        };
+        view = view.skip(length).ok_or(Miss::Short)?;
+    }
+    Err(Miss::Malformed)
+}
+
+#[inline]
+fn tcp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
+    let Some(
+        &[
+            s0,
+            s1,
+            d0,
+            d1,
+            q0,
+            q1,
+            q2,
+            q3,
+            a0,
+            a1,
+            a2,
+            a3,
+            length,
+            flags,
+            ..,
+        ],
+    ) = view.bytes.first_chunk::<20>()
+    else {
+        return Err(Miss::Short);
+    };
+    let header = usize::from(length >> 4).saturating_mul(4);
+    if header < 20 {
+        return Err(Miss::Malformed);
+    }
+    Ok(Found::Segment(Segment {
+        addrs,
+        ports: (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])),
+        transport: Transport::Tcp,
+        tcp: Tcp {
+            seq: u32::from_be_bytes([q0, q1, q2, q3]),
+            ack: u32::from_be_bytes([a0, a1, a2, a3]),
+            flags,
+        },
+        payload: view.skip_sent(header).ok_or(Miss::Malformed)?,
+    }))
+}
+
+#[inline]
+fn udp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
+    let Some(&[s0, s1, d0, d1, l0, l1, _, _]) = view.bytes.first_chunk() else {
+        return Err(Miss::Short);
+    };
+    let port = u16::from_be_bytes([d0, d1]);
+    let payload = view.skip(8).ok_or(Miss::Short)?;
+    // Length 0 is offload or a jumbogram; one that IP did not carry is nonsense. IP knows.
+    let length = u16::from_be_bytes([l0, l1]);
+    let payload = match usize::from(length).checked_sub(8) {
+        Some(len) if u32::from(length) <= view.sent() => payload.keep(len),
+        _ => payload,
+    };
+    if let Some((layer, view)) = decap::by_udp_port(port, payload) {
+        return Ok(Found::Inner(layer, view));
+    }
+    Ok(Found::Segment(Segment {
+        addrs,
+        ports: (u16::from_be_bytes([s0, s1]), port),
+        transport: Transport::Udp,
+        tcp: Tcp::default(),
+        payload,
+    }))
+}

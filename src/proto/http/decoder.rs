@@ -1,0 +1,642 @@
+//! One connection: heads and bodies of both directions, requests and their responses.
+
+use super::auth::Auth;
+use super::pending::{Credentials, Pending, Queue};
+use super::tap::{RequestHead, Tap, Wants};
+use super::wire::{
+    Begins, Fields, Framing, RequestLine, StatusLine, begins, chunk_size, empty_lines, head_end,
+    line,
+};
+use crate::event::{Anomaly, Event, HttpRequest, HttpTransaction, Sink};
+use crate::limits::{HTTP_HEAD_BYTES, HTTP_LINE_BYTES};
+use crate::net::Direction;
+use crate::packet::{Chunk, Progress};
+use crate::proto::Shared;
+
+/// Stands for "until the connection closes" where a number is needed, and caps what a peer claims.
+const FOREVER: u64 = 1 << 62;
+
+/// Where one direction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// In a head, of which this many bytes were searched for its end.
+    Head { searched: usize },
+    /// Behind a head that said `Expect: 100-continue`: the body follows, or after a refusal the
+    /// next head (RFC 9110 10.1.1).
+    Either { framing: Framing },
+    /// In a body with this much left.
+    Length { left: u64 },
+    /// In a body that ends with the connection.
+    UntilClose,
+    /// Before the size of a chunk.
+    ChunkSize,
+    /// In the data of a chunk.
+    ChunkData { left: u64 },
+    /// Behind the data of a chunk, before its line end.
+    ChunkEnd,
+    /// In the trailer section.
+    Trailers,
+    /// Anywhere: the next line that is a start line begins a head.
+    Lost { line_start: bool },
+}
+
+const HEAD: At = At::Head { searched: 0 };
+
+/// One direction.
+#[derive(Clone, Copy, Debug)]
+struct Half {
+    at: At,
+    /// The body goes to the tap.
+    tapped: bool,
+    /// Messages may be missing before the next head.
+    found_again: bool,
+    ended: bool,
+}
+
+impl Default for Half {
+    fn default() -> Self {
+        Self {
+            at: HEAD,
+            tapped: false,
+            found_again: false,
+            ended: false,
+        }
+    }
+}
+
+/// What a step did with the bytes at the front.
+enum Step {
+    /// Took this many; the state may have changed too.
+    Took(usize),
+    /// Needs this many to go on.
+    More(usize),
+    /// Passes over this many, here or still to come.
+    Skip(u64),
+    /// Nothing of interest follows in either direction.
+    Done,
+}
+
+/// One HTTP/1 connection, whose bodies `T` may take.
+#[derive(Debug, Default)]
+pub struct Decoder<T = ()> {
+    tap: T,
+    to_server: Half,
+    to_client: Half,
+    queue: Queue,
+    auth: Auth,
+    next_tx: u64,
+}
+
+impl<T: Tap> Decoder<T> {
+    /// A connection whose bodies are offered to `tap`.
+    pub fn new(tap: T) -> Self {
+        Self {
+            tap,
+            to_server: Half::default(),
+            to_client: Half::default(),
+            queue: Queue::default(),
+            auth: Auth::default(),
+            next_tx: 0,
+        }
+    }
+
+    /// Takes the next piece of one direction.
+    pub fn chunk(
+        &mut self,
+        direction: Direction,
+        chunk: Chunk<'_>,
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Progress {
+        match chunk {
+            Chunk::Data(bytes) => return self.data(direction, bytes, shared, out),
+            Chunk::Gap(bytes) => self.gap(direction, bytes, shared, out),
+            Chunk::End => self.end(direction, shared, out),
+        }
+        Progress::Took { bytes: 0, need: 0 }
+    }
+
+    #[cfg(test)]
+    pub(super) fn tap_for_test(&self) -> &T {
+        &self.tap
+    }
+
+    fn half(&mut self, direction: Direction) -> &mut Half {
+        match direction {
+            Direction::ToServer => &mut self.to_server,
+            Direction::ToClient => &mut self.to_client,
+        }
+    }
+
+    fn data(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Progress {
+        let mut rest = bytes;
+        loop {
+            let taken = bytes.len().saturating_sub(rest.len());
+            if rest.is_empty() {
+                return Progress::all(bytes);
+            }
+            match self.step(direction, rest, shared, out) {
+                Step::Took(n) => rest = rest.get(n..).unwrap_or_default(),
+                Step::More(need) => return Progress::Took { bytes: taken, need },
+                Step::Skip(n) => match usize::try_from(n).ok().and_then(|n| rest.get(n..)) {
+                    Some(after) => rest = after,
+                    None => {
+                        let taken = u64::try_from(taken).unwrap_or(FOREVER);
+                        return Progress::Skip {
+                            bytes: taken.saturating_add(n),
+                        };
+                    }
+                },
+                Step::Done => {
+                    self.flush(out);
+                    return Progress::Done;
+                }
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Step {
+        match self.half(direction).at {
+            At::Head { searched } => self.head(direction, bytes, searched, shared, out),
+            At::Either { framing } => match begins(bytes) {
+                Begins::Perhaps => Step::More(bytes.len().saturating_add(1)),
+                Begins::Request => {
+                    self.tap_end(direction, shared, out);
+                    self.half(direction).at = HEAD;
+                    Step::Took(0)
+                }
+                Begins::Response | Begins::Nothing => {
+                    self.enter(direction, framing, shared, out);
+                    Step::Took(0)
+                }
+            },
+            At::Length { left } => {
+                if !self.half(direction).tapped {
+                    self.half(direction).at = HEAD;
+                    return Step::Skip(left);
+                }
+                let (piece, left) = split(bytes, left);
+                self.body(direction, piece, shared, out);
+                if left == 0 {
+                    self.tap_end(direction, shared, out);
+                    self.half(direction).at = HEAD;
+                } else {
+                    self.half(direction).at = At::Length { left };
+                }
+                Step::Took(piece.len())
+            }
+            At::UntilClose => {
+                if !self.half(direction).tapped {
+                    return Step::Skip(FOREVER);
+                }
+                self.body(direction, bytes, shared, out);
+                Step::Took(bytes.len())
+            }
+            At::ChunkSize => {
+                self.in_line(direction, bytes, shared, out, |text| {
+                    match chunk_size(text)? {
+                        0 => Some(At::Trailers),
+                        n => Some(At::ChunkData {
+                            left: n.min(FOREVER),
+                        }),
+                    }
+                })
+            }
+            At::ChunkData { left } => {
+                if !self.half(direction).tapped {
+                    self.half(direction).at = At::ChunkEnd;
+                    return Step::Skip(left);
+                }
+                let (piece, left) = split(bytes, left);
+                self.body(direction, piece, shared, out);
+                self.half(direction).at = if left == 0 {
+                    At::ChunkEnd
+                } else {
+                    At::ChunkData { left }
+                };
+                Step::Took(piece.len())
+            }
+            At::ChunkEnd => self.in_line(direction, bytes, shared, out, |text| {
+                text.is_empty().then_some(At::ChunkSize)
+            }),
+            At::Trailers => {
+                let step = self.in_line(direction, bytes, shared, out, |text| {
+                    Some(if text.is_empty() { HEAD } else { At::Trailers })
+                });
+                if self.half(direction).at == HEAD {
+                    self.tap_end(direction, shared, out);
+                }
+                step
+            }
+            At::Lost { line_start } => self.search(direction, bytes, line_start),
+        }
+    }
+
+    /// Reads one line inside a chunked body; `next` says where that leads, or that it is wrong.
+    fn in_line(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+        next: impl FnOnce(&[u8]) -> Option<At>,
+    ) -> Step {
+        let why = match line(bytes) {
+            Some((text, n)) if n <= HTTP_LINE_BYTES => match next(text) {
+                Some(at) => {
+                    self.half(direction).at = at;
+                    return Step::Took(n);
+                }
+                None => "not as chunked transfer coding has it",
+            },
+            None if bytes.len() < HTTP_LINE_BYTES => {
+                return Step::More(bytes.len().saturating_add(1));
+            }
+            _ => "too long",
+        };
+        anomaly(direction, "line of a chunked body", why, out);
+        self.lose(direction, shared, out);
+        Step::Took(0)
+    }
+
+    /// Looks for a start line at the beginning of a line.
+    fn search(&mut self, direction: Direction, bytes: &[u8], line_start: bool) -> Step {
+        let want = match direction {
+            Direction::ToServer => Begins::Request,
+            Direction::ToClient => Begins::Response,
+        };
+        let mut at = 0_usize;
+        let mut line_start = line_start;
+        while let Some(rest @ [_, ..]) = bytes.get(at..) {
+            if line_start {
+                match begins(rest) {
+                    found if found == want => {
+                        let half = self.half(direction);
+                        half.at = HEAD;
+                        half.found_again = true;
+                        return Step::Took(at);
+                    }
+                    Begins::Perhaps => {
+                        self.half(direction).at = At::Lost { line_start };
+                        return if at > 0 {
+                            Step::Took(at)
+                        } else {
+                            Step::More(rest.len().saturating_add(1))
+                        };
+                    }
+                    _ => {}
+                }
+            }
+            line_start = match line(rest) {
+                Some((_, n)) => {
+                    at = at.saturating_add(n);
+                    true
+                }
+                None => {
+                    at = bytes.len();
+                    false
+                }
+            };
+        }
+        self.half(direction).at = At::Lost { line_start };
+        Step::Took(bytes.len())
+    }
+
+    fn head(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        searched: usize,
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Step {
+        if searched == 0 {
+            let empty = empty_lines(bytes);
+            if empty > 0 {
+                return Step::Took(empty);
+            }
+        }
+        let why = match head_end(bytes, searched) {
+            Some(end) if end <= HTTP_HEAD_BYTES => {
+                let head = bytes.get(..end).unwrap_or_default();
+                let step = match direction {
+                    Direction::ToServer => self.request(head, shared, out),
+                    Direction::ToClient => self.response(head, shared, out),
+                };
+                match step {
+                    Some(step) => return step,
+                    None => "no start line",
+                }
+            }
+            None if bytes.len() < HTTP_HEAD_BYTES => {
+                // What cannot become a head is not waited for.
+                if begins(bytes) != Begins::Nothing {
+                    self.half(direction).at = At::Head {
+                        searched: bytes.len(),
+                    };
+                    return Step::More(bytes.len().saturating_add(1));
+                }
+                "no start line"
+            }
+            _ => "too long",
+        };
+        anomaly(direction, "head", why, out);
+        self.lose(direction, shared, out);
+        // Past the line that disappointed, or it would be found again.
+        let n = line(bytes).map_or(bytes.len(), |(_, n)| n);
+        if line(bytes).is_none() {
+            self.half(direction).at = At::Lost { line_start: false };
+        }
+        Step::Took(n)
+    }
+
+    /// A whole request head; `None` if its first line is no request line.
+    fn request(&mut self, head: &[u8], shared: &mut Shared, out: &mut dyn Sink) -> Option<Step> {
+        let (first, fields) = Fields::of(head);
+        let request = RequestLine::read(first)?;
+        let direction = Direction::ToServer;
+        let host = fields.get(b"Host").unwrap_or_default();
+        let user_agent = fields.get(b"User-Agent").unwrap_or_default();
+        let credentials = self.auth.credentials(fields);
+        let session_id = if self.auth.seen() {
+            self.auth.session_id(request.method, request.target, host)
+        } else {
+            0
+        };
+
+        let framing = Framing::of(fields, Framing::Length(0));
+        let wants = self.tap.wants(&RequestHead {
+            method: request.method,
+            target: request.target,
+            content_length: match framing {
+                Framing::Length(n) => Some(n),
+                _ => None,
+            },
+        });
+
+        let (gone, pending) = self.queue.push();
+        pending.set([request.method, request.target, host, user_agent]);
+        pending.tx_id = self.next_tx;
+        pending.protocol = protocol(request.minor);
+        pending.credentials = credentials;
+        pending.session_id = session_id;
+        pending.tap_response = wants == Wants::Both;
+        pending.tunnel = wants == Wants::Tunnel;
+        self.next_tx = self.next_tx.wrapping_add(1);
+        out.event(
+            direction,
+            &Event::HttpRequest(HttpRequest {
+                method: pending.method(),
+                // Whole, if it can be shown: a rule has to see behind any amount of padding.
+                uri: std::str::from_utf8(request.target).unwrap_or(pending.uri()),
+                host: pending.host(),
+                user_agent: pending.user_agent(),
+                tx_id: pending.tx_id,
+                authorization: credentials != Credentials::None,
+                session_id,
+            }),
+        );
+        if let Some(gone) = gone {
+            self.unanswered(gone, out);
+        }
+        if credentials != Credentials::None {
+            self.auth.tokens(head, fields, session_id, direction, out);
+        }
+
+        let framing = if wants == Wants::Tunnel {
+            Framing::UntilClose
+        } else {
+            framing
+        };
+        let half = &mut self.to_server;
+        half.tapped = wants != Wants::Nothing;
+        half.found_again = false;
+        let expects = fields
+            .all(b"Expect")
+            .any(|v| v.eq_ignore_ascii_case(b"100-continue"));
+        if (expects || wants == Wants::Tunnel) && framing != Framing::Length(0) {
+            half.at = At::Either { framing };
+        } else {
+            self.enter(direction, framing, shared, out);
+        }
+        Some(Step::Took(head.len()))
+    }
+
+    /// A whole response head; `None` if its first line is no status line.
+    fn response(&mut self, head: &[u8], shared: &mut Shared, out: &mut dyn Sink) -> Option<Step> {
+        let (first, fields) = Fields::of(head);
+        let StatusLine { status, minor } = StatusLine::read(first)?;
+        let direction = Direction::ToClient;
+        if (100..200).contains(&status) && status != 101 {
+            self.to_client.at = HEAD;
+            return Some(Step::Took(head.len()));
+        }
+        if std::mem::take(&mut self.to_client.found_again) {
+            // Responses may be lost. NTLM clients do not pipeline, so this one answers the latest.
+            while let Some(passed) = self.queue.overtaken() {
+                self.unanswered(passed, out);
+            }
+        }
+        let pending = self.queue.answered();
+
+        let session_id = pending.as_ref().map_or(0, |p| p.session_id);
+        let challenged = self.auth.tokens(head, fields, session_id, direction, out);
+        let sent = pending
+            .as_ref()
+            .map_or(Credentials::None, |p| p.credentials);
+        if !(challenged && matches!(status, 401 | 407)) {
+            self.auth.result(sent, status, out);
+        }
+
+        let framing = Framing::of(fields, Framing::UntilClose);
+        let text = |name: &[u8]| {
+            let value = fields.get(name).unwrap_or_default();
+            std::str::from_utf8(value).unwrap_or_default()
+        };
+        let mut transaction = match &pending {
+            Some(pending) => pending.transaction(),
+            None => HttpTransaction {
+                method: "",
+                uri: "",
+                host: "",
+                user_agent: "",
+                protocol: protocol(minor),
+                status: None,
+                content_type: "",
+                server: "",
+                tx_id: self.next_tx,
+                length: None,
+            },
+        };
+        transaction.status = Some(status);
+        transaction.content_type = text(b"Content-Type");
+        transaction.server = text(b"Server");
+        transaction.length = match framing {
+            Framing::Length(n) => Some(n),
+            _ => None,
+        };
+        let is = |method| transaction.method == method;
+        let success = (200..300).contains(&status);
+        let framing = if is("HEAD") || matches!(status, 204 | 304) {
+            Framing::Length(0)
+        } else {
+            framing
+        };
+        let over = status == 101 || (success && is("CONNECT"));
+        out.event(direction, &Event::HttpTransaction(transaction));
+        if over {
+            return Some(Step::Done);
+        }
+
+        let mut framing = framing;
+        self.to_client.tapped = false;
+        match pending {
+            Some(pending) => {
+                if success && pending.tunnel {
+                    framing = Framing::UntilClose;
+                }
+                self.to_client.tapped = success && (pending.tap_response || pending.tunnel);
+                self.queue.give_back(pending);
+            }
+            None => self.next_tx = self.next_tx.wrapping_add(1),
+        }
+        self.enter(direction, framing, shared, out);
+        Some(Step::Took(head.len()))
+    }
+
+    /// Goes from a head into its body.
+    fn enter(
+        &mut self,
+        direction: Direction,
+        framing: Framing,
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) {
+        let at = match framing {
+            Framing::Length(0) => HEAD,
+            Framing::Length(n) => At::Length {
+                left: n.min(FOREVER),
+            },
+            Framing::Chunked => At::ChunkSize,
+            Framing::UntilClose => At::UntilClose,
+            Framing::Unknown(why) => {
+                anomaly(direction, "length of a body", why, out);
+                return self.lose(direction, shared, out);
+            }
+        };
+        self.half(direction).at = at;
+        if at == HEAD {
+            self.tap_end(direction, shared, out);
+        }
+    }
+
+    fn body(
+        &mut self,
+        direction: Direction,
+        piece: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) {
+        self.tap.body(direction, Chunk::Data(piece), shared, out);
+    }
+
+    /// Ends a tapped body.
+    fn tap_end(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
+        if std::mem::take(&mut self.half(direction).tapped) {
+            self.tap.body(direction, Chunk::End, shared, out);
+        }
+    }
+
+    /// Framing is gone.
+    fn lose(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
+        self.tap_end(direction, shared, out);
+        self.half(direction).at = At::Lost { line_start: true };
+    }
+
+    fn gap(&mut self, direction: Direction, bytes: u64, shared: &mut Shared, out: &mut dyn Sink) {
+        if let At::Either { framing } = self.half(direction).at {
+            self.enter(direction, framing, shared, out);
+        }
+        let half = self.half(direction);
+        let (left, then) = match half.at {
+            At::Length { left } => (left, HEAD),
+            At::ChunkData { left } => (left, At::ChunkEnd),
+            At::UntilClose => (u64::MAX, At::UntilClose),
+            _ => return self.lose(direction, shared, out),
+        };
+        half.at = match (half.at, left.checked_sub(bytes)) {
+            (_, None) => return self.lose(direction, shared, out),
+            (At::UntilClose, _) => At::UntilClose,
+            (_, Some(0)) => then,
+            (At::Length { .. }, Some(left)) => At::Length { left },
+            (_, Some(left)) => At::ChunkData { left },
+        };
+        if half.tapped {
+            self.tap.body(direction, Chunk::Gap(bytes), shared, out);
+        }
+        if self.half(direction).at == HEAD {
+            self.tap_end(direction, shared, out);
+        }
+    }
+
+    fn end(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
+        self.tap_end(direction, shared, out);
+        self.tap.closed(direction, shared, out);
+        self.half(direction).ended = true;
+        if self.to_client.ended {
+            self.flush(out);
+        }
+    }
+
+    /// Reports what will not be answered any more.
+    fn flush(&mut self, out: &mut dyn Sink) {
+        while let Some(pending) = self.queue.flush() {
+            self.unanswered(pending, out);
+        }
+    }
+
+    fn unanswered(&mut self, pending: Pending, out: &mut dyn Sink) {
+        let event = Event::HttpTransaction(pending.transaction());
+        out.event(Direction::ToServer, &event);
+        self.queue.give_back(pending);
+    }
+}
+
+/// The part of `bytes` that belongs to a body, and what is left of that body.
+fn split(bytes: &[u8], left: u64) -> (&[u8], u64) {
+    let piece = usize::try_from(left)
+        .ok()
+        .and_then(|n| bytes.get(..n))
+        .unwrap_or(bytes);
+    let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+    (piece, left.saturating_sub(len))
+}
+
+fn protocol(minor: u8) -> &'static str {
+    match minor {
+        b'0' => "HTTP/1.0",
+        b'1' => "HTTP/1.1",
+        _ => "HTTP/1.x",
+    }
+}
+
+fn anomaly(direction: Direction, what: &'static str, why: &'static str, out: &mut dyn Sink) {
+    let anomaly = Anomaly {
+        protocol: "http",
+        what,
+        why,
+    };
+    out.event(direction, &Event::Anomaly(anomaly));
+}

@@ -1,0 +1,220 @@
+//! One flow's decoder, once it is known which.
+
+use super::identify::{self, Probe};
+use super::{Shared, http, ldap, rpch, smb};
+use crate::event::Sink;
+use crate::limits::{IDENTIFY_CHUNKS, IDENTIFY_CHUNKS_KNOWN, IDENTIFY_CHUNKS_MIDDLE};
+use crate::net::{Direction, FlowKey, Side};
+use crate::packet::{Chunk, Progress};
+
+/// Declares the protocols: variant, decoder, how one is made for a flow, EVE's `app_proto`, probe.
+/// Probes are asked in this order.
+macro_rules! protocols {
+    ($($(#[doc = $doc:literal])+ $name:ident($decoder:ty) = $new:expr, $app_proto:literal, $probe:path;)*) => {
+        /// What a flow turned out to be. Sits in every flow record, so it is small.
+        #[derive(Debug)]
+        pub enum Session {
+            /// Not known yet.
+            Unknown(Unknown),
+            /// Known, and nothing in it is of interest any more.
+            Over {
+                /// EVE's `app_proto`; `failed` if it fits no protocol.
+                app_proto: &'static str,
+                /// Who is client.
+                client: Option<Side>,
+            },
+            $(
+                $(#[doc = $doc])+
+                $name {
+                    /// Who is client.
+                    client: Side,
+                    /// Its decoder.
+                    decoder: Box<$decoder>,
+                },
+            )*
+        }
+
+        /// A protocol we know.
+        #[derive(Clone, Copy)]
+        enum Protocol {
+            $($name,)*
+            Tls,
+        }
+
+        /// Every probe with its protocol.
+        const PROBES: &[(Protocol, fn(&[u8], &FlowKey) -> Probe)] = &[
+            $((Protocol::$name, $probe),)*
+            (Protocol::Tls, identify::tls),
+        ];
+
+        impl Session {
+            fn begin(protocol: Protocol, client: Side, key: &FlowKey) -> Self {
+                match protocol {
+                    $(Protocol::$name => {
+                        let new: fn(&FlowKey) -> $decoder = $new;
+                        Self::$name { client, decoder: Box::new(new(key)) }
+                    })*
+                    Protocol::Tls => Self::Over { app_proto: "tls", client: Some(client) },
+                }
+            }
+
+            /// Hands a chunk to the decoder.
+            fn decode(
+                &mut self,
+                side: Side,
+                chunk: Chunk<'_>,
+                shared: &mut Shared,
+                out: &mut dyn Sink,
+            ) -> Progress {
+                match self {
+                    Self::Unknown(_) | Self::Over { .. } => Progress::Done,
+                    $(Self::$name { client, decoder } => {
+                        decoder.chunk(direction(side, *client), chunk, shared, out)
+                    })*
+                }
+            }
+
+            /// Who is client, once it is known.
+            #[must_use]
+            pub fn client(&self) -> Option<Side> {
+                match self {
+                    Self::Unknown(_) => None,
+                    Self::Over { client, .. } => *client,
+                    $(Self::$name { client, .. } => Some(*client),)*
+                }
+            }
+
+            /// EVE's `app_proto`: empty while it is not known, `failed` if it fits no protocol.
+            #[must_use]
+            pub fn app_proto(&self) -> &'static str {
+                match self {
+                    Self::Unknown(_) => "",
+                    Self::Over { app_proto, .. } => app_proto,
+                    $(Self::$name { .. } => $app_proto,)*
+                }
+            }
+        }
+    };
+}
+
+protocols! {
+    /// SMB over TCP or NetBIOS.
+    Smb(smb::Decoder) = |_| smb::Decoder::default(), "smb", identify::smb;
+    /// DCE/RPC over TCP, with or without the `ncacn_http` banner.
+    Rpc(rpch::Decoder) = rpch::Decoder::new, "dcerpc", identify::rpc;
+    /// HTTP/1, and RPC over it.
+    Http(http::Decoder<rpch::Bodies>) = |key| http::Decoder::new(rpch::Bodies::new(key)), "http", identify::http;
+    /// LDAP.
+    Ldap(ldap::Decoder) = |_| ldap::Decoder::default(), "ldap", identify::ldap;
+}
+
+/// What was tried so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unknown {
+    /// Chunks that fitted no protocol.
+    tried: u8,
+    /// Bytes are missing.
+    gap: bool,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::Unknown(Unknown::default())
+    }
+}
+
+impl Session {
+    /// Takes the next piece of what `side` sent. `initiator` opened the connection, if that was seen.
+    pub fn chunk(
+        &mut self,
+        side: Side,
+        initiator: Option<Side>,
+        key: &FlowKey,
+        chunk: Chunk<'_>,
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Progress {
+        if let Self::Unknown(unknown) = self {
+            let bytes = match chunk {
+                Chunk::Data(bytes) => bytes,
+                Chunk::Gap(_) => {
+                    unknown.gap = true;
+                    return Progress::Took { bytes: 0, need: 0 };
+                }
+                Chunk::End => return Progress::Took { bytes: 0, need: 0 },
+            };
+            match identify(bytes, key) {
+                Found::Is(protocol, way) => {
+                    let by_content = way.map(|way| match way {
+                        Direction::ToServer => side,
+                        Direction::ToClient => side.other(),
+                    });
+                    let client = initiator
+                        .or(by_content)
+                        .unwrap_or_else(|| identify::client_by_port(key));
+                    *self = Self::begin(protocol, client, key);
+                }
+                Found::Perhaps(need) => return Progress::Took { bytes: 0, need },
+                Found::Nothing => {
+                    unknown.tried = unknown.tried.saturating_add(1);
+                    let patience = if identify::known_port(key) {
+                        IDENTIFY_CHUNKS_KNOWN
+                    } else if initiator.is_none() || unknown.gap {
+                        IDENTIFY_CHUNKS_MIDDLE
+                    } else {
+                        IDENTIFY_CHUNKS
+                    };
+                    if unknown.tried < patience {
+                        return Progress::all(bytes);
+                    }
+                    *self = Self::Over {
+                        app_proto: "failed",
+                        client: initiator,
+                    };
+                }
+            }
+        }
+        let progress = self.decode(side, chunk, shared, out);
+        if progress == Progress::Done {
+            // Its memory goes; what it was stays.
+            *self = Self::Over {
+                app_proto: self.app_proto(),
+                client: self.client(),
+            };
+        }
+        progress
+    }
+}
+
+fn direction(side: Side, client: Side) -> Direction {
+    if side == client {
+        Direction::ToServer
+    } else {
+        Direction::ToClient
+    }
+}
+
+/// What all probes together say.
+enum Found {
+    Is(Protocol, Option<Direction>),
+    Perhaps(usize),
+    Nothing,
+}
+
+/// Asks every probe. The first protocol that is sure wins; one that could still be waits.
+fn identify(bytes: &[u8], key: &FlowKey) -> Found {
+    let mut need: Option<usize> = None;
+    for (protocol, probe) in PROBES {
+        match probe(bytes, key) {
+            Probe::Is(way) => return Found::Is(*protocol, way),
+            Probe::Perhaps(n) if bytes.len() < identify::MOST => {
+                need = Some(need.map_or(n, |m| m.min(n)));
+            }
+            Probe::Perhaps(_) | Probe::No => {}
+        }
+    }
+    need.map_or(Found::Nothing, Found::Perhaps)
+}
+
+#[cfg(test)]
+mod tests;

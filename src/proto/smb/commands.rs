@@ -1,0 +1,614 @@
+//! SMB 2 and 3: what single commands mean.
+
+use super::decoder::Chain;
+use super::tables::{Awaited, Handles, Kind, Pending, Request, Sessions, Trees, is_ipc};
+use super::wire::{self, Command, FileId, Header, Ioctl, Piece, Status};
+use crate::catalog::Catalog;
+use crate::event::{Carrier, Event, RpcTransport, Sink, SmbCommand, SmbNegotiate};
+use crate::limits::TAIL_BYTES;
+use crate::net::Direction;
+use crate::proto::dcerpc::{Association, Via};
+use crate::proto::identity;
+use crate::proto::spnego::{self, TokenAt};
+use crate::wire::{Error, Guid, Result, Text};
+
+/// State of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Connection {
+    /// DialectRevision, 0 if the negotiate was not seen.
+    pub(super) dialect: u16,
+    client_guid: Option<Guid>,
+    pub(super) server_guid: Option<Guid>,
+    pub(super) sessions: Sessions,
+    pub(super) trees: Trees,
+    pub(super) handles: Handles,
+    pub(super) pending: Pending,
+    /// What pipes were given.
+    #[cfg(test)]
+    pub(super) tap: Vec<(String, Direction, Vec<u8>)>,
+}
+
+/// One command, as much of it as is shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pdu<'a> {
+    pub(super) header: Header,
+    /// From the header on, at most `length`.
+    pub(super) bytes: &'a [u8],
+    /// All its bytes, the padding of compounds included.
+    pub(super) length: usize,
+}
+
+/// What a command is read with.
+pub(super) struct Surroundings<'a, 'b> {
+    pub(super) chain: &'a mut Chain,
+    pub(super) catalog: &'a Catalog,
+    pub(super) out: &'a mut (dyn Sink + 'b),
+}
+
+/// What is to be done with the rest of a command.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum After {
+    /// Pass over it.
+    Done,
+    /// It is longer than may be waited for: give its data to the pipe as it comes.
+    Stream {
+        /// The pipe.
+        handle: u32,
+        /// The data.
+        data: Piece,
+        /// Which way it goes, by the command's own flag.
+        direction: Direction,
+    },
+}
+
+impl Pdu<'_> {
+    /// The whole command, or of a very long one as much as may be waited for.
+    fn whole(&self) -> Result<&[u8]> {
+        let need = self.length.min(TAIL_BYTES);
+        match self.bytes.get(..need) {
+            Some(bytes) => Ok(bytes),
+            None => Err(Error::Short {
+                what: "SMB2 command",
+                need,
+            }),
+        }
+    }
+}
+
+/// Every function reads all it needs before it changes anything: `Short` means that it is asked again.
+impl Connection {
+    /// A request.
+    pub(super) fn request(
+        &mut self,
+        pdu: &Pdu<'_>,
+        around: &mut Surroundings<'_, '_>,
+    ) -> Result<After> {
+        match pdu.header.command {
+            Command::NEGOTIATE => {
+                self.client_guid = Some(wire::negotiate_request(pdu.bytes)?);
+            }
+            Command::SESSION_SETUP => self.session_setup(pdu, around)?,
+            Command::TREE_CONNECT => {
+                let path = wire::tree_connect_request(pdu.bytes)?.of(pdu.bytes, "SMB2 share")?;
+                let share = self.pending.name(path);
+                around.chain.kind = Some(if is_ipc(Text::utf16(path)) {
+                    Kind::Pipe
+                } else {
+                    Kind::Other
+                });
+                self.wait(pdu, around, Awaited::TreeConnect(share));
+            }
+            Command::CREATE => self.create(pdu, around)?,
+            Command::CLOSE if !self.handles.is_empty() => {
+                let file = wire::close_request(pdu.bytes)?;
+                if let Some(handle) = self.known(pdu, file, around.chain) {
+                    self.wait(pdu, around, Awaited::Close(handle));
+                }
+            }
+            Command::READ => {
+                let kind = self.kind(around.chain);
+                if kind != Kind::Other {
+                    let file = wire::read_request(pdu.bytes)?;
+                    let handle = self.handle(pdu, file, around.chain, kind);
+                    if let Some(handle) = handle {
+                        self.wait(pdu, around, Awaited::Data(handle));
+                    }
+                }
+            }
+            Command::WRITE => {
+                let kind = self.kind(around.chain);
+                if kind != Kind::Other {
+                    let (file, data) = wire::write_request(pdu.bytes)?;
+                    let handle = self.handle(pdu, file, around.chain, kind);
+                    return self.data(pdu, handle, data, Direction::ToServer, around);
+                }
+            }
+            Command::IOCTL if Ioctl::code(pdu.bytes)? == wire::FSCTL_PIPE_TRANSCEIVE => {
+                let ioctl = Ioctl::request(pdu.bytes)?;
+                let handle = self.handle(pdu, ioctl.file, around.chain, Kind::Pipe);
+                let after = self.data(pdu, handle, ioctl.data, Direction::ToServer, around)?;
+                if let Some(handle) = handle {
+                    self.wait(pdu, around, Awaited::Data(handle));
+                }
+                return Ok(after);
+            }
+            _ => {}
+        }
+        Ok(After::Done)
+    }
+
+    /// An answer.
+    pub(super) fn response(
+        &mut self,
+        pdu: &Pdu<'_>,
+        around: &mut Surroundings<'_, '_>,
+    ) -> Result<After> {
+        let header = &pdu.header;
+        if header.status == Status::PENDING {
+            return Ok(After::Done);
+        }
+        match header.command {
+            Command::NEGOTIATE if header.status == Status::SUCCESS => {
+                self.negotiated(pdu, around.out)?;
+            }
+            Command::SESSION_SETUP => self.session_answer(pdu, around)?,
+            Command::TREE_CONNECT => self.tree_answer(pdu, around)?,
+            Command::TREE_DISCONNECT if header.status == Status::SUCCESS => {
+                if let Some(tree) = header.tree_id {
+                    self.trees.remove(around.chain.session, tree);
+                }
+            }
+            Command::CREATE => self.create_answer(pdu, around)?,
+            Command::CLOSE => {
+                if let Some(Awaited::Close(handle)) = self.answered(pdu).map(|r| r.awaited) {
+                    self.handles.remove(handle);
+                }
+            }
+            Command::READ if header.status.has_data() => {
+                let waiting = match self.pending.peek(header.message_id) {
+                    Some(Awaited::Data(handle)) => Some(*handle),
+                    _ => None,
+                };
+                if waiting.is_some()
+                    || (header.tree_id.is_some() && self.kind(around.chain) != Kind::Other)
+                {
+                    let data = wire::read_response(pdu.bytes)?;
+                    return self.answer_data(pdu, waiting, data, around);
+                }
+            }
+            Command::IOCTL
+                if header.status.has_data()
+                    && Ioctl::code(pdu.bytes)? == wire::FSCTL_PIPE_TRANSCEIVE =>
+            {
+                let ioctl = Ioctl::response(pdu.bytes)?;
+                let waiting = match self.pending.peek(header.message_id) {
+                    Some(Awaited::Data(handle)) => Some(*handle),
+                    _ => self.handle(pdu, ioctl.file, around.chain, Kind::Pipe),
+                };
+                return self.answer_data(pdu, waiting, ioctl.data, around);
+            }
+            Command::READ | Command::IOCTL => {
+                self.answered(pdu);
+            }
+            _ => {}
+        }
+        Ok(After::Done)
+    }
+
+    /// No answers will come any more.
+    pub(super) fn end(&mut self, out: &mut dyn Sink) {
+        while let Some(request) = self.pending.pop() {
+            self.unanswered(request, out);
+        }
+    }
+
+    /// Data of a pipe whose command was too long to wait for.
+    pub(super) fn stream(
+        &mut self,
+        handle: u32,
+        direction: Direction,
+        bytes: &[u8],
+        catalog: &Catalog,
+        out: &mut dyn Sink,
+    ) {
+        let Some(handle) = self.handles.get(handle) else {
+            return;
+        };
+        let Some(association) = &mut handle.association else {
+            return;
+        };
+        #[cfg(test)]
+        self.tap
+            .push((handle.name.clone(), direction, bytes.to_vec()));
+        let via = Via {
+            transport: RpcTransport::Pipe,
+            pipe: &handle.name,
+            association: handle.serial.into(),
+        };
+        association.pipe(&via, direction, bytes, catalog, out);
+    }
+
+    fn negotiated(&mut self, pdu: &Pdu<'_>, out: &mut dyn Sink) -> Result<()> {
+        let answer = wire::NegotiateResponse::read(pdu.bytes)?;
+        self.dialect = answer.dialect;
+        self.server_guid = Some(answer.server_guid);
+        let event = SmbNegotiate {
+            dialect: answer.dialect,
+            signing_required: answer.security_mode & wire::SIGNING_REQUIRED != 0,
+            server_guid: answer.server_guid,
+            client_guid: self.client_guid,
+        };
+        out.event(Direction::ToClient, &Event::SmbNegotiate(event));
+        Ok(())
+    }
+
+    fn session_setup(&mut self, pdu: &Pdu<'_>, around: &mut Surroundings<'_, '_>) -> Result<()> {
+        let whole = pdu.whole()?;
+        let (_, blob) = wire::session_setup_request(whole)?;
+        let token = blob.of(whole, "SMB2 security buffer")?;
+        let mut at = self.token_at(pdu.header.session_id);
+        if spnego::wire::carries_authenticate(token) {
+            at.message_id = identity(&[whole]);
+        }
+        let (exchange, session) = self.sessions.enter(pdu.header.session_id);
+        session
+            .negotiation
+            .token(token, &at, Direction::ToServer, around.out);
+        self.wait(pdu, around, Awaited::SessionSetup(exchange));
+        Ok(())
+    }
+
+    fn session_answer(&mut self, pdu: &Pdu<'_>, around: &mut Surroundings<'_, '_>) -> Result<()> {
+        let status = pdu.header.status;
+        let more = status == Status::MORE_PROCESSING_REQUIRED;
+        let mut token = &[][..];
+        if more || status == Status::SUCCESS {
+            let whole = pdu.whole()?;
+            token = wire::session_setup_response(whole)?.of(whole, "SMB2 security buffer")?;
+        }
+        let exchange = match self.answered(pdu).map(|r| r.awaited) {
+            Some(Awaited::SessionSetup(exchange)) => Some(exchange),
+            _ => None,
+        };
+        let id = pdu.header.session_id;
+        let at = self.token_at(id);
+        let session = self.sessions.answered(exchange, id);
+        let back = Direction::ToClient;
+        session.negotiation.token(token, &at, back, around.out);
+        if !more {
+            let success = status == Status::SUCCESS;
+            session
+                .negotiation
+                .result(&at, success, status.0, back, around.out);
+            let done = session.serial;
+            self.sessions.remove(done);
+        }
+        let event = SmbCommand {
+            session_id: id,
+            ..self.command(pdu, Command::SESSION_SETUP)
+        };
+        around.out.event(back, &Event::SmbCommand(event));
+        Ok(())
+    }
+
+    /// Where the tokens of a session are found.
+    pub(super) fn token_at(&self, session: u64) -> TokenAt {
+        let session_id = match self.server_guid {
+            Some(guid) if session != 0 => {
+                identity(&[&session.to_le_bytes(), &guid.0.to_be_bytes()])
+            }
+            _ => 0,
+        };
+        TokenAt {
+            carrier: Carrier::Smb,
+            session,
+            server_guid: self.server_guid,
+            message_id: 0,
+            session_id,
+        }
+    }
+
+    fn tree_answer(&mut self, pdu: &Pdu<'_>, around: &mut Surroundings<'_, '_>) -> Result<()> {
+        let success = pdu.header.status == Status::SUCCESS;
+        let share_type = if success {
+            wire::tree_connect_response(pdu.bytes)?
+        } else {
+            0
+        };
+        let tree = pdu.header.tree_id.unwrap_or(0);
+        if success && pdu.header.tree_id.is_some() {
+            let kind = match share_type {
+                wire::SHARE_TYPE_PIPE => Kind::Pipe,
+                _ => Kind::Other,
+            };
+            self.trees.insert(around.chain.session, tree, kind);
+        }
+        if let Some(request) = self.answered(pdu) {
+            if let Awaited::TreeConnect(share) = &request.awaited {
+                let event = SmbCommand {
+                    share: Text::utf16(share),
+                    session_id: request.session,
+                    tree_id: tree,
+                    ..self.command(pdu, Command::TREE_CONNECT)
+                };
+                let event = Event::SmbCommand(event);
+                around.out.event(Direction::ToClient, &event);
+            }
+            self.pending.recycle(request);
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, pdu: &Pdu<'_>, around: &mut Surroundings<'_, '_>) -> Result<()> {
+        let name = wire::create_request(pdu.bytes)?.of(pdu.bytes, "SMB2 file name")?;
+        let kind = self.kind(around.chain);
+        let is_pipe = kind == Kind::Pipe;
+        let at = (around.chain.session, around.chain.tree);
+        let handle = (kind != Kind::Other).then(|| self.handles.insert(at, None, name, is_pipe));
+        around.chain.handle = handle;
+        let name = self.pending.name(name);
+        let awaited = Awaited::Create {
+            name,
+            is_pipe,
+            handle,
+        };
+        self.wait(pdu, around, awaited);
+        Ok(())
+    }
+
+    fn create_answer(&mut self, pdu: &Pdu<'_>, around: &mut Surroundings<'_, '_>) -> Result<()> {
+        let success = pdu.header.status == Status::SUCCESS;
+        let file = if success {
+            Some(wire::create_response(pdu.bytes)?)
+        } else {
+            None
+        };
+        let Some(request) = self.answered(pdu) else {
+            // Requests are not captured: the pipe has no name, but it is one.
+            if let Some(file) = file
+                && self.kind(around.chain) == Kind::Pipe
+            {
+                let at = (around.chain.session, around.chain.tree);
+                self.handles.insert(at, Some(file), &[], true);
+            }
+            return Ok(());
+        };
+        if let Awaited::Create {
+            name,
+            is_pipe,
+            handle,
+        } = &request.awaited
+        {
+            match (handle, file) {
+                (Some(handle), Some(file)) => self.handles.bind(*handle, file),
+                (Some(handle), None) => self.handles.remove(*handle),
+                (None, _) => {}
+            }
+            let event = SmbCommand {
+                filename: Text::utf16(name),
+                is_pipe: *is_pipe,
+                session_id: request.session,
+                tree_id: request.tree,
+                ..self.command(pdu, Command::CREATE)
+            };
+            let event = Event::SmbCommand(event);
+            around.out.event(Direction::ToClient, &event);
+        }
+        self.pending.recycle(request);
+        Ok(())
+    }
+
+    /// The event of an answered command, without what only some commands have.
+    fn command(&self, pdu: &Pdu<'_>, command: Command) -> SmbCommand<'static> {
+        SmbCommand {
+            command: command.name().unwrap_or_default(),
+            status: Some(pdu.header.status.0),
+            share: Text::default(),
+            filename: Text::default(),
+            is_pipe: false,
+            session_id: pdu.header.session_id,
+            tree_id: 0,
+            message_id: pdu.header.message_id,
+            dialect: self.dialect,
+        }
+    }
+
+    /// Waits for the answer to this request.
+    fn wait(&mut self, pdu: &Pdu<'_>, around: &mut Surroundings<'_, '_>, awaited: Awaited) {
+        let request = Request {
+            message_id: pdu.header.message_id,
+            session: around.chain.session,
+            tree: around.chain.tree,
+            awaited,
+        };
+        if let Some(forgotten) = self.pending.push(request) {
+            self.unanswered(forgotten, around.out);
+        }
+    }
+
+    fn answered(&mut self, pdu: &Pdu<'_>) -> Option<Request> {
+        self.pending.take(pdu.header.message_id)
+    }
+
+    /// Says a request whose answer was not seen.
+    pub(super) fn unanswered(&mut self, request: Request, out: &mut dyn Sink) {
+        if request.message_id & super::legacy::MARK != 0 {
+            return;
+        }
+        let (command, share, filename, is_pipe) = match &request.awaited {
+            Awaited::SessionSetup(_) => (Command::SESSION_SETUP, &[][..], &[][..], false),
+            Awaited::TreeConnect(share) => (Command::TREE_CONNECT, &share[..], &[][..], false),
+            Awaited::Create { name, is_pipe, .. } => {
+                (Command::CREATE, &[][..], &name[..], *is_pipe)
+            }
+            Awaited::Close(_) | Awaited::Data(_) => return,
+        };
+        let event = SmbCommand {
+            command: command.name().unwrap_or_default(),
+            status: None,
+            share: Text::utf16(share),
+            filename: Text::utf16(filename),
+            is_pipe,
+            session_id: request.session,
+            tree_id: request.tree,
+            message_id: request.message_id,
+            dialect: self.dialect,
+        };
+        out.event(Direction::ToServer, &Event::SmbCommand(event));
+        self.pending.recycle(request);
+    }
+
+    /// Kind of the tree a command is about.
+    fn kind(&self, chain: &Chain) -> Kind {
+        chain
+            .kind
+            .unwrap_or_else(|| self.trees.kind(chain.session, chain.tree))
+    }
+
+    /// The handle of a file, if there is one.
+    fn known(&self, pdu: &Pdu<'_>, file: FileId, chain: &mut Chain) -> Option<u32> {
+        if pdu.header.is_related() && file == wire::FILE_OF_PREVIOUS {
+            return chain.handle;
+        }
+        chain.handle = self.handles.find(chain.session, file);
+        chain.handle
+    }
+
+    /// The handle of a file; a new one without a name if its CREATE was not seen.
+    fn handle(
+        &mut self,
+        pdu: &Pdu<'_>,
+        file: FileId,
+        chain: &mut Chain,
+        kind: Kind,
+    ) -> Option<u32> {
+        let known = self.known(pdu, file, chain);
+        if known.is_none() && file != wire::FILE_OF_PREVIOUS {
+            let at = (chain.session, chain.tree);
+            let certain = kind == Kind::Pipe;
+            chain.handle = Some(self.handles.insert(at, Some(file), &[], certain));
+        }
+        chain.handle
+    }
+
+    /// Data that answers a READ or IOCTL.
+    fn answer_data(
+        &mut self,
+        pdu: &Pdu<'_>,
+        handle: Option<u32>,
+        data: Piece,
+        around: &mut Surroundings<'_, '_>,
+    ) -> Result<After> {
+        // Without the request the file is unknown: the only one, or one that stands for all.
+        let (session, tree) = (around.chain.session, around.chain.tree);
+        let handle = match handle.or_else(|| self.handles.only(session, tree)) {
+            Some(handle) => Some(handle),
+            None => {
+                let kind = self.kind(around.chain);
+                self.handle(pdu, [0; 16], around.chain, kind)
+            }
+        };
+        let after = self.data(pdu, handle, data, Direction::ToClient, around)?;
+        self.answered(pdu);
+        Ok(after)
+    }
+
+    /// Gives a pipe its data.
+    fn data(
+        &mut self,
+        pdu: &Pdu<'_>,
+        handle: Option<u32>,
+        data: Piece,
+        direction: Direction,
+        around: &mut Surroundings<'_, '_>,
+    ) -> Result<After> {
+        const WHAT: &str = "SMB2 pipe data";
+        let Some(handle) = handle.filter(|_| data.length > 0) else {
+            return Ok(After::Done);
+        };
+        if data.end() > pdu.length {
+            return Err(Error::Malformed {
+                what: WHAT,
+                why: "ends outside the command",
+            });
+        }
+        let is_open = match self.handles.get(handle) {
+            Some(handle) if handle.association.is_some() => true,
+            Some(handle) => {
+                let head = data.head(RPC_HEAD).of(pdu.bytes, WHAT)?;
+                if looks_like_rpc(head, handle.certain) {
+                    false
+                } else {
+                    let chain = &around.chain;
+                    self.trees.missed(chain.session, chain.tree);
+                    return Ok(After::Done);
+                }
+            }
+            None => return Ok(After::Done),
+        };
+        let fits = data.end() <= TAIL_BYTES;
+        let bytes = if fits {
+            data.of(pdu.bytes, WHAT)?
+        } else {
+            data.head(1).of(pdu.bytes, WHAT).map(|_| &[][..])?
+        };
+        if !is_open {
+            self.handles.christen(handle);
+            if let Some(handle) = self.handles.get(handle) {
+                handle.certain = true;
+                handle.association = Some(Box::new(Association::default()));
+            }
+        }
+        if fits {
+            self.stream(handle, direction, bytes, around.catalog, around.out);
+            Ok(After::Done)
+        } else {
+            Ok(After::Stream {
+                handle,
+                data,
+                direction,
+            })
+        }
+    }
+
+    /// Gives a pipe of an SMB1 connection its data.
+    pub(super) fn legacy_data(
+        &mut self,
+        handle: u32,
+        bytes: &[u8],
+        direction: Direction,
+        around: &mut Surroundings<'_, '_>,
+    ) {
+        let Some(open) = self.handles.get(handle) else {
+            return;
+        };
+        if open.association.is_none() {
+            let head = bytes.get(..RPC_HEAD).unwrap_or(bytes);
+            if !looks_like_rpc(head, true) {
+                return;
+            }
+            open.association = Some(Box::new(Association::default()));
+        }
+        self.stream(handle, direction, bytes, around.catalog, around.out);
+    }
+}
+
+/// Bytes of the common header that [`looks_like_rpc`] asks for (C706 12.6.3.1).
+const RPC_HEAD: usize = 10;
+
+/// Version 5.0 or 5.1, a known PDU type, a known data representation, a fragment longer than its
+/// header. On a pipe a client may write as little as it likes at once; elsewhere all ten bytes are asked for.
+fn looks_like_rpc(head: &[u8], certain: bool) -> bool {
+    let fits = |at: usize, ok: fn(u8) -> bool| head.get(at).is_none_or(|b| ok(*b));
+    let fragment = match head {
+        [_, _, _, _, drep, _, _, _, a, b, ..] if drep & 0xf0 == 0 => u16::from_be_bytes([*a, *b]),
+        [_, _, _, _, _, _, _, _, a, b, ..] => u16::from_le_bytes([*a, *b]),
+        _ if certain => u16::MAX,
+        _ => return false,
+    };
+    fragment >= 16
+        && fits(0, |b| b == 5)
+        && fits(1, |b| b <= 1)
+        && fits(2, |b| b <= 20)
+        && fits(4, |b| b & 0xe0 == 0)
+}

@@ -1,0 +1,452 @@
+//! Framing: which bytes are looked at, which are waited for, which are passed over.
+
+use super::commands::{After, Connection, Pdu, Surroundings};
+use super::tables::Kind;
+use super::wire::{self, Header, protocol};
+use crate::event::{Anomaly, Event, Sink};
+use crate::limits::{SMB_LOST_BYTES, TAIL_BYTES};
+use crate::net::Direction;
+use crate::packet::{Chunk, Progress};
+use crate::proto::Shared;
+use crate::proto::nbss;
+use crate::wire::{Error, Reader};
+
+/// One connection.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    lanes: [Lane; 2],
+    connection: Connection,
+    opaque: Opaque,
+    /// Some message was framed: it is SMB.
+    is_smb: bool,
+    reported: Reported,
+}
+
+/// Messages that cannot be looked into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opaque {
+    /// SMB 3 encryption.
+    pub encrypted: u64,
+    /// SMB 3.1.1 compression.
+    pub compressed: u64,
+}
+
+/// Anomalies are said once a connection and kind.
+#[derive(Debug, Default)]
+struct Reported {
+    lost: bool,
+    malformed: bool,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Lane {
+    place: Place,
+    /// Bytes of the message that are not passed yet. Counts only while inside one.
+    left: usize,
+    /// What related commands of a compound inherit.
+    chain: Chain,
+    /// Bytes searched in vain.
+    searched: u64,
+    seen: bool,
+    ended: bool,
+}
+
+/// What the next byte of a direction is.
+#[derive(Clone, Copy, Debug, Default)]
+enum Place {
+    /// The first of an NBSS header.
+    #[default]
+    Message,
+    /// The first of an SMB2 header.
+    Command,
+    /// The first of an SMB1 header.
+    Legacy,
+    /// Data of a pipe in a command too long to wait for.
+    Data {
+        /// Bytes of data still to come.
+        data: usize,
+        /// Bytes of the command behind the data.
+        behind: usize,
+        /// The pipe.
+        handle: u32,
+        /// Which way it goes, by the command's own flag.
+        to: Direction,
+    },
+    /// Unknown: bytes are missing or made no sense.
+    Lost,
+}
+
+/// What a related command takes over from the one before (MS-SMB2 3.3.5.2.7.2).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Chain {
+    pub(super) session: u64,
+    pub(super) tree: u32,
+    /// Kind of a tree whose connect is in the same compound.
+    pub(super) kind: Option<Kind>,
+    pub(super) handle: Option<u32>,
+}
+
+/// What to do with the bytes in front.
+enum Step {
+    /// So many are done with; they may reach beyond what is shown.
+    Pass(usize),
+    /// So many are wanted in one piece.
+    Want(usize),
+    /// It is no SMB.
+    Done,
+}
+
+impl Decoder {
+    /// Takes the next piece of one direction.
+    pub fn chunk(
+        &mut self,
+        direction: Direction,
+        chunk: Chunk<'_>,
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Progress {
+        let bytes = match chunk {
+            Chunk::Data(bytes) => bytes,
+            Chunk::Gap(_) => {
+                self.lose(direction, GAP, out);
+                return Progress::all(&[]);
+            }
+            Chunk::End => {
+                self.end(direction, out);
+                return Progress::all(&[]);
+            }
+        };
+        self.lane(direction).seen = true;
+        let mut at = 0_usize;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if rest.is_empty() {
+                return Progress::Took { bytes: at, need: 1 };
+            }
+            match self.step(direction, rest, shared, out) {
+                Step::Pass(n) => {
+                    at = at.saturating_add(n);
+                    if at > bytes.len() {
+                        return Progress::Skip { bytes: at as u64 };
+                    }
+                }
+                Step::Want(need) => return Progress::Took { bytes: at, need },
+                Step::Done => return Progress::Done,
+            }
+        }
+    }
+
+    /// Messages that could not be looked into.
+    #[must_use]
+    pub fn opaque(&self) -> Opaque {
+        self.opaque
+    }
+
+    /// What pipes were given, for tests.
+    #[cfg(test)]
+    pub(super) fn tap(&self) -> &[(String, Direction, Vec<u8>)] {
+        &self.connection.tap
+    }
+
+    fn lane(&mut self, direction: Direction) -> &mut Lane {
+        let [to_server, to_client] = &mut self.lanes;
+        match direction {
+            Direction::ToServer => to_server,
+            Direction::ToClient => to_client,
+        }
+    }
+
+    fn step(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Step {
+        match self.lane(direction).place {
+            Place::Message => self.message(direction, bytes, out),
+            Place::Command => self.command(direction, bytes, shared, out),
+            Place::Legacy => self.legacy(direction, bytes, shared, out),
+            Place::Data {
+                data,
+                behind,
+                handle,
+                to,
+            } => {
+                let piece = bytes.get(..data).unwrap_or(bytes);
+                self.connection
+                    .stream(handle, to, piece, &shared.catalog, out);
+                let data = data.saturating_sub(piece.len());
+                if data > 0 {
+                    self.lane(direction).place = Place::Data {
+                        data,
+                        behind,
+                        handle,
+                        to,
+                    };
+                    return Step::Pass(piece.len());
+                }
+                let passed = piece.len().saturating_add(behind);
+                self.passed(direction, behind);
+                Step::Pass(passed)
+            }
+            Place::Lost => self.search(direction, bytes),
+        }
+    }
+
+    /// At an NBSS header.
+    fn message(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Step {
+        let mut r = Reader::new(bytes);
+        let header = match nbss::wire::Header::read(&mut r) {
+            Ok(header) => header,
+            Err(Error::Short { need, .. }) => return Step::Want(need),
+            Err(error) => return self.lose(direction, error, out),
+        };
+        let whole = header.length.saturating_add(nbss::wire::HEADER);
+        if header.kind != nbss::wire::Kind::Message || header.length == 0 {
+            return Step::Pass(whole);
+        }
+        let id: [u8; 4] = match r.array("SMB protocol id") {
+            Ok(id) => id,
+            Err(Error::Short { need, .. }) if header.length >= 4 => return Step::Want(need),
+            Err(error) => return self.lose(direction, error, out),
+        };
+        let place = match id {
+            protocol::SMB2 if header.length >= wire::HEADER => Place::Command,
+            protocol::SMB1 if header.length >= super::wire1::HEADER => Place::Legacy,
+            protocol::ENCRYPTED => {
+                self.is_smb = true;
+                self.opaque.encrypted = self.opaque.encrypted.saturating_add(1);
+                return Step::Pass(whole);
+            }
+            protocol::COMPRESSED => {
+                self.is_smb = true;
+                self.opaque.compressed = self.opaque.compressed.saturating_add(1);
+                return Step::Pass(whole);
+            }
+            _ => {
+                let error = Error::Malformed {
+                    what: "NBSS message",
+                    why: "no SMB inside",
+                };
+                return self.lose(direction, error, out);
+            }
+        };
+        self.is_smb = true;
+        let lane = self.lane(direction);
+        lane.place = place;
+        lane.left = header.length;
+        lane.chain = Chain::default();
+        Step::Pass(nbss::wire::HEADER)
+    }
+
+    /// At an SMB2 header.
+    fn command(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Step {
+        let left = self.lane(direction).left;
+        let header = match Header::read(bytes) {
+            Ok(header) => header,
+            Err(Error::Short { need, .. }) if need <= left => return Step::Want(need),
+            Err(error) => return self.give_up_message(direction, error, out),
+        };
+        let length = header.length(left).unwrap_or_else(|error| {
+            self.malformed(direction, error, out);
+            left
+        });
+        let [to_server, to_client] = &mut self.lanes;
+        let lane = match direction {
+            Direction::ToServer => to_server,
+            Direction::ToClient => to_client,
+        };
+        if !header.is_related() {
+            lane.chain = Chain {
+                session: header.session_id,
+                tree: header.tree_id.unwrap_or(0),
+                kind: None,
+                handle: None,
+            };
+        }
+        let pdu = Pdu {
+            header,
+            bytes: bytes.get(..length).unwrap_or(bytes),
+            length,
+        };
+        let mut around = Surroundings {
+            chain: &mut lane.chain,
+            catalog: &shared.catalog,
+            out,
+        };
+        let after = if header.is_response() {
+            self.connection.response(&pdu, &mut around)
+        } else {
+            self.connection.request(&pdu, &mut around)
+        };
+        match after {
+            Ok(After::Done) => {
+                self.passed(direction, length);
+                Step::Pass(length)
+            }
+            Ok(After::Stream {
+                handle,
+                data,
+                direction: to,
+            }) => {
+                let behind = length.saturating_sub(data.end());
+                let lane = self.lane(direction);
+                lane.left = lane.left.saturating_sub(length.saturating_sub(behind));
+                lane.place = Place::Data {
+                    data: data.length,
+                    behind,
+                    handle,
+                    to,
+                };
+                Step::Pass(data.at)
+            }
+            Err(Error::Short { need, .. })
+                if bytes.len() < need && need <= length.min(TAIL_BYTES) =>
+            {
+                Step::Want(need)
+            }
+            Err(error) => {
+                self.malformed(direction, error, out);
+                self.passed(direction, length);
+                Step::Pass(length)
+            }
+        }
+    }
+
+    /// At an SMB1 header.
+    fn legacy(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Step {
+        let length = self.lane(direction).left;
+        let shown = bytes.get(..length).unwrap_or(bytes);
+        let mut chain = Chain::default();
+        let mut around = Surroundings {
+            chain: &mut chain,
+            catalog: &shared.catalog,
+            out,
+        };
+        match self.connection.legacy(shown, length, &mut around) {
+            Ok(()) => {}
+            Err(Error::Short { need, .. })
+                if shown.len() < need && need <= length.min(TAIL_BYTES) =>
+            {
+                return Step::Want(need);
+            }
+            Err(error) => self.malformed(direction, error, out),
+        }
+        self.passed(direction, length);
+        Step::Pass(length)
+    }
+
+    /// Some bytes of the message are done with.
+    fn passed(&mut self, direction: Direction, bytes: usize) {
+        let lane = self.lane(direction);
+        lane.left = lane.left.saturating_sub(bytes);
+        lane.place = if lane.left == 0 {
+            Place::Message
+        } else {
+            Place::Command
+        };
+    }
+
+    /// The message makes no sense, but its length is known.
+    fn give_up_message(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) -> Step {
+        self.malformed(direction, error, out);
+        let left = self.lane(direction).left;
+        self.passed(direction, left);
+        Step::Pass(left)
+    }
+
+    fn malformed(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) {
+        if !std::mem::replace(&mut self.reported.malformed, true) {
+            out.event(direction, &Event::Anomaly(Anomaly::new("smb", error)));
+        }
+    }
+
+    /// It is unknown where the next message begins; not here.
+    fn lose(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) -> Step {
+        self.lane(direction).place = Place::Lost;
+        if !std::mem::replace(&mut self.reported.lost, true) {
+            out.event(direction, &Event::Anomaly(Anomaly::new("smb", error)));
+        }
+        Step::Pass(1)
+    }
+
+    /// Looks for the next message.
+    fn search(&mut self, direction: Direction, bytes: &[u8]) -> Step {
+        let (at, found) = find_message(bytes);
+        let is_smb = self.is_smb;
+        let lane = self.lane(direction);
+        lane.searched = lane.searched.saturating_add(at as u64);
+        if found {
+            lane.place = Place::Message;
+            lane.searched = 0;
+            return Step::Pass(at);
+        }
+        if !is_smb && lane.searched > SMB_LOST_BYTES {
+            return Step::Done;
+        }
+        match at {
+            0 => Step::Want(bytes.len().saturating_add(1)),
+            at => Step::Pass(at),
+        }
+    }
+
+    fn end(&mut self, direction: Direction, out: &mut dyn Sink) {
+        self.lane(direction).ended = true;
+        // Answers may still come from the other side, if it ever spoke.
+        let other = self.lane(direction.reverse());
+        if other.ended || !other.seen {
+            self.connection.end(out);
+        }
+    }
+}
+
+const GAP: Error = Error::Malformed {
+    what: "SMB stream",
+    why: "bytes are missing",
+};
+
+/// Bytes that tell a message's beginning: NBSS header, protocol id, StructureSize of SMB2.
+const BEGINNING: usize = 10;
+
+/// Where a message begins, or else where one may begin once more bytes are there.
+fn find_message(bytes: &[u8]) -> (usize, bool) {
+    for s in memchr::memmem::find_iter(bytes, b"SMB") {
+        let Some(at) = s.checked_sub(5) else {
+            continue;
+        };
+        let candidate = bytes.get(at..).unwrap_or_default();
+        let [0, l2, l1, l0, id @ 0xfc..=0xff, b'S', b'M', b'B', rest @ ..] = candidate else {
+            continue;
+        };
+        let least = match id {
+            0xfe => wire::HEADER,
+            _ => super::wire1::HEADER,
+        };
+        let long_enough = *l2 != 0 || *l1 != 0 || usize::from(*l0) >= least;
+        match (id, rest) {
+            (0xfe, [64, 0, ..]) | (0xfc | 0xfd | 0xff, _) if long_enough => return (at, true),
+            (0xfe, [] | [64]) if long_enough => return (at, false),
+            _ => {}
+        }
+    }
+    let tail = BEGINNING.saturating_sub(1).min(bytes.len());
+    (bytes.len().saturating_sub(tail), false)
+}
+
+#[cfg(test)]
+#[path = "decoder_tests.rs"]
+mod tests;

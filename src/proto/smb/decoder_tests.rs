@@ -1,0 +1,943 @@
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::proto::testing::{Recorder, vector, vectors};
+
+const C2S: Direction = Direction::ToServer;
+const S2C: Direction = Direction::ToClient;
+const SESSION: u64 = 0x0003_d800_0400_0011;
+const TREE: u32 = 7;
+const FILE: [u8; 16] = *b"persist-volatile";
+const RESPONSE: u32 = 1;
+const RELATED: u32 = 4;
+
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// An NBSS message around SMB commands; all but the last are padded and chained.
+fn message(commands: &[Vec<u8>]) -> Vec<u8> {
+    let mut smb = Vec::new();
+    for (i, command) in commands.iter().enumerate() {
+        let mut command = command.clone();
+        if i + 1 < commands.len() {
+            command.resize(command.len().next_multiple_of(8), 0);
+            let next = u32::try_from(command.len()).unwrap();
+            command[20..24].copy_from_slice(&next.to_le_bytes());
+        }
+        smb.extend(command);
+    }
+    let mut bytes = u32::try_from(smb.len()).unwrap().to_be_bytes().to_vec();
+    bytes.extend(smb);
+    bytes
+}
+
+/// One SMB2 command.
+fn command(code: u16, flags: u32, status: u32, id: u64, tree: u32, body: &[u8]) -> Vec<u8> {
+    let session = if id < 2 || (id == 2 && flags & RESPONSE == 0 && code == 1) {
+        0
+    } else {
+        SESSION
+    };
+    let mut bytes = b"\xfeSMB\x40\0\x01\0".to_vec();
+    bytes.extend(status.to_le_bytes());
+    bytes.extend(code.to_le_bytes());
+    bytes.extend([1, 0]); // credits
+    bytes.extend(flags.to_le_bytes());
+    bytes.extend([0; 4]); // next command
+    bytes.extend(id.to_le_bytes());
+    bytes.extend([0; 4]); // process id
+    bytes.extend(tree.to_le_bytes());
+    bytes.extend(session.to_le_bytes());
+    bytes.extend([0; 16]); // signature
+    bytes.extend(body);
+    bytes
+}
+
+fn le16(n: usize) -> [u8; 2] {
+    u16::try_from(n).unwrap().to_le_bytes()
+}
+
+fn le32(n: usize) -> [u8; 4] {
+    u32::try_from(n).unwrap().to_le_bytes()
+}
+
+/// A body: fixed bytes with fields written at offsets from the header, then what follows.
+fn body(fixed: usize, fields: &[(usize, &[u8])], rest: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; fixed - 64];
+    for (at, field) in fields {
+        bytes[at - 64..at - 64 + field.len()].copy_from_slice(field);
+    }
+    bytes.extend(rest);
+    bytes
+}
+
+fn setup_request(token: &[u8]) -> Vec<u8> {
+    body(
+        88,
+        &[(64, &[25]), (76, &le16(88)), (78, &le16(token.len()))],
+        token,
+    )
+}
+
+fn setup_response(token: &[u8]) -> Vec<u8> {
+    body(
+        72,
+        &[(64, &[9]), (68, &le16(72)), (70, &le16(token.len()))],
+        token,
+    )
+}
+
+fn tree_request(path: &str) -> Vec<u8> {
+    let path = utf16(path);
+    body(
+        72,
+        &[(64, &[9]), (68, &le16(72)), (70, &le16(path.len()))],
+        &path,
+    )
+}
+
+fn create_request(name: &str) -> Vec<u8> {
+    let name = utf16(name);
+    body(
+        120,
+        &[(64, &[57]), (108, &le16(120)), (110, &le16(name.len()))],
+        &name,
+    )
+}
+
+fn create_response(file: [u8; 16]) -> Vec<u8> {
+    body(152, &[(64, &[89]), (128, &file)], &[])
+}
+
+fn write_request(file: [u8; 16], data: &[u8]) -> Vec<u8> {
+    body(
+        112,
+        &[
+            (64, &[49]),
+            (66, &le16(112)),
+            (68, &le32(data.len())),
+            (80, &file),
+        ],
+        data,
+    )
+}
+
+fn read_request(file: [u8; 16]) -> Vec<u8> {
+    body(113, &[(64, &[49]), (68, &le32(4280)), (80, &file)], &[])
+}
+
+fn read_response(data: &[u8]) -> Vec<u8> {
+    body(
+        80,
+        &[(64, &[17]), (66, &[80]), (68, &le32(data.len()))],
+        data,
+    )
+}
+
+fn ioctl_request(file: [u8; 16], data: &[u8]) -> Vec<u8> {
+    let code = wire::FSCTL_PIPE_TRANSCEIVE.to_le_bytes();
+    let fields: [(usize, &[u8]); 5] = [
+        (64, &[57]),
+        (68, &code),
+        (72, &file),
+        (88, &le32(120)),
+        (92, &le32(data.len())),
+    ];
+    body(120, &fields, data)
+}
+
+fn ioctl_response(file: [u8; 16], data: &[u8]) -> Vec<u8> {
+    let code = wire::FSCTL_PIPE_TRANSCEIVE.to_le_bytes();
+    let fields: [(usize, &[u8]); 5] = [
+        (64, &[49]),
+        (68, &code),
+        (72, &file),
+        (96, &le32(112)),
+        (100, &le32(data.len())),
+    ];
+    body(112, &fields, data)
+}
+
+fn negotiate() -> [(Direction, Vec<u8>); 2] {
+    let request = body(
+        102,
+        &[(64, &[36]), (66, &[1]), (76, b"client-guid-1234")],
+        &[],
+    );
+    let response = body(
+        128,
+        &[
+            (64, &[65]),
+            (66, &[3]), // signing enabled and required
+            (68, &0x0302_u16.to_le_bytes()),
+            (72, b"server-guid-1234"),
+        ],
+        &[],
+    );
+    [
+        (C2S, message(&[command(0, 0, 0, 0, 0, &request)])),
+        (S2C, message(&[command(0, RESPONSE, 0, 0, 0, &response)])),
+    ]
+}
+
+fn type1() -> Vec<u8> {
+    vector("spnego_negTokenInit_ntlm_type1").bytes
+}
+
+fn type2() -> Vec<u8> {
+    vector("spnego_negTokenResp_ntlm_type2").bytes
+}
+
+fn type3() -> Vec<u8> {
+    vector("spnego_negTokenResp_ntlm_type3").bytes
+}
+
+fn bind() -> Vec<u8> {
+    vector("bind_efsrpc_ndr32").bytes
+}
+
+/// Negotiate, both rounds of session setup, tree connect.
+fn logon(share: &str, share_type: u8) -> Vec<(Direction, Vec<u8>)> {
+    const MORE: u32 = 0xc000_0016;
+    let mut all = negotiate().to_vec();
+    let tree = body(80, &[(64, &[16]), (66, &[share_type])], &[]);
+    all.extend([
+        (
+            C2S,
+            message(&[command(1, 0, 0, 2, 0, &setup_request(&type1()))]),
+        ),
+        (
+            S2C,
+            message(&[command(1, RESPONSE, MORE, 2, 0, &setup_response(&type2()))]),
+        ),
+        (
+            C2S,
+            message(&[command(1, 0, 0, 3, 0, &setup_request(&type3()))]),
+        ),
+        (
+            S2C,
+            message(&[command(1, RESPONSE, 0, 3, 0, &setup_response(&[]))]),
+        ),
+        (
+            C2S,
+            message(&[command(3, 0, 0, 4, 0, &tree_request(share))]),
+        ),
+        (S2C, message(&[command(3, RESPONSE, 0, 4, TREE, &tree)])),
+    ]);
+    all
+}
+
+/// The logon, then a pipe: bind by WRITE and READ, a call by IOCTL whose answer is continued by READ.
+fn conversation() -> Vec<(Direction, Vec<u8>)> {
+    let call = vector("smb2_ioctl_pipe_transceive_efs").bytes[124..].to_vec();
+    let (head, tail) = (&bind()[..24], &bind()[24..]);
+    let written = body(80, &[(64, &[17])], &[]);
+    let mut all = logon(r"\\10.0.0.1\IPC$", 2);
+    all.extend([
+        (
+            C2S,
+            message(&[command(5, 0, 0, 5, TREE, &create_request(r"\PIPE\LsaRPC"))]),
+        ),
+        (
+            S2C,
+            message(&[command(5, RESPONSE, 0, 5, TREE, &create_response(FILE))]),
+        ),
+        (
+            C2S,
+            message(&[command(9, 0, 0, 6, TREE, &write_request(FILE, &bind()))]),
+        ),
+        (S2C, message(&[command(9, RESPONSE, 0, 6, TREE, &written)])),
+        (
+            C2S,
+            message(&[command(8, 0, 0, 7, TREE, &read_request(FILE))]),
+        ),
+        // Pending first; the answer itself is asynchronous and names no tree.
+        (
+            S2C,
+            message(&[command(8, 3, 0x103, 7, 0, &[9, 0, 0, 0, 0, 0, 0, 0, 0])]),
+        ),
+        (
+            S2C,
+            message(&[command(
+                8,
+                3,
+                0,
+                7,
+                0,
+                &read_response(b"\x05\x00\x0c\x03 bind_ack"),
+            )]),
+        ),
+        (
+            C2S,
+            message(&[command(11, 0, 0, 8, TREE, &ioctl_request(FILE, &call))]),
+        ),
+        (
+            S2C,
+            message(&[command(
+                11,
+                RESPONSE,
+                0x8000_0005,
+                8,
+                TREE,
+                &ioctl_response(FILE, head),
+            )]),
+        ),
+        (
+            C2S,
+            message(&[command(8, 0, 0, 9, TREE, &read_request(FILE))]),
+        ),
+        (
+            S2C,
+            message(&[command(8, RESPONSE, 0, 9, TREE, &read_response(tail))]),
+        ),
+        (
+            C2S,
+            message(&[command(
+                6,
+                0,
+                0,
+                10,
+                TREE,
+                &body(88, &[(64, &[24]), (72, &FILE)], &[]),
+            )]),
+        ),
+        (
+            S2C,
+            message(&[command(
+                6,
+                RESPONSE,
+                0,
+                10,
+                TREE,
+                &body(124, &[(64, &[60])], &[]),
+            )]),
+        ),
+    ]);
+    all
+}
+
+/// Plays the part of the flow: keeps what was not taken, passes over what is skipped.
+#[derive(Default)]
+struct Player {
+    decoder: Decoder,
+    shared: Shared,
+    out: Recorder,
+    kept: [Vec<u8>; 2],
+    need: [usize; 2],
+    skip: [u64; 2],
+    skipped: u64,
+    done: bool,
+}
+
+impl Player {
+    fn data(&mut self, direction: Direction, mut bytes: &[u8]) {
+        let i = direction.index();
+        let over = usize::try_from(self.skip[i])
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
+        self.skip[i] -= over as u64;
+        self.skipped += over as u64;
+        bytes = &bytes[over..];
+        self.kept[i].extend(bytes);
+        if self.done || bytes.is_empty() || self.kept[i].len() < self.need[i] {
+            return;
+        }
+        let chunk = Chunk::Data(&self.kept[i]);
+        match self
+            .decoder
+            .chunk(direction, chunk, &mut self.shared, &mut self.out)
+        {
+            Progress::Took { bytes, need } => {
+                assert!(need <= TAIL_BYTES, "{need}");
+                self.kept[i].drain(..bytes);
+                assert!(
+                    need.max(1) > self.kept[i].len(),
+                    "would be asked again for nothing"
+                );
+                self.need[i] = need;
+            }
+            Progress::Skip { bytes } => {
+                self.skip[i] = bytes - self.kept[i].len() as u64;
+                self.kept[i].clear();
+                self.need[i] = 0;
+            }
+            Progress::Done => self.done = true,
+        }
+    }
+
+    fn gap(&mut self, direction: Direction) {
+        let i = direction.index();
+        self.kept[i].clear();
+        self.need[i] = 0;
+        self.decoder
+            .chunk(direction, Chunk::Gap(9), &mut self.shared, &mut self.out);
+    }
+
+    fn end(mut self) -> Self {
+        for direction in [C2S, S2C] {
+            self.decoder
+                .chunk(direction, Chunk::End, &mut self.shared, &mut self.out);
+        }
+        self
+    }
+
+    fn pipes(&self) -> Vec<(&str, Direction, &[u8])> {
+        let tap = self.decoder.tap().iter();
+        tap.map(|(pipe, direction, bytes)| (&pipe[..], *direction, &bytes[..]))
+            .collect()
+    }
+}
+
+/// Plays messages in pieces of this size.
+fn play(messages: &[(Direction, Vec<u8>)], size: usize) -> Player {
+    let mut player = Player::default();
+    for (direction, bytes) in messages {
+        for piece in bytes.chunks(size) {
+            player.data(*direction, piece);
+        }
+    }
+    player.end()
+}
+
+#[test]
+fn a_conversation_from_negotiate_to_the_call() {
+    let got = play(&conversation(), usize::MAX);
+    let out = &got.out;
+    assert_eq!(
+        out.count(&["SmbNegotiate", "dialect: 770, signing_required: true"]),
+        1
+    );
+    let session = format!("session: {SESSION}");
+    assert_eq!(out.count(&["to_server NtlmNegotiate", "session: 0"]), 1);
+    assert_eq!(
+        out.count(&["to_client NtlmChallenge", "FILES01", &session]),
+        1
+    );
+    let challenge = "server_challenge: Some([1, 35, 69, 103, 137, 171, 205, 239])";
+    assert_eq!(
+        out.count(&[
+            "to_server NtlmAuthenticate",
+            "\"alice\"",
+            challenge,
+            &session
+        ]),
+        1
+    );
+    assert_eq!(out.count(&["NtlmAuthenticate", "message_id: 0"]), 0);
+    assert_eq!(out.count(&["NtlmAuthenticate", "session_id: 0"]), 0);
+    assert_eq!(
+        out.count(&["to_client AuthResult", "success: true, code: 0", &session]),
+        1
+    );
+    assert_eq!(out.count(&["SESSION_SETUP", "status: Some(3221225494)"]), 1);
+    assert_eq!(out.count(&["SESSION_SETUP", "status: Some(0)"]), 1);
+    assert_eq!(
+        out.count(&["TREE_CONNECT", r"\\\\10.0.0.1\\IPC$", "tree_id: 7"]),
+        1
+    );
+    let create = [
+        "SMB2_COMMAND_CREATE",
+        r"\\PIPE\\LsaRPC",
+        "is_pipe: true",
+        "message_id: 5",
+    ];
+    assert_eq!(out.count(&create), 1);
+    assert_eq!(
+        out.count(&["Anomaly { protocol: \"smb\""]),
+        0,
+        "{:#?}",
+        out.0
+    );
+
+    let call = &vector("smb2_ioctl_pipe_transceive_efs").bytes[124..];
+    let expected: [(&str, Direction, &[u8]); 5] = [
+        ("lsarpc", C2S, &bind()),
+        ("lsarpc", S2C, b"\x05\x00\x0c\x03 bind_ack"),
+        ("lsarpc", C2S, call),
+        ("lsarpc", S2C, &bind()[..24]),
+        ("lsarpc", S2C, &bind()[24..]),
+    ];
+    assert_eq!(got.pipes(), expected);
+}
+
+#[test]
+fn chunking_changes_nothing() {
+    let whole = play(&conversation(), usize::MAX);
+    for size in [1, 2, 3, 7, 64, 68, 100] {
+        let cut = play(&conversation(), size);
+        assert_eq!(cut.out, whole.out, "{size}");
+        assert_eq!(cut.pipes(), whole.pipes(), "{size}");
+    }
+}
+
+#[test]
+fn every_vector_at_every_split() {
+    for v in vectors("smb2").into_iter().chain(vectors("smb1")) {
+        let whole = play(&[(C2S, v.bytes.clone())], usize::MAX);
+        for at in 1..v.bytes.len() {
+            let (a, b) = v.bytes.split_at(at);
+            let cut = play(&[(C2S, a.to_vec()), (C2S, b.to_vec())], usize::MAX);
+            assert_eq!(cut.out, whole.out, "{} at {at}", v.name);
+            assert_eq!(cut.pipes(), whole.pipes(), "{} at {at}", v.name);
+            // Every prefix, and the end.
+            play(&[(C2S, a.to_vec())], usize::MAX);
+        }
+    }
+}
+
+#[test]
+fn vectors_without_a_conversation() {
+    let play_one = |name: &str| play(&[(C2S, vector(name).bytes)], usize::MAX);
+    for name in [
+        "smb2_session_setup_spnego_type1",
+        "smb1_session_setup_andx_spnego_type1",
+    ] {
+        let ntlm = vector(name).number("ntlm");
+        assert_eq!(ntlm, Some(1));
+        assert_eq!(play_one(name).out.count(&["NtlmNegotiate"]), 1, "{name}");
+    }
+    let create = play_one("smb2_create_pipe_lsarpc");
+    let said = ["SMB2_COMMAND_CREATE", "status: None", "\"lsarpc\""];
+    assert_eq!(
+        create.out.count(&said),
+        1,
+        "said at the end, without a status"
+    );
+    for name in [
+        "smb2_ioctl_pipe_transceive_efs",
+        "smb1_trans_TransactNmPipe_efs",
+    ] {
+        let got = play_one(name);
+        let [("", C2S, pdu)] = got.pipes()[..] else {
+            panic!("{name}: {:?}", got.pipes());
+        };
+        assert_eq!((pdu[0], pdu[2], pdu.len()), (5, 0, 80), "{name}");
+    }
+    let opaque = |encrypted, compressed| Opaque {
+        encrypted,
+        compressed,
+    };
+    assert_eq!(
+        play_one("smb3_transform_header").decoder.opaque(),
+        opaque(1, 0)
+    );
+    let compressed = play_one("smb3_compression_transform_unchained");
+    assert_eq!(compressed.decoder.opaque(), opaque(0, 1));
+}
+
+#[test]
+fn bulk_is_skipped() {
+    const BULK: usize = 1 << 20;
+    let mut all = logon(r"\\10.0.0.1\data", 1);
+    let bulk = vec![0x05; BULK];
+    let written = body(80, &[(64, &[17])], &[]);
+    all.extend([
+        (
+            C2S,
+            message(&[command(5, 0, 0, 5, TREE, &create_request("a.bin"))]),
+        ),
+        (
+            S2C,
+            message(&[command(5, RESPONSE, 0, 5, TREE, &create_response(FILE))]),
+        ),
+        (
+            C2S,
+            message(&[command(8, 0, 0, 6, TREE, &read_request(FILE))]),
+        ),
+        (
+            S2C,
+            message(&[command(8, RESPONSE, 0, 6, TREE, &read_response(&bulk))]),
+        ),
+        (
+            C2S,
+            message(&[command(9, 0, 0, 7, TREE, &write_request(FILE, &bulk))]),
+        ),
+        (S2C, message(&[command(9, RESPONSE, 0, 7, TREE, &written)])),
+    ]);
+    let got = play(&all, 1460);
+    let seen_of_two = 2 * 1460;
+    assert!(
+        got.skipped > (2 * BULK - seen_of_two) as u64,
+        "{}",
+        got.skipped
+    );
+    assert_eq!(got.out.count(&["CREATE", "\"a.bin\"", "is_pipe: false"]), 1);
+    assert!(got.pipes().is_empty());
+    // Nothing was lost on the way: the answers after the bulk are where they should be.
+    assert_eq!(got.out.count(&["Anomaly { protocol: \"smb\""]), 0);
+}
+
+#[test]
+fn a_bulk_answer_is_skipped_after_its_header() {
+    let mut player = Player::default();
+    for (direction, bytes) in logon(r"\\10.0.0.1\data", 1) {
+        player.data(direction, &bytes);
+    }
+    let answer = message(&[command(
+        8,
+        RESPONSE,
+        0,
+        6,
+        TREE,
+        &read_response(&[0; 60_000]),
+    )]);
+    let got = player.decoder.chunk(
+        S2C,
+        Chunk::Data(&answer[..4 + 64]),
+        &mut player.shared,
+        &mut player.out,
+    );
+    let bytes = answer.len() as u64;
+    assert_eq!(got, Progress::Skip { bytes });
+}
+
+#[test]
+fn a_compound_creates_writes_and_reads_a_pipe() {
+    let last = wire::FILE_OF_PREVIOUS;
+    let all_ones = u32::MAX;
+    let mut all = logon(r"\\dc\ipc$", 2);
+    all.extend([
+        (
+            C2S,
+            message(&[
+                command(5, 0, 0, 5, TREE, &create_request("efsrpc")),
+                command(9, RELATED, 0, 6, all_ones, &write_request(last, &bind())),
+                command(8, RELATED, 0, 7, all_ones, &read_request(last)),
+            ]),
+        ),
+        (
+            S2C,
+            message(&[
+                command(5, RESPONSE, 0, 5, TREE, &create_response(FILE)),
+                command(
+                    9,
+                    RESPONSE | RELATED,
+                    0,
+                    6,
+                    TREE,
+                    &body(80, &[(64, &[17])], &[]),
+                ),
+                command(
+                    8,
+                    RESPONSE | RELATED,
+                    0,
+                    7,
+                    TREE,
+                    &read_response(b"\x05\x00\x0c\x03 ack"),
+                ),
+            ]),
+        ),
+        (
+            C2S,
+            message(&[command(9, 0, 0, 8, TREE, &write_request(FILE, b"more"))]),
+        ),
+    ]);
+    let expected: [(&str, Direction, &[u8]); 3] = [
+        ("efsrpc", C2S, &bind()),
+        ("efsrpc", S2C, b"\x05\x00\x0c\x03 ack"),
+        ("efsrpc", C2S, b"more"),
+    ];
+    for size in [1, usize::MAX] {
+        assert_eq!(play(&all, size).pipes(), expected, "{size}");
+    }
+}
+
+#[test]
+fn a_command_too_long_to_wait_for_is_given_as_it_comes() {
+    let mut long = bind();
+    long.resize(3 * TAIL_BYTES, 7);
+    let mut all = logon(r"\\dc\ipc$", 2);
+    all.extend([
+        (
+            C2S,
+            message(&[command(5, 0, 0, 5, TREE, &create_request("lsarpc"))]),
+        ),
+        (
+            S2C,
+            message(&[command(5, RESPONSE, 0, 5, TREE, &create_response(FILE))]),
+        ),
+        (
+            C2S,
+            message(&[
+                command(9, 0, 0, 6, TREE, &write_request(FILE, &long)),
+                command(9, 0, 0, 7, TREE, &write_request(FILE, b"behind")),
+            ]),
+        ),
+    ]);
+    for size in [1000, usize::MAX] {
+        let got = play(&all, size);
+        let bytes: Vec<u8> = got
+            .pipes()
+            .iter()
+            .flat_map(|(_, _, b)| b.to_vec())
+            .collect();
+        assert_eq!(bytes, [&long[..], b"behind"].concat(), "{size}");
+    }
+}
+
+#[test]
+fn picked_up_in_the_middle() {
+    let whole = conversation();
+    // From the WRITE of the bind on: neither tree nor file is known.
+    let late = play(&whole[10..], usize::MAX);
+    let pipes = late.pipes();
+    assert_eq!(pipes[0], ("", C2S, &bind()[..]));
+    assert_eq!(pipes.len(), 5);
+}
+
+#[test]
+fn only_one_direction() {
+    let one = |wanted| {
+        let part: Vec<_> = conversation()
+            .into_iter()
+            .filter(|(d, _)| *d == wanted)
+            .collect();
+        play(&part, usize::MAX)
+    };
+    let requests = one(C2S);
+    let pipes = requests.pipes();
+    assert_eq!(
+        pipes[0],
+        ("lsarpc", C2S, &bind()[..]),
+        "named after the open CREATE"
+    );
+    assert_eq!(pipes.len(), 2);
+    let unknown = ["NtlmAuthenticate", "server_challenge: None"];
+    assert_eq!(requests.out.count(&unknown), 1);
+    assert_eq!(requests.out.count(&["SMB2_COMMAND", "status: None"]), 4);
+    assert_eq!(requests.out.count(&["AuthResult"]), 0);
+
+    let answers = one(S2C);
+    assert_eq!(answers.out.count(&["NtlmChallenge"]), 1);
+    assert_eq!(
+        answers.out.count(&["AuthResult"]),
+        0,
+        "no AUTHENTICATE was seen"
+    );
+    // The asynchronous READ is not among them: it names neither tree nor file.
+    assert_eq!(answers.pipes().len(), 2);
+}
+
+#[test]
+fn swapped_roles_change_nothing() {
+    let swapped: Vec<_> = conversation()
+        .into_iter()
+        .map(|(d, b)| (d.reverse(), b))
+        .collect();
+    let right = play(&conversation(), usize::MAX);
+    assert_eq!(play(&swapped, usize::MAX).out, right.out);
+}
+
+#[test]
+fn a_refusal_is_a_result() {
+    let mut all = logon("x", 1);
+    all.truncate(5);
+    let error = [9, 0, 0, 0, 0, 0, 0, 0, 0];
+    all.push((
+        S2C,
+        message(&[command(1, RESPONSE, 0xc000_006d, 3, 0, &error)]),
+    ));
+    let got = play(&all, usize::MAX);
+    assert_eq!(
+        got.out
+            .count(&["AuthResult", "success: false, code: 3221225581"]),
+        1
+    );
+}
+
+#[test]
+fn several_exchanges_keep_their_challenges_apart() {
+    let mut all = logon("x", 1);
+    all.truncate(6);
+    let mut other = type2();
+    let at = memchr::memmem::find(&other, b"NTLMSSP\0").unwrap() + 24;
+    other[at..at + 8].copy_from_slice(b"other888");
+    let with_session = |mut bytes: Vec<u8>, session: u64| {
+        bytes[44..52].copy_from_slice(&session.to_le_bytes());
+        bytes
+    };
+    let request = |id, token: &[u8]| message(&[command(1, 0, 0, id, 0, &setup_request(token))]);
+    let answer = |id, status, token: &[u8]| {
+        message(&[command(1, RESPONSE, status, id, 0, &setup_response(token))])
+    };
+    // Two more, interleaved, on the same connection.
+    all.extend([
+        (C2S, with_session(request(20, &type1()), 0)),
+        (C2S, with_session(request(21, &type1()), 0)),
+        (S2C, with_session(answer(21, 0xc000_0016, &other), 51)),
+        (S2C, with_session(answer(20, 0xc000_0016, &type2()), 50)),
+        (C2S, with_session(request(22, &type3()), 51)),
+        (C2S, with_session(request(23, &type3()), 50)),
+        (S2C, with_session(answer(23, 0, &[]), 50)),
+        (S2C, with_session(answer(22, 0xc000_006d, &[]), 51)),
+    ]);
+    let got = play(&all, usize::MAX).out;
+    let first = "server_challenge: Some([1, 35, 69";
+    let second = "server_challenge: Some([111, 116, 104";
+    assert_eq!(got.count(&["NtlmAuthenticate", second, "session: 51"]), 1);
+    assert_eq!(got.count(&["NtlmAuthenticate", first, "session: 50"]), 1);
+    assert_eq!(
+        got.count(&["AuthResult", "session: 51", "success: false"]),
+        1
+    );
+    assert_eq!(
+        got.count(&["AuthResult", "session: 50", "success: true"]),
+        1
+    );
+}
+
+#[test]
+fn finds_its_feet_after_a_gap() {
+    let mut player = Player::default();
+    let mut messages: VecDeque<_> = conversation().into();
+    for _ in 0..8 {
+        let (direction, bytes) = messages.pop_front().unwrap();
+        player.data(direction, &bytes);
+    }
+    let (_, create) = messages.pop_front().unwrap();
+    player.data(C2S, &create[..50]);
+    player.gap(C2S);
+    player.data(C2S, b"\xfeSMB some rest of a message");
+    for (direction, bytes) in messages {
+        for piece in bytes.chunks(11) {
+            player.data(direction, piece);
+        }
+    }
+    player.gap(C2S);
+    let got = player.end();
+    assert_eq!(got.out.count(&["Anomaly", "bytes are missing"]), 1, "once");
+    assert_eq!(got.pipes().len(), 5);
+    assert_eq!(got.pipes()[0].0, "", "its CREATE was lost");
+}
+
+#[test]
+fn what_is_no_smb_is_given_up() {
+    let mut player = Player::default();
+    for _ in 0..100 {
+        player.data(C2S, &[0x16; 1000]);
+    }
+    assert!(player.done);
+}
+
+#[test]
+fn keep_alives_and_session_requests_are_passed_over() {
+    let mut stream = vec![0x81, 0, 0, 4, 1, 2, 3, 4, 0x85, 0, 0, 0, 0, 0, 0, 0];
+    stream.extend(vector("smb2_session_setup_spnego_type1").bytes);
+    for size in [1, usize::MAX] {
+        let got = play(&[(C2S, stream.clone())], size);
+        assert_eq!(got.out.count(&["NtlmNegotiate"]), 1);
+        assert_eq!(got.out.count(&["Anomaly"]), 0);
+    }
+}
+
+#[test]
+fn requests_without_answers_are_bounded() {
+    let creates: Vec<_> = (0..2000_u64)
+        .map(|id| {
+            (
+                C2S,
+                message(&[command(5, 0, 0, 5 + id, TREE, &create_request("x"))]),
+            )
+        })
+        .collect();
+    let got = play(&creates, usize::MAX);
+    assert_eq!(got.out.count(&["CREATE", "status: None"]), 2000);
+}
+
+/// One SMB1 message: command, reply flag, MID, words, bytes.
+fn smb1(command: u8, reply: bool, mid: u8, words: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let mut smb = b"\xffSMB".to_vec();
+    smb.extend([command, 0, 0, 0, 0]); // status
+    smb.extend([if reply { 0x98 } else { 0x18 }, 0x07, 0xc8]); // flags, flags2: Unicode
+    smb.extend([0; 12]); // PID high, security, reserved
+    smb.extend([3, 0, 0xff, 0xfe, 1, 8, mid, 0]); // TID, PID, UID, MID
+    smb.push(u8::try_from(words.len() / 2).unwrap());
+    smb.extend(words);
+    smb.extend(le16(bytes.len()));
+    smb.extend(bytes);
+    message(&[smb])
+}
+
+#[test]
+fn smb1_pipes() {
+    let tree = [0xff, 0, 0, 0, 0, 0]; // no AndX, optional support
+    let name = [&[0][..], &utf16(r"\lsarpc")].concat(); // one byte of padding
+    let mut create = [0; 48]; // words of NT_CREATE_ANDX
+    create[0] = 0xff;
+    create[5] = 14; // name length
+    let mut created = [0; 68];
+    created[0] = 0xff;
+    created[5..7].copy_from_slice(&[0x00, 0x40]); // FID 0x4000
+    let mut write = [0; 28];
+    write[0] = 0xff;
+    write[4..6].copy_from_slice(&[0x00, 0x40]);
+    write[20] = 72; // data length
+    write[22] = 63; // data offset: 32 + 1 + 28 + 2
+    let mut read = [0; 20];
+    read[0] = 0xff;
+    read[4..6].copy_from_slice(&[0x00, 0x40]);
+    let mut answer = [0; 24];
+    answer[0] = 0xff;
+    answer[10] = 8; // data length
+    answer[12] = 59; // data offset: 32 + 1 + 24 + 2
+    let all = [
+        (S2C, smb1(0x75, true, 1, &tree, b"IPC\0\0")),
+        (C2S, smb1(0xa2, false, 2, &create, &name)),
+        (S2C, smb1(0xa2, true, 2, &created, &[])),
+        (C2S, smb1(0x2f, false, 3, &write, &bind())),
+        (C2S, smb1(0x2e, false, 4, &read, &[])),
+        (S2C, smb1(0x2e, true, 4, &answer, b"\x05\0\x0c\x03 ack")),
+        (C2S, vector("smb1_trans_TransactNmPipe_efs").bytes),
+        (C2S, smb1(0x04, false, 5, &[0x00, 0x40, 0, 0, 0, 0], &[])),
+    ];
+    for size in [1, usize::MAX] {
+        let got = play(&all, size);
+        let pipes = got.pipes();
+        assert_eq!(pipes[0], ("lsarpc", C2S, &bind()[..]));
+        assert_eq!(pipes[1], ("lsarpc", S2C, &b"\x05\0\x0c\x03 ack"[..]));
+        assert_eq!((pipes[2].0, pipes[2].2.len()), ("lsarpc", 80));
+        assert_eq!(got.out.count(&["SmbCommand"]), 0);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_cuts_give_the_same_events(cuts in prop::collection::vec(1_usize..300, 1..40)) {
+        let whole = play(&conversation(), usize::MAX);
+        let mut player = Player::default();
+        let mut sizes = cuts.iter().cycle();
+        for (direction, bytes) in conversation() {
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
+                player.data(direction, piece);
+                rest = after;
+            }
+        }
+        prop_assert_eq!(player.end().out, whole.out);
+    }
+
+    #[test]
+    fn no_flip_panics_or_hangs(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        size in 1_usize..500,
+    ) {
+        let mut messages = conversation();
+        for (which, at, value) in flips {
+            let i = which.index(messages.len());
+            let bytes = &mut messages[i].1;
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let got = play(&messages, size);
+        prop_assert!(got.out.0.len() < 200);
+    }
+
+    #[test]
+    fn no_noise_panics_or_hangs(noise in prop::collection::vec(any::<u8>(), 0..3000), size in 1_usize..500) {
+        play(&[(C2S, noise.clone()), (S2C, noise)], size);
+    }
+}

@@ -1,0 +1,431 @@
+//! What an SMB connection must remember: sessions being set up, trees, pipe handles, requests
+//! that await an answer. All of it is bounded; the oldest goes first.
+
+use std::collections::VecDeque;
+
+use super::wire::FileId;
+use crate::limits::{SMB_NAME_BYTES, SMB_PENDING, SMB_PIPES, SMB_SESSIONS, SMB_TREES};
+use crate::proto::dcerpc::Association;
+use crate::proto::spnego::Negotiation;
+use crate::wire::{Text, Utf16};
+
+/// Sessions whose setup is under way.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    /// Oldest first.
+    all: VecDeque<Session>,
+    last: u32,
+}
+
+/// One exchange of SESSION_SETUPs.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// SessionId; 0 until the first answer names it.
+    pub(super) id: u64,
+    /// Names it before it has an id.
+    pub(super) serial: u32,
+    pub(super) negotiation: Negotiation,
+}
+
+impl Sessions {
+    /// The exchange of this session, a new one if there is none. Every request without an id
+    /// starts one.
+    pub(super) fn enter(&mut self, id: u64) -> (u32, &mut Session) {
+        let known = self.all.iter().position(|s| id != 0 && s.id == id);
+        if known.is_none() {
+            if self.all.len() >= SMB_SESSIONS {
+                self.all.pop_front();
+            }
+            self.last = self.last.wrapping_add(1);
+        }
+        let fresh = Session {
+            id,
+            serial: self.last,
+            negotiation: Negotiation::default(),
+        };
+        let session = match known.and_then(|at| self.all.remove(at)) {
+            Some(session) => session,
+            None => fresh,
+        };
+        let session = self.all.push_back_mut(session);
+        (session.serial, session)
+    }
+
+    /// The exchange an answer belongs to, by the request's serial or else by the id it names.
+    pub(super) fn answered(&mut self, serial: Option<u32>, id: u64) -> &mut Session {
+        let at = serial.and_then(|n| self.all.iter().position(|s| s.serial == n));
+        match at.and_then(|at| self.all.remove(at)) {
+            Some(mut session) => {
+                if session.id == 0 && id != 0 {
+                    self.all.retain(|s| s.id != id);
+                    session.id = id;
+                }
+                self.all.push_back_mut(session)
+            }
+            None => self.enter(id).1,
+        }
+    }
+
+    /// Forgets the exchange: it has its verdict.
+    pub(super) fn remove(&mut self, serial: u32) {
+        self.all.retain(|s| s.serial != serial);
+    }
+}
+
+/// What a tree leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Named pipes: IPC$.
+    Pipe,
+    /// Files or printers: of no interest.
+    Other,
+    /// The tree connect was not seen.
+    Unknown,
+}
+
+/// Tree connects.
+#[derive(Debug, Default)]
+pub(super) struct Trees {
+    /// Oldest first.
+    all: VecDeque<Tree>,
+}
+
+#[derive(Debug)]
+struct Tree {
+    session: u64,
+    id: u32,
+    kind: Kind,
+    /// Messages on an unknown tree that did not look like RPC.
+    misses: u8,
+}
+
+/// After so many messages that are no RPC an unknown tree is taken for one of files.
+const MISSES: u8 = 8;
+
+impl Trees {
+    pub(super) fn kind(&self, session: u64, id: u32) -> Kind {
+        let found = self.all.iter().find(|t| t.id == id && t.session == session);
+        found.map_or(Kind::Unknown, |tree| tree.kind)
+    }
+
+    pub(super) fn insert(&mut self, session: u64, id: u32, kind: Kind) {
+        self.remove(session, id);
+        if self.all.len() >= SMB_TREES {
+            self.all.pop_front();
+        }
+        self.all.push_back(Tree {
+            session,
+            id,
+            kind,
+            misses: 0,
+        });
+    }
+
+    pub(super) fn remove(&mut self, session: u64, id: u32) {
+        self.all.retain(|t| t.id != id || t.session != session);
+    }
+
+    /// Something on this tree was no RPC.
+    pub(super) fn missed(&mut self, session: u64, id: u32) {
+        let mut found = self.all.iter_mut();
+        match found.find(|t| t.id == id && t.session == session) {
+            Some(tree) if tree.kind == Kind::Unknown => {
+                tree.misses = tree.misses.saturating_add(1);
+                if tree.misses >= MISSES {
+                    tree.kind = Kind::Other;
+                }
+            }
+            Some(_) => {}
+            None => self.insert(session, id, Kind::Unknown),
+        }
+    }
+}
+
+/// Open pipes, and on trees of unknown kind whatever was opened.
+#[derive(Debug, Default)]
+pub(super) struct Handles {
+    /// Oldest first.
+    all: VecDeque<Handle>,
+    last: u32,
+}
+
+/// One open file that is or may be a pipe.
+#[derive(Debug)]
+pub(super) struct Handle {
+    /// Tells handles apart for as long as the connection lasts; FileIds are used again.
+    pub(super) serial: u32,
+    session: u64,
+    tree: u32,
+    /// `None` until the answer to the CREATE names it.
+    file: Option<FileId>,
+    /// Lower case, without `\` and `pipe\`.
+    pub(super) name: String,
+    /// It certainly is a pipe.
+    pub(super) certain: bool,
+    /// Begins with the first bytes that look like RPC.
+    pub(super) association: Option<Box<Association>>,
+}
+
+impl Handles {
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        (session, tree): (u64, u32),
+        file: Option<FileId>,
+        name: &[u8],
+        certain: bool,
+    ) -> u32 {
+        if self.all.len() >= SMB_PIPES {
+            let idle = |h: &Handle| !h.certain && h.association.is_none();
+            let oldest = self.all.iter().position(idle).unwrap_or(0);
+            self.all.remove(oldest);
+        }
+        self.last = self.last.wrapping_add(1).max(1);
+        self.all.push_back(Handle {
+            serial: self.last,
+            session,
+            tree,
+            file,
+            name: pipe_name(name),
+            certain,
+            association: None,
+        });
+        self.last
+    }
+
+    pub(super) fn find(&self, session: u64, file: FileId) -> Option<u32> {
+        let mut all = self.all.iter();
+        let found = all.find(|h| h.file == Some(file) && h.session == session);
+        found.map(|handle| handle.serial)
+    }
+
+    /// The handle of a tree that has but one.
+    pub(super) fn only(&self, session: u64, tree: u32) -> Option<u32> {
+        let mut of_tree = self
+            .all
+            .iter()
+            .filter(|h| h.session == session && h.tree == tree);
+        let first = of_tree.next()?;
+        of_tree.next().is_none().then_some(first.serial)
+    }
+
+    pub(super) fn get(&mut self, serial: u32) -> Option<&mut Handle> {
+        self.all.iter_mut().find(|h| h.serial == serial)
+    }
+
+    /// The answer to a CREATE named the file.
+    pub(super) fn bind(&mut self, serial: u32, file: FileId) {
+        let Some(session) = self.get(serial).map(|h| h.session) else {
+            return;
+        };
+        self.all
+            .retain(|h| h.serial == serial || h.session != session || h.file != Some(file));
+        if let Some(handle) = self.get(serial) {
+            handle.file = Some(file);
+        }
+    }
+
+    pub(super) fn remove(&mut self, serial: u32) {
+        self.all.retain(|h| h.serial != serial);
+    }
+
+    /// Only requests are captured: a handle nobody named is the oldest open one whose answer was
+    /// never seen, on the same tree.
+    pub(super) fn christen(&mut self, serial: u32) {
+        let Some((session, tree)) = self
+            .get(serial)
+            .filter(|h| h.name.is_empty())
+            .map(|h| (h.session, h.tree))
+        else {
+            return;
+        };
+        let unanswered = |h: &Handle| h.file.is_none() && h.session == session && h.tree == tree;
+        let at = self.all.iter().position(unanswered);
+        if let Some(unanswered) = at.and_then(|at| self.all.remove(at))
+            && let Some(handle) = self.get(serial)
+        {
+            handle.name = unanswered.name;
+        }
+    }
+}
+
+/// The pipe's name as rules know it: lower case, without leading `\` and `pipe\`.
+fn pipe_name(utf16: &[u8]) -> String {
+    let mut name = String::new();
+    let units = utf16.get(..SMB_NAME_BYTES).unwrap_or(utf16);
+    name.extend(
+        Utf16::le(units)
+            .chars()
+            .flat_map(char::to_lowercase)
+            .skip_while(|c| *c == '\\'),
+    );
+    if let Some(bare) = name.strip_prefix("pipe\\") {
+        name = bare.trim_start_matches('\\').to_owned();
+    }
+    name
+}
+
+/// What an answer is awaited for.
+#[derive(Debug)]
+pub(super) enum Awaited {
+    /// SESSION_SETUP, by the exchange's serial.
+    SessionSetup(u32),
+    /// TREE_CONNECT to a share, UTF-16.
+    TreeConnect(Vec<u8>),
+    /// CREATE of a file, UTF-16, with its handle if it may be a pipe.
+    Create {
+        name: Vec<u8>,
+        is_pipe: bool,
+        handle: Option<u32>,
+    },
+    /// CLOSE of a handle.
+    Close(u32),
+    /// READ or IOCTL: data of a handle.
+    Data(u32),
+}
+
+/// A request whose answer is awaited.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) message_id: u64,
+    pub(super) session: u64,
+    pub(super) tree: u32,
+    pub(super) awaited: Awaited,
+}
+
+/// Requests whose answers are awaited, and the memory their names are kept in.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// Oldest first.
+    all: VecDeque<Request>,
+    /// Buffers used again, so that opening files does not allocate.
+    spare: Vec<Vec<u8>>,
+}
+
+/// Buffers kept for use again.
+const SPARE: usize = 8;
+
+impl Pending {
+    /// A copy of a name; the first [`SMB_NAME_BYTES`] of it.
+    pub(super) fn name(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut name = self.spare.pop().unwrap_or_default();
+        name.clear();
+        name.extend_from_slice(bytes.get(..SMB_NAME_BYTES).unwrap_or(bytes));
+        name
+    }
+
+    /// Waits for an answer; gives back the request that has to be forgotten for it.
+    pub(super) fn push(&mut self, request: Request) -> Option<Request> {
+        let forgotten = if self.all.len() >= SMB_PENDING {
+            self.all.pop_front()
+        } else {
+            None
+        };
+        self.all.push_back(request);
+        forgotten
+    }
+
+    /// The request with this MessageId, which stays.
+    pub(super) fn peek(&self, message_id: u64) -> Option<&Awaited> {
+        let found = self.all.iter().find(|r| r.message_id == message_id);
+        found.map(|request| &request.awaited)
+    }
+
+    /// The request with this MessageId, which is answered.
+    pub(super) fn take(&mut self, message_id: u64) -> Option<Request> {
+        let at = self.all.iter().position(|r| r.message_id == message_id)?;
+        self.all.remove(at)
+    }
+
+    /// The oldest request.
+    pub(super) fn pop(&mut self) -> Option<Request> {
+        self.all.pop_front()
+    }
+
+    /// Takes a request's buffer back.
+    pub(super) fn recycle(&mut self, request: Request) {
+        if let Awaited::TreeConnect(name) | Awaited::Create { name, .. } = request.awaited
+            && self.spare.len() < SPARE
+        {
+            self.spare.push(name);
+        }
+    }
+}
+
+/// True if a share's path leads to named pipes.
+pub(super) fn is_ipc(path: Text<'_>) -> bool {
+    // Compared from the back, without decoding into memory.
+    let Text::Utf16(units) = path else {
+        return false;
+    };
+    let mut tail = ['\0'; 5];
+    for c in units.chars() {
+        tail.rotate_left(1);
+        let [.., last] = &mut tail;
+        *last = c.to_ascii_lowercase();
+    }
+    matches!(tail, ['\\', 'i', 'p', 'c', '$'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utf16(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn names_of_pipes() {
+        for written in ["lsarpc", "\\LSARPC", "\\pipe\\lsarpc", "PIPE\\lsarpc\0x"] {
+            assert_eq!(pipe_name(&utf16(written)), "lsarpc", "{written}");
+        }
+        assert_eq!(pipe_name(&utf16("pipeline")), "pipeline");
+    }
+
+    #[test]
+    fn shares_of_pipes() {
+        assert!(is_ipc(Text::utf16(&utf16(r"\\10.0.0.1\IPC$"))));
+        assert!(is_ipc(Text::utf16(&utf16(r"\\dc\ipc$"))));
+        assert!(!is_ipc(Text::utf16(&utf16(r"\\dc\notipc$"))));
+        assert!(!is_ipc(Text::utf16(&utf16("IPC"))));
+    }
+
+    #[test]
+    fn uncertain_handles_go_first() {
+        let mut handles = Handles::default();
+        let pipe = handles.insert((1, 1), Some([1; 16]), b"", true);
+        let file = handles.insert((1, 2), Some([2; 16]), b"", false);
+        for _ in 0..SMB_PIPES {
+            handles.insert((1, 1), None, b"", true);
+        }
+        assert!(handles.get(file).is_none());
+        assert!(handles.get(pipe).is_none(), "then the oldest");
+        assert_eq!(handles.all.len(), SMB_PIPES);
+    }
+
+    #[test]
+    fn an_exchange_gets_its_id_with_the_answer() {
+        let mut sessions = Sessions::default();
+        let (first, _) = sessions.enter(0);
+        let (second, _) = sessions.enter(0);
+        assert_ne!(first, second);
+        assert_eq!(sessions.answered(Some(second), 9).id, 9);
+        assert_eq!(sessions.enter(9).0, second);
+        sessions.remove(second);
+        assert_ne!(sessions.enter(9).0, second);
+    }
+
+    #[test]
+    fn a_tree_of_files_is_found_out() {
+        let mut trees = Trees::default();
+        for _ in 0..=MISSES {
+            assert_eq!(trees.kind(1, 5), Kind::Unknown);
+            trees.missed(1, 5);
+        }
+        assert_eq!(trees.kind(1, 5), Kind::Other);
+    }
+}

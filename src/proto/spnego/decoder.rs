@@ -1,0 +1,35 @@
+//! One authentication exchange of a carrier.
+
+use super::TokenAt;
+use super::wire;
+use crate::event::Sink;
+use crate::net::Direction;
+use crate::proto::ntlmssp::Exchange;
+
+/// One authentication exchange of a carrier: takes tokens as they come, raw NTLMSSP or SPNEGO.
+/// Several exchanges may follow each other; a new NEGOTIATE starts over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Negotiation {
+    ntlm: Exchange,
+}
+
+impl Negotiation {
+    /// Takes a token. What is neither NTLM nor a wrapper around it is passed over.
+    pub fn token(&mut self, token: &[u8], at: &TokenAt, direction: Direction, out: &mut dyn Sink) {
+        if let Some(message) = wire::ntlm_message(token) {
+            self.ntlm.message(message, at, direction, out);
+        }
+    }
+
+    /// The carrier's verdict. Reported once, and only if an AUTHENTICATE went before.
+    pub fn result(
+        &mut self,
+        at: &TokenAt,
+        success: bool,
+        code: u32,
+        direction: Direction,
+        out: &mut dyn Sink,
+    ) {
+        self.ntlm.result(at, success, code, direction, out);
+    }
+}

@@ -1,0 +1,145 @@
+//! The capture thread: frames to packets to workers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
+
+use super::Setup;
+use super::queue::{Batch, Lanes};
+use super::stats::CaptureSnapshot;
+use crate::capture::{End, Fill, Source};
+use crate::packet::{Block, DissectOptions, Dissector, Packet};
+use crate::time::Timestamp;
+
+/// Names of the source's interfaces, learned as they are met.
+pub(super) type Ifaces = RwLock<Vec<String>>;
+
+/// Reads the source to its end.
+pub(super) fn run(
+    source: &mut dyn Source,
+    setup: &Setup,
+    seed: u64,
+    lanes: &mut Lanes,
+    ifaces: &Arc<Ifaces>,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(u64, Option<String>),
+) -> End {
+    let mut d = Dispatch {
+        dissector: Dissector::new(
+            seed,
+            DissectOptions {
+                vlan_in_key: setup.vlan_in_flow_key,
+            },
+        ),
+        batches: (0..setup.workers).map(|_| Vec::new()).collect(),
+        capture: CaptureSnapshot::default(),
+        now: Timestamp::ZERO,
+        round: 0,
+    };
+    let mut end = None;
+    while end.is_none() {
+        lanes.reclaim();
+        let mut block = lanes.block();
+        match source.fill(&mut block) {
+            Fill::Frames => {}
+            Fill::Idle => {
+                // Nothing on the wire: time goes on all the same, detections must not wait for it.
+                d.now = d.now.max(super::stats::wall_clock());
+            }
+            Fill::End(how) => end = Some(how),
+        }
+        let filled = super::stats::now();
+        d.dissect(&mut block);
+        d.capture.source = source.stats();
+        name_ifaces(source, ifaces, &block);
+        if end.is_none() && stop.load(Ordering::Relaxed) {
+            end = Some(End::Finished);
+        }
+        d.round += 1;
+        if !d.flush(block, lanes, filled, end.is_some()) {
+            break;
+        }
+        progress(d.capture.packets, source.notice());
+    }
+    end.unwrap_or(End::Finished)
+}
+
+struct Dispatch {
+    dissector: Dissector,
+    batches: Vec<Vec<Packet>>,
+    capture: CaptureSnapshot,
+    /// Time of the newest frame; never goes back.
+    now: Timestamp,
+    round: u64,
+}
+
+impl Dispatch {
+    fn dissect(&mut self, block: &mut Block) {
+        let workers = self.batches.len().max(1) as u64;
+        let Block {
+            bytes,
+            frames,
+            spill,
+        } = block;
+        for frame in frames.iter() {
+            self.capture.packets += 1;
+            self.capture.bytes += u64::from(frame.wire_len);
+            let mut frame = *frame;
+            if frame.ts < self.now {
+                self.capture.clamped += 1;
+                frame.ts = self.now;
+            }
+            self.now = frame.ts;
+            let found = self
+                .dissector
+                .frame(bytes, spill, frame, self.capture.packets);
+            if let Some(packet) = found {
+                // The high half of a 32-bit hash times n is its share of n: no division.
+                let lane = (u64::from(packet.pair) * workers) >> 32;
+                if let Some(batch) = self.batches.get_mut(lane as usize) {
+                    batch.push(packet);
+                }
+            }
+        }
+        self.capture.dissect = self.dissector.stats();
+    }
+
+    /// Sends every worker its batch of the round. False if one is gone.
+    fn flush(&mut self, block: Block, lanes: &mut Lanes, filled: Instant, last: bool) -> bool {
+        let block = Arc::new(block);
+        let mut alive = true;
+        for (lane, packets) in self.batches.iter_mut().enumerate() {
+            self.capture.queue_drops = lanes.dropped();
+            let batch = Batch {
+                round: self.round,
+                block: Arc::clone(&block),
+                packets: std::mem::replace(packets, lanes.packets()),
+                until: self.now,
+                number: self.capture.packets,
+                capture: self.capture,
+                filled,
+                last,
+            };
+            alive &= lanes.send(lane, batch);
+        }
+        alive
+    }
+}
+
+/// Remembers the names of interfaces that appear in the block.
+fn name_ifaces(source: &dyn Source, ifaces: &Ifaces, block: &Block) {
+    let most = block.frames.iter().map(|f| f.iface).max();
+    let Some(most) = most.map(usize::from) else {
+        return;
+    };
+    let known = ifaces.read().map_or(usize::MAX, |names| names.len());
+    if most < known {
+        return;
+    }
+    if let Ok(mut names) = ifaces.write() {
+        while names.len() <= most {
+            let n = u16::try_from(names.len()).unwrap_or(u16::MAX);
+            names.push(source.iface_name(n).unwrap_or_default().to_owned());
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! The correlator thread: rounds in order, findings to rules, lines to the writer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use hdrhistogram::Histogram;
+
+use super::dispatch::Ifaces;
+use super::queue::{Round, What};
+use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
+use super::{Outlet, REPORTED, Report, Setup};
+use crate::correlate::{Correlator, Judge, Verdict};
+use crate::event::{
+    Alert, Anomaly, AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, Finding,
+    FlowCounts, FlowMeta, FragmentStats, Latency, MemoryStats, SensorRecord, Signature, StatsRecord, TcpStats,
+};
+use crate::flow::FlowStats;
+use crate::output::{EventType, EventTypes, Header};
+use crate::output::{write_alert, write_finding, write_incident, write_sensor, write_stats};
+use crate::rule::{RuleSet, Scratch};
+use crate::time::Timestamp;
+
+/// State of the thread.
+#[derive(Debug)]
+pub(super) struct Join {
+    correlator: Correlator,
+    judge: RuleJudge,
+    events: EventTypes,
+    pcap_filename: Option<String>,
+    ifaces: Arc<Ifaces>,
+    key_id: String,
+    live: bool,
+    budget: u64,
+    started: Instant,
+    stats_interval: Duration,
+    next_stats: Option<Timestamp>,
+    first_ts: Option<Timestamp>,
+    capture: CaptureSnapshot,
+    workers: Vec<WorkerSnapshot>,
+    anomalies: Vec<BTreeMap<Anomaly, u64>>,
+    /// Packet to alert, microseconds.
+    latency: Histogram<u64>,
+    verdicts: Vec<Verdict>,
+    report: Report,
+}
+
+/// The rules as the correlator sees them.
+#[derive(Debug)]
+struct RuleJudge {
+    rules: Arc<RuleSet>,
+    scratch: Scratch,
+}
+
+impl Judge for RuleJudge {
+    fn judge(&mut self, finding: &Finding, hits: &mut Vec<Arc<Signature>>) {
+        self.rules.matches(finding, &mut self.scratch, hits);
+    }
+}
+
+impl Join {
+    pub(super) fn new(setup: &Setup, ifaces: Arc<Ifaces>) -> Self {
+        // 1 µs to 100 s at two digits: 16 KiB. The bounds are constants, so this cannot fail; a
+        // histogram that could not be made would only cost the latency figures.
+        let latency = Histogram::new_with_bounds(1, 100_000_000, 2)
+            .or_else(|_| Histogram::new(1))
+            .unwrap_or_else(|_| unreachable!("one significant digit is always allowed"));
+        Self {
+            correlator: Correlator::new(Arc::clone(&setup.catalog), &setup.declared),
+            judge: RuleJudge {
+                rules: Arc::clone(&setup.rules),
+                scratch: Scratch::default(),
+            },
+            events: setup.events,
+            pcap_filename: setup.pcap_filename.clone(),
+            ifaces,
+            key_id: setup.key.id(),
+            live: setup.live,
+            budget: setup.memory.total,
+            started: super::stats::now(),
+            stats_interval: setup.stats_interval,
+            next_stats: None,
+            first_ts: None,
+            capture: CaptureSnapshot::default(),
+            workers: vec![WorkerSnapshot::default(); setup.workers],
+            anomalies: vec![BTreeMap::new(); setup.workers],
+            latency,
+            verdicts: Vec::new(),
+            report: Report::default(),
+        }
+    }
+
+    /// Merges rounds until every worker has sent its last.
+    pub(super) fn run(mut self, rounds: &[Receiver<Round>], outlet: &Outlet) -> Report {
+        let mut heads: Vec<Option<Round>> = rounds.iter().map(|rx| rx.recv().ok()).collect();
+        // A worker that lost a batch (live, queue full) has no round of that number.
+        while let Some(number) = heads.iter().flatten().map(|r| r.round).min() {
+            let mut now: Vec<(usize, Round)> = Vec::with_capacity(heads.len());
+            for (n, (head, rx)) in heads.iter_mut().zip(rounds).enumerate() {
+                if head.as_ref().is_some_and(|r| r.round == number) {
+                    let next = |last: bool| if last { None } else { rx.recv().ok() };
+                    if let Some(round) = head.take() {
+                        *head = next(round.last);
+                        now.push((n, round));
+                    }
+                }
+            }
+            self.round(&now, outlet);
+        }
+        self.report.packets = self.capture.packets;
+        self.report.bytes = self.capture.bytes;
+        self.report.drops = self.drops();
+        self.report.gaps = self.workers.iter().map(|w| w.flow.gap_bytes).sum();
+        self.report.panics = self.workers.iter().map(|w| w.panics).sum();
+        self.report
+    }
+
+    fn round(&mut self, rounds: &[(usize, Round)], outlet: &Outlet) {
+        let mut out = outlet.buffer();
+        let Some(until) = rounds.iter().map(|(_, r)| r.until).max() else {
+            return;
+        };
+        for (n, round) in rounds {
+            self.capture = round.capture;
+            if let Some(slot) = self.workers.get_mut(*n) {
+                *slot = round.worker;
+            }
+            if let (Some(kinds), Some(slot)) = (&round.anomalies, self.anomalies.get_mut(*n)) {
+                *slot = kinds.iter().copied().collect();
+            }
+        }
+        self.correlator.set_drops(self.drops());
+        let filled = rounds.iter().map(|(_, r)| r.filled).min();
+        let mut items: Vec<_> = rounds
+            .iter()
+            .flat_map(|(_, r)| r.items.iter().map(move |item| (r, item)))
+            .collect();
+        items.sort_by_key(|(_, item)| item.key);
+        for (round, item) in items {
+            match &item.what {
+                What::Line { start, end } => {
+                    out.extend_from_slice(round.lines.get(*start..*end).unwrap_or_default());
+                }
+                What::Sighting(s) => {
+                    self.correlator
+                        .sighting(s, &mut self.judge, &mut self.verdicts);
+                    self.tell(filled, &mut out);
+                }
+            }
+        }
+        let last = rounds.iter().any(|(_, r)| r.last);
+        if until > Timestamp::ZERO {
+            self.first_ts.get_or_insert(until);
+            self.correlator
+                .advance(until, &mut self.judge, &mut self.verdicts);
+            self.tell(filled, &mut out);
+        }
+        if last {
+            self.correlator
+                .finish(until, &mut self.judge, &mut self.verdicts);
+            self.tell(filled, &mut out);
+        }
+        self.stats(until, last, &mut out);
+        outlet.send(out);
+    }
+
+    /// Writes what the correlator concluded.
+    fn tell(&mut self, filled: Option<Instant>, out: &mut Vec<u8>) {
+        for verdict in std::mem::take(&mut self.verdicts) {
+            match verdict {
+                Verdict::Finding(case) => {
+                    if self.events.has(EventType::Finding) {
+                        self.header(case.ts, Some(&case.flow), Some(case.pcap_cnt), |h| {
+                            write_finding(out, h, &case.finding);
+                        });
+                    }
+                }
+                Verdict::Alert(alert) => {
+                    let level = alert.signature.level;
+                    *self.report.alerts.entry(level).or_default() += 1;
+                    if self.report.titles.len() < REPORTED {
+                        let title = describe(&alert);
+                        self.report.titles.push((level, title));
+                    }
+                    if self.events.has(EventType::Alert) {
+                        self.header(alert.ts, Some(&alert.flow), Some(alert.pcap_cnt), |h| {
+                            write_alert(out, h, &alert);
+                        });
+                    }
+                    self.record_latency(alert.ts, filled);
+                }
+                Verdict::Incident(incident) => {
+                    if incident.closed && self.report.incidents.len() < REPORTED {
+                        self.report.incidents.push(Clone::clone(&incident));
+                    }
+                    if self.events.has(EventType::Incident) {
+                        self.header(incident.ts, None, None, |h| {
+                            write_incident(out, h, &incident);
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    fn header(
+        &self,
+        ts: Timestamp,
+        flow: Option<&FlowMeta>,
+        pcap_cnt: Option<u64>,
+        write: impl FnOnce(&Header<'_>),
+    ) {
+        let ifaces = self.ifaces.read();
+        let in_iface = ifaces
+            .as_ref()
+            .ok()
+            .zip(flow)
+            .and_then(|(names, flow)| names.get(usize::from(flow.iface)))
+            .map(String::as_str)
+            .filter(|name| !name.is_empty());
+        write(&Header {
+            ts,
+            flow,
+            in_iface,
+            pcap_cnt,
+            pcap_filename: self.pcap_filename.as_deref(),
+            direction: flow.map(|_| crate::net::Direction::ToServer),
+            tx_id: None,
+        });
+    }
+
+    /// Live, from the packet's own time; in replay, from when its block was read.
+    fn record_latency(&mut self, ts: Timestamp, filled: Option<Instant>) {
+        let took = if self.live {
+            wall_clock().since(ts)
+        } else {
+            filled.map(|at| at.elapsed()).unwrap_or_default()
+        };
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.latency.saturating_record(micros.max(1));
+    }
+
+    fn drops(&self) -> u64 {
+        let source = &self.capture.source;
+        source.kernel_drops + source.kernel_ifdrops + self.capture.queue_drops
+    }
+
+    /// A `stats` and a `sensor` event when the interval is over, and at the end.
+    fn stats(&mut self, until: Timestamp, last: bool, out: &mut Vec<u8>) {
+        let due = match self.next_stats {
+            Some(at) => until >= at,
+            None => {
+                self.next_stats = Some(until.plus(self.stats_interval));
+                false
+            }
+        };
+        if !due && !last {
+            return;
+        }
+        self.next_stats = Some(until.plus(self.stats_interval));
+        if self.events.has(EventType::Stats) {
+            write_stats(out, until, &self.stats_record(until));
+        }
+        if self.events.has(EventType::Sensor) {
+            write_sensor(out, until, &self.sensor_record());
+        }
+    }
+
+    fn stats_record(&self, until: Timestamp) -> StatsRecord {
+        let Totals { flow, kinds, .. } = self.totals();
+        let source = &self.capture.source;
+        let dissect = &self.capture.dissect;
+        let uptime = self.first_ts.map_or(0, |first| until.since(first).as_secs());
+        StatsRecord {
+            uptime,
+            capture: CaptureStats {
+                kernel_packets: source.kernel_packets,
+                kernel_drops: source.kernel_drops,
+                kernel_ifdrops: source.kernel_ifdrops,
+            },
+            decoder: DecoderStats {
+                pkts: self.capture.packets,
+                bytes: self.capture.bytes,
+                invalid: dissect.too_short + dissect.malformed,
+                unknown_ethertype: dissect.not_ip,
+                tcp: dissect.packets - flow.udp,
+                udp: flow.udp,
+            },
+            flow: FlowCounts {
+                total: flow.opened,
+                active: flow.active,
+            },
+            tcp: TcpStats {
+                midstream_pickups: flow.midstream,
+                overlap: flow.retransmissions + flow.overlaps,
+                reassembly_gap: flow.gaps,
+                segment_memcap_drop: flow.evicted_held,
+            },
+            defrag: DefragStats {
+                max_trackers_reached: dissect.defrag_evictions,
+            },
+            app_layer: AppStats {
+                flow: AppCounts {
+                    smb: kinds.smb,
+                    dcerpc_tcp: kinds.dcerpc,
+                    http: kinds.http,
+                    ldap_tcp: kinds.ldap,
+                    tls: kinds.tls,
+                    failed_tcp: kinds.unknown,
+                },
+            },
+            detect: DetectStats {
+                alert: self.correlator.counters().alerts,
+            },
+        }
+    }
+
+    fn sensor_record(&self) -> SensorRecord {
+        let Totals {
+            flow,
+            panics,
+            events,
+            ..
+        } = self.totals();
+        let correlator = self.correlator.counters();
+        let dissect = &self.capture.dissect;
+        let us = |quantile| self.latency.value_at_quantile(quantile);
+        SensorRecord {
+            version: env!("CARGO_PKG_VERSION"),
+            key_id: self.key_id.clone(),
+            workers: self.workers.len() as u64,
+            uptime: self.started.elapsed().as_secs(),
+            rules_loaded: self.judge.rules.rules().len() as u64,
+            rules_skipped: self.judge.rules.skipped().len() as u64,
+            queue_drops: self.capture.queue_drops,
+            clock_steps: self.capture.clamped,
+            panics,
+            events,
+            sightings: correlator.sightings,
+            findings: correlator.findings,
+            repeats: correlator.repeats,
+            incidents: correlator.incidents,
+            gap_bytes: flow.gap_bytes,
+            out_of_order: flow.out_of_order,
+            cut_frames: dissect.truncated,
+            unsupported_links: self.capture.source.unsupported + dissect.unknown_link,
+            fragments: FragmentStats {
+                seen: dissect.fragments,
+                reassembled: dissect.reassembled,
+                timeouts: dissect.defrag_timeouts,
+            },
+            evicted: [
+                ("flows", flow.evicted()),
+                ("held_segments", flow.evicted_held),
+                ("fragments", dissect.defrag_evictions),
+                ("exchanges", correlator.exchanges_evicted),
+                ("pending", correlator.pending_evicted),
+                ("incidents", correlator.incidents_evicted),
+            ]
+            .into(),
+            decode_errors: self.decode_errors(),
+            memory: MemoryStats {
+                flows: flow.record_bytes,
+                held: flow.held_bytes,
+                budget: self.budget,
+            },
+            latency: (!self.latency.is_empty()).then(|| Latency {
+                samples: self.latency.len(),
+                p50_us: us(0.5),
+                p99_us: us(0.99),
+                p999_us: us(0.999),
+                max_us: self.latency.max(),
+            }),
+        }
+    }
+
+    /// Anomalies of all workers by protocol and kind.
+    fn decode_errors(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (anomaly, n) in self.anomalies.iter().flatten() {
+            let kind = format!("{}: {}: {}", anomaly.protocol, anomaly.what, anomaly.why);
+            *all.entry(kind).or_default() += *n;
+        }
+        all
+    }
+
+    /// Counters of all workers together.
+    fn totals(&self) -> Totals {
+        let mut t = Totals::default();
+        for w in &self.workers {
+            t.panics += w.panics;
+            t.events += w.events;
+            t.flow.add(&w.flow);
+            t.kinds.add(&w.flows);
+        }
+        t
+    }
+}
+
+/// Sums over workers.
+#[derive(Debug, Default)]
+struct Totals {
+    flow: FlowStats,
+    kinds: FlowKinds,
+    panics: u64,
+    events: u64,
+}
+
+/// What the summary says of an alert.
+fn describe(alert: &Alert) -> String {
+    let f = &alert.finding;
+    let who = [
+        ("victim", f.victim),
+        ("attacker", f.attacker),
+        ("target", f.target),
+    ];
+    let mut text = alert.signature.title.clone();
+    for (role, addr) in who {
+        if let Some(addr) = addr {
+            text.push_str(&format!(", {role} {addr}"));
+        }
+    }
+    text
+}

@@ -1,0 +1,518 @@
+//! A worker: packets to flows to decoders, events to rules, what survives to the correlator.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use super::Setup;
+use super::dispatch::Ifaces;
+use super::queue::{Batch, Item, Lane, Round, Used, What};
+use super::stats::{FlowKinds, WorkerSnapshot};
+use crate::event::{
+    Anomaly, Authenticate, Call, Carrier, Event, FlowMeta, NtlmAuthenticate, OrderKey, RpcCall,
+    RpcResult, Seen, Sighting, Signature, SiteKey, Sink, identity,
+};
+use crate::flow::{Deliver, FlowInfo, Table, TableLimits};
+use crate::net::{Direction, Side};
+use crate::output::{EventTypes, Header, write_event};
+use crate::packet::{Block, Chunk, Packet, Progress};
+use crate::proto::{Session, Shared};
+use crate::rule::{RuleSet, Scratch};
+
+/// Kinds of anomalies counted one by one; the rest only in sum.
+const ANOMALY_KINDS: usize = 256;
+
+/// What a flow carries.
+#[derive(Debug, Default)]
+struct FlowState {
+    session: Session,
+    /// 0 until it is needed.
+    flow_id: u64,
+}
+
+/// One worker thread's state.
+#[derive(Debug)]
+pub(super) struct Worker {
+    table: Table<FlowState>,
+    shared: Shared,
+    collector: Collector,
+    stats: WorkerSnapshot,
+}
+
+impl Worker {
+    pub(super) fn new(setup: &Setup, ifaces: Arc<Ifaces>) -> Self {
+        Self {
+            table: Table::new(TableLimits {
+                flows: setup.memory.flows(setup.workers) / Table::<FlowState>::RECORD_BYTES,
+                held_bytes: setup.memory.held(setup.workers),
+            }),
+            shared: Shared {
+                catalog: Arc::clone(&setup.catalog),
+                ..Shared::default()
+            },
+            collector: Collector {
+                rules: Arc::clone(&setup.rules),
+                key: Arc::clone(&setup.key),
+                events: setup.events,
+                pcap_filename: setup.pcap_filename.clone(),
+                ifaces,
+                catalog: Arc::clone(&setup.catalog),
+                items: Vec::new(),
+                lines: Vec::new(),
+                scratch: Scratch::default(),
+                hits: Vec::new(),
+                anomalies: HashMap::new(),
+                anomalies_changed: false,
+                events_seen: 0,
+                anomalies_seen: 0,
+                flows: FlowKinds::default(),
+                expiring: None,
+                index: 0,
+            },
+            stats: WorkerSnapshot::default(),
+        }
+    }
+
+    /// Answers batches with rounds until the last.
+    pub(super) fn run(mut self, lane: &Lane, rounds: &Sender<Round>) {
+        for batch in &lane.batches {
+            let last = batch.last;
+            let (round, used) = self.batch(batch);
+            // Full or gone: the capture thread makes new buffers then.
+            let _ = lane.used.try_send(used);
+            if rounds.send(round).is_err() || last {
+                break;
+            }
+        }
+    }
+
+    fn batch(&mut self, batch: Batch) -> (Round, Used) {
+        let Batch {
+            round,
+            block,
+            mut packets,
+            until,
+            number,
+            capture,
+            filled,
+            last,
+        } = batch;
+        self.packets(&block, &packets);
+        self.collector.expiring = Some(number);
+        self.expire(until, last);
+        self.collector.expiring = None;
+        packets.clear();
+        let used = Used {
+            packets,
+            block: Arc::into_inner(block),
+        };
+        self.stats.flow = self.table.stats();
+        self.stats.events = self.collector.events_seen;
+        self.stats.anomalies = self.collector.anomalies_seen;
+        self.stats.flows = self.collector.flows;
+        self.collector.index = 0;
+        let collector = &mut self.collector;
+        let mut items = std::mem::take(&mut collector.items);
+        items.sort_by_key(|item| item.key);
+        let changed = std::mem::take(&mut collector.anomalies_changed);
+        let round = Round {
+            round,
+            until,
+            number,
+            items,
+            lines: std::mem::take(&mut collector.lines),
+            capture,
+            worker: self.stats,
+            anomalies: changed.then(|| collector.anomalies.iter().map(|(k, n)| (*k, *n)).collect()),
+            filled,
+            last,
+        };
+        (round, used)
+    }
+
+    /// Feeds the packets to their flows. A panic is a bug of ours: it costs that flow and is counted.
+    fn packets(&mut self, block: &Block, packets: &[Packet]) {
+        let mut rest = packets;
+        while !rest.is_empty() {
+            let before = self.table.stats().packets;
+            let Self {
+                table,
+                shared,
+                collector,
+                ..
+            } = self;
+            let mut to = Decoding { shared, collector };
+            let fed = catch_unwind(AssertUnwindSafe(|| table.push_batch(rest, block, &mut to)));
+            if fed.is_ok() {
+                return;
+            }
+            self.stats.panics += 1;
+            let done = self.table.stats().packets.saturating_sub(before).max(1);
+            let done = usize::try_from(done).unwrap_or(usize::MAX).min(rest.len());
+            let (fed, unfed) = rest.split_at(done);
+            if let Some(packet) = fed.last() {
+                self.table.forget(packet);
+            }
+            rest = unfed;
+        }
+    }
+
+    /// Ends what has been silent too long; at the end of the capture, everything.
+    fn expire(&mut self, now: crate::time::Timestamp, last: bool) {
+        let Self {
+            table,
+            shared,
+            collector,
+            stats,
+        } = self;
+        let mut to = Decoding { shared, collector };
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            if last {
+                table.finish(now, &mut to);
+            } else {
+                table.expire(now, &mut to);
+            }
+        }));
+        stats.panics += u64::from(ended.is_err());
+    }
+}
+
+/// Shows chunks to the decoder of their flow.
+struct Decoding<'w> {
+    shared: &'w mut Shared,
+    collector: &'w mut Collector,
+}
+
+impl Deliver<FlowState> for Decoding<'_> {
+    fn chunk(
+        &mut self,
+        info: &FlowInfo,
+        state: &mut FlowState,
+        side: Side,
+        chunk: Chunk<'_>,
+    ) -> Progress {
+        let was = state.session.app_proto();
+        let mut sink = FlowSink {
+            collector: self.collector,
+            info,
+            flow_id: &mut state.flow_id,
+            client: state.session.client(),
+            side,
+            app_proto: was,
+        };
+        let progress =
+            state
+                .session
+                .chunk(side, info.initiator, &info.key, chunk, self.shared, &mut sink);
+        if was.is_empty() {
+            self.collector.identified(state.session.app_proto());
+        }
+        progress
+    }
+}
+
+/// Names a flow: the same in every run, 51 bits so that it survives JavaScript, never 0.
+fn flow_id(info: &FlowInfo, known: &mut u64) -> u64 {
+    if *known == 0 {
+        let key = &info.key;
+        let id = identity(&[
+            &key.a.addr.0,
+            &key.a.port.to_be_bytes(),
+            &key.b.addr.0,
+            &key.b.port.to_be_bytes(),
+            &[key.transport.number()],
+            &info.first_ts.0.to_be_bytes(),
+        ]);
+        *known = (id >> 13).max(1);
+    }
+    *known
+}
+
+/// What a worker collects for the next round.
+#[derive(Debug)]
+struct Collector {
+    rules: Arc<RuleSet>,
+    key: Arc<SiteKey>,
+    events: EventTypes,
+    pcap_filename: Option<String>,
+    ifaces: Arc<Ifaces>,
+    catalog: Arc<crate::catalog::Catalog>,
+    items: Vec<Item>,
+    lines: Vec<u8>,
+    scratch: Scratch,
+    hits: Vec<Arc<Signature>>,
+    anomalies: HashMap<Anomaly, u64>,
+    anomalies_changed: bool,
+    events_seen: u64,
+    anomalies_seen: u64,
+    flows: FlowKinds,
+    /// Number of the last packet of the round, while timeouts are handled.
+    expiring: Option<u64>,
+    /// Items of this round so far.
+    index: u32,
+}
+
+impl Collector {
+    /// Where the next item belongs. A worker makes the items of one packet, or of one flow's
+    /// timeout, in order, so counting through the round keeps them so.
+    fn next_key(&mut self, info: &FlowInfo, flow_id: u64) -> OrderKey {
+        self.index = self.index.saturating_add(1);
+        OrderKey {
+            number: self.expiring.unwrap_or(info.last_number),
+            expired: if self.expiring.is_some() { flow_id } else { 0 },
+            index: self.index,
+        }
+    }
+
+    /// A flow turned out to be something.
+    fn identified(&mut self, app_proto: &'static str) {
+        let count = match app_proto {
+            "smb" => &mut self.flows.smb,
+            "dcerpc" => &mut self.flows.dcerpc,
+            "http" => &mut self.flows.http,
+            "ldap" => &mut self.flows.ldap,
+            "tls" => &mut self.flows.tls,
+            "" => return,
+            _ => &mut self.flows.unknown,
+        };
+        *count += 1;
+    }
+
+    fn sighting(&mut self, info: &FlowInfo, flow: FlowMeta, direction: Direction, seen: Seen) {
+        let key = self.next_key(info, flow.flow_id);
+        let sighting = Sighting {
+            key,
+            ts: info.at,
+            flow,
+            direction,
+            seen,
+        };
+        self.items.push(Item {
+            key,
+            what: What::Sighting(Box::new(sighting)),
+        });
+    }
+
+    fn count_anomaly(&mut self, anomaly: &Anomaly) {
+        self.anomalies_seen += 1;
+        if let Some(n) = self.anomalies.get_mut(anomaly) {
+            *n += 1;
+            self.anomalies_changed = true;
+        } else if self.anomalies.len() < ANOMALY_KINDS {
+            self.anomalies.insert(*anomaly, 1);
+            self.anomalies_changed = true;
+        }
+    }
+
+    fn write(&mut self, info: &FlowInfo, flow: &FlowMeta, direction: Direction, event: &Event<'_>) {
+        let start = self.lines.len();
+        let ifaces = self.ifaces.read();
+        let in_iface = ifaces
+            .as_ref()
+            .ok()
+            .and_then(|names| names.get(usize::from(flow.iface)))
+            .map(String::as_str)
+            .filter(|name| !name.is_empty());
+        let header = Header {
+            ts: info.at,
+            flow: Some(flow),
+            in_iface,
+            pcap_cnt: Some(info.last_number),
+            pcap_filename: self.pcap_filename.as_deref(),
+            direction: Some(direction),
+            tx_id: None,
+        };
+        write_event(&mut self.lines, self.events, &header, event);
+        drop(ifaces);
+        let end = self.lines.len();
+        if end > start {
+            let key = self.next_key(info, flow.flow_id);
+            self.items.push(Item {
+                key,
+                what: What::Line { start, end },
+            });
+        }
+    }
+}
+
+/// The sink of one flow.
+struct FlowSink<'w> {
+    collector: &'w mut Collector,
+    info: &'w FlowInfo,
+    flow_id: &'w mut u64,
+    /// Known once the protocol is.
+    client: Option<Side>,
+    side: Side,
+    app_proto: &'static str,
+}
+
+impl FlowSink<'_> {
+    fn meta(&mut self, direction: Direction, event: &Event<'_>) -> FlowMeta {
+        // Before the first chunk was identified, the event itself says who is client.
+        let client = self.client.unwrap_or(match direction {
+            Direction::ToServer => self.side,
+            Direction::ToClient => self.side.other(),
+        });
+        let app_proto = if self.app_proto.is_empty() {
+            protocol_of(event)
+        } else {
+            self.app_proto
+        };
+        FlowMeta {
+            flow_id: flow_id(self.info, self.flow_id),
+            client: self.info.key.end(client),
+            server: self.info.key.end(client.other()),
+            transport: self.info.key.transport,
+            first_ts: self.info.first_ts,
+            vlan: self.info.wrapping.vlan,
+            iface: self.info.iface,
+            app_proto,
+            gaps: self.info.gaps,
+        }
+    }
+}
+
+impl Sink for FlowSink<'_> {
+    fn event(&mut self, direction: Direction, event: &Event<'_>) {
+        self.collector.events_seen += 1;
+        if let Event::Anomaly(anomaly) = event {
+            self.collector.count_anomaly(anomaly);
+        }
+        let wanted = self.collector.events.any_protocol();
+        let judged = event
+            .fields()
+            .filter(|f| self.collector.rules.is_interesting(f.schema()));
+        let seen = seen(self.collector, event);
+        if !wanted && judged.is_none() && seen.is_none() {
+            return;
+        }
+        let flow = self.meta(direction, event);
+        if wanted {
+            self.collector.write(self.info, &flow, direction, event);
+        }
+        if let Some(fields) = judged {
+            let Collector {
+                rules,
+                scratch,
+                hits,
+                ..
+            } = &mut *self.collector;
+            hits.clear();
+            rules.matches(fields, scratch, hits);
+            while let Some(signature) = self.collector.hits.pop() {
+                self.collector
+                    .sighting(self.info, flow, direction, Seen::RuleHit(signature));
+            }
+        }
+        if let Some(seen) = seen {
+            self.collector.sighting(self.info, flow, direction, seen);
+        }
+    }
+}
+
+/// EVE's `app_proto` for an event whose flow is not identified yet.
+fn protocol_of(event: &Event<'_>) -> &'static str {
+    match event {
+        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) => "dcerpc",
+        Event::NtlmNegotiate(e) => e.carrier.name(),
+        Event::NtlmChallenge(e) => e.carrier.name(),
+        Event::NtlmAuthenticate(e) => e.carrier.name(),
+        Event::AuthResult(e) => e.carrier.name(),
+        Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
+        Event::LdapBind(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
+        Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
+        Event::Anomaly(a) => a.protocol,
+    }
+}
+
+/// The owned form of an event that the correlator needs.
+fn seen(c: &Collector, event: &Event<'_>) -> Option<Seen> {
+    match event {
+        Event::NtlmChallenge(e) => Some(Seen::Challenge {
+            carrier: e.carrier,
+            session: e.session,
+            challenge: e.server_challenge,
+            nb_computer: e.nb_computer_name.to_string(),
+            dns_computer: e.dns_computer_name.to_string(),
+            server_guid: e.server_guid,
+        }),
+        Event::NtlmAuthenticate(e) if !e.anonymous => Some(authenticate(c, e)),
+        Event::AuthResult(e) => Some(Seen::AuthResult {
+            carrier: e.carrier,
+            session: e.session,
+            success: e.success,
+            code: e.code,
+        }),
+        Event::RpcCall(e) => call(e),
+        Event::RpcResult(e) => answer(c, e),
+        Event::HttpRequest(e) if is_enrolment(e.uri) => Some(Seen::Request {
+            method: e.method.to_owned(),
+            uri: e.uri.to_owned(),
+            host: e.host.to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+fn authenticate(c: &Collector, e: &NtlmAuthenticate<'_>) -> Seen {
+    // Up to 24 bytes it is an NTLMv1 response: too little to be the same by anything but a relay or
+    // a static challenge, which only the challenge itself can tell apart (design §4).
+    let nt_hash = (e.nt_response.len() > 24).then(|| c.key.hash(e.nt_response));
+    Seen::Authenticate(Box::new(Authenticate {
+        carrier: e.carrier,
+        session: e.session,
+        challenge: e.server_challenge,
+        nt_hash,
+        user: e.user.to_string(),
+        domain: e.domain.to_string(),
+        workstation: e.workstation.to_string(),
+        target_name: e.target_name.to_string(),
+        dns_computer: e.dns_computer_name.to_string(),
+        mic: e.mic,
+        message_id: e.message_id,
+        session_id: e.session_id,
+    }))
+}
+
+fn call(e: &RpcCall<'_>) -> Option<Seen> {
+    e.method?;
+    Some(Seen::Call(Box::new(Call {
+        interface: e.interface?,
+        version: e.version.to_owned(),
+        opnum: e.opnum,
+        transport: match e.transport {
+            "ncacn_np" => "ncacn_np",
+            "ncacn_http" => "ncacn_http",
+            _ => "ncacn_ip_tcp",
+        },
+        named_pipe: e.named_pipe.to_owned(),
+        association: e.association,
+        call_id: e.call_id,
+        auth_type: e.auth_type,
+        auth_level: e.auth_level,
+        sealed: e.sealed,
+        stub_len: e.stub_len,
+        path: e.path.map(str::to_owned),
+        path_by_scan: e.path_by_scan,
+    })))
+}
+
+fn answer(c: &Collector, e: &RpcResult<'_>) -> Option<Seen> {
+    c.catalog.method(e.interface?, e.opnum)?;
+    Some(Seen::Answer {
+        association: e.association,
+        call_id: e.call_id,
+        fault: e.fault,
+        status: e.status.filter(|_| !e.sealed),
+    })
+}
+
+/// Web enrolment of AD CS lives under /certsrv/ (MS-WCCE is its RPC twin; the pages are not specified).
+fn is_enrolment(uri: &str) -> bool {
+    const AT: &[u8] = b"/certsrv";
+    uri.as_bytes()
+        .get(..AT.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(AT))
+}

