@@ -78,7 +78,6 @@ impl<'a> View<'a> {
             bytes: &[],
             start: self.start.saturating_add(self.len()),
             cut,
-            ..self
         })
     }
 
