@@ -265,7 +265,7 @@ fn finding() -> Finding {
         outcome: "attempt",
         attacker: Some(addr(66)),
         victim: Some(addr(10)),
-        family: "efsr",
+        family: "efsr".to_owned(),
         method_id: "efsr-0".to_owned(),
         interface: Some(EFSR),
         opnum: Some(0),
