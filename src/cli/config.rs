@@ -10,7 +10,7 @@ use super::args::Args;
 /// The configuration file. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct File {
+struct File {
     /// Devices that pass authentication on.
     pub forwarders: Vec<IpAddr>,
     /// Interfaces to watch.
@@ -59,7 +59,7 @@ fn default_timeout() -> u32 {
 /// `[limits]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+struct Limits {
     /// Memory budget, MiB. All other limits are shares of it or constants.
     pub memory_mib: u64,
 }

@@ -124,8 +124,11 @@ fn watch(
 ) -> Result<(), Failure> {
     let report = sensor::run(source, setup, outlet, stop, &mut |_| {})
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
-    for said in report.notices.iter().chain(&report.broken) {
-        complain(&format_args!("{}: {said}", source.name()));
+    for said in &report.notices {
+        complain(said);
+    }
+    if let Some(broken) = &report.broken {
+        complain(&format_args!("{}: {broken}", source.name()));
     }
     summary.add(&report);
     Ok(())
@@ -148,9 +151,14 @@ fn replay(
         progress.set_message(path.display().to_string());
         match replay_one(path, args, setup, outlet, stop, &progress) {
             Ok(report) => {
-                for said in report.notices.iter().chain(&report.broken) {
-                    progress.suspend(|| complain(&format_args!("{}: {said}", path.display())));
-                }
+                progress.suspend(|| {
+                    for said in &report.notices {
+                        complain(said);
+                    }
+                    if let Some(broken) = &report.broken {
+                        complain(&format_args!("{}: {broken}", path.display()));
+                    }
+                });
                 summary.add(&report);
             }
             Err(failure) => {

@@ -377,7 +377,6 @@ proptest! {
         }
         lone.with(|a, show| { let _ = a.flush(show); });
         prop_assert!(lone.held.is_empty());
-        lone.held.clear(&mut lone.pool);
         prop_assert_eq!(lone.pool.held(), 0);
         let mut gaps = lone.gaps.iter().peekable();
         let mut seen = lone.seen.iter().enumerate().peekable();

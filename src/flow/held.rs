@@ -7,9 +7,6 @@ use super::seq::SeqNumber;
 use crate::limits::HOLE_SECS;
 use crate::time::Timestamp;
 
-/// Places for later segments that a direction keeps between uses; more are accounted.
-const AHEAD_KEPT: usize = 16;
-
 /// A run of sequence space: bytes, then bytes that the capture cut off.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
@@ -184,9 +181,9 @@ impl Held {
         bytes.extend_from_slice(segment.bytes);
         self.ahead_bytes = self.ahead_bytes.saturating_add(bytes.len());
         if self.ahead.len() == self.ahead.capacity() {
-            let before = self.extra();
-            self.ahead.reserve(AHEAD_KEPT);
-            pool.charge(self.extra().saturating_sub(before));
+            let mut larger = pool.queue(self.ahead.len().saturating_add(1));
+            larger.append(&mut self.ahead);
+            pool.give_queue(std::mem::replace(&mut self.ahead, larger));
         }
         self.ahead.insert(
             index,
@@ -204,6 +201,9 @@ impl Held {
         let later = self.ahead.pop_front()?;
         self.ahead_bytes = self.ahead_bytes.saturating_sub(later.bytes.len());
         pool.release(&later.bytes);
+        if self.ahead.is_empty() {
+            pool.give_queue(std::mem::take(&mut self.ahead));
+        }
         Some(later)
     }
 
@@ -213,24 +213,7 @@ impl Held {
             pool.give(later.bytes);
         }
         self.tail.clear(pool);
-        let extra = self.extra();
-        if extra > 0 {
-            pool.discharge(extra);
-            self.ahead = VecDeque::new();
-        }
-        let ahead = std::mem::take(&mut self.ahead);
-        *self = Self {
-            ahead,
-            ..Self::default()
-        };
-    }
-
-    /// Bytes of the queue of segments beyond what every direction may keep.
-    fn extra(&self) -> usize {
-        self.ahead
-            .capacity()
-            .saturating_sub(AHEAD_KEPT)
-            .saturating_mul(size_of::<Later>())
+        *self = Self::default();
     }
 }
 
@@ -247,12 +230,8 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Accounted for every pair besides its buffers.
-    const BYTES: usize = size_of::<Self>().saturating_add(
-        size_of::<Later>()
-            .saturating_mul(AHEAD_KEPT)
-            .saturating_mul(2),
-    );
+    /// Accounted for every pair besides its buffers and queues.
+    const BYTES: usize = size_of::<Self>();
 
     /// Both directions' memories, A first.
     pub(super) fn side(&mut self, index: usize) -> &mut Held {

@@ -3,13 +3,22 @@
 //! Four sizes, because a buffer is accounted with its whole capacity: a peer that once
 //! made us hold 64 KiB must not get that buffer again to hold a single byte.
 
+use std::collections::VecDeque;
+
+use super::held::Later;
+
 /// Capacities kept for reuse, bytes: the rest of a head, a segment, a call, a tail.
 const SIZES: [usize; 4] = [256, 2 * 1024, 16 * 1024, 128 * 1024];
+
+/// Queues kept for reuse: places, and how many queues. The larger holds what `limits::AHEAD_SEGMENTS`
+/// allows, each hole filled once.
+const QUEUES: [(usize, usize); 2] = [(16, 1024), (160, 128)];
 
 /// Free buffers, and how many bytes of buffers are out.
 #[derive(Debug)]
 pub(super) struct Pool {
     free: [Vec<Vec<u8>>; 4],
+    queues: [Vec<VecDeque<Later>>; 2],
     free_bytes: usize,
     /// Bytes in `free` beyond which a buffer is dropped rather than kept.
     free_max: usize,
@@ -21,6 +30,7 @@ impl Pool {
     pub(super) fn new(free_max: usize) -> Self {
         Self {
             free: [const { Vec::new() }; 4],
+            queues: [const { Vec::new() }; 2],
             free_bytes: 0,
             free_max,
             held: 0,
@@ -57,6 +67,28 @@ impl Pool {
         self.held = self.held.saturating_sub(buf.capacity());
     }
 
+    /// An empty queue with room for `len` segments; counts as held.
+    pub(super) fn queue(&mut self, len: usize) -> VecDeque<Later> {
+        let fits = QUEUES.iter().zip(&mut self.queues);
+        let queue = match fits.into_iter().find(|((room, _), _)| *room >= len) {
+            Some(((room, _), free)) => free.pop().unwrap_or_else(|| VecDeque::with_capacity(*room)),
+            None => VecDeque::with_capacity(len),
+        };
+        self.charge(queue_bytes(&queue));
+        queue
+    }
+
+    /// An empty queue is held no longer.
+    pub(super) fn give_queue(&mut self, queue: VecDeque<Later>) {
+        self.discharge(queue_bytes(&queue));
+        for ((room, most), free) in QUEUES.iter().zip(&mut self.queues) {
+            if queue.capacity() == *room && free.len() < *most {
+                free.push(queue);
+                return;
+            }
+        }
+    }
+
     /// Accounts `bytes` held elsewhere.
     pub(super) fn charge(&mut self, bytes: usize) {
         self.held = self.held.saturating_add(bytes);
@@ -84,6 +116,10 @@ impl Pool {
             free.push(buf);
         }
     }
+}
+
+fn queue_bytes(queue: &VecDeque<Later>) -> usize {
+    queue.capacity().saturating_mul(size_of::<Later>())
 }
 
 #[cfg(test)]

@@ -2,6 +2,16 @@
 //!
 //! Every probe looks at the front of one direction and gives the same answer however much more
 //! there is, so that the way a stream is cut does not matter.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
 
 use super::http;
 use super::ldap;

@@ -1,4 +1,14 @@
 //! One flow's decoder, once it is known which.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
 
 use super::identify::{self, Probe};
 use super::{Shared, http, ldap, rpch, smb};

@@ -120,7 +120,6 @@ impl Worker {
         let round = Round {
             round,
             until,
-            number,
             items,
             lines: std::mem::take(&mut collector.lines),
             capture,

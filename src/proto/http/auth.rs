@@ -63,7 +63,7 @@ impl Auth {
         identity(&[method, target, &self.token])
     }
 
-    /// Hands down every token of a head; true if there was one.
+    /// Hands down every token of a head.
     pub(super) fn tokens(
         &mut self,
         head: &[u8],
@@ -71,13 +71,13 @@ impl Auth {
         session_id: u64,
         direction: Direction,
         out: &mut dyn Sink,
-    ) -> bool {
+    ) {
         let names: [&[u8]; 2] = match direction {
             Direction::ToServer => [b"Authorization", b"Proxy-Authorization"],
             Direction::ToClient => [b"WWW-Authenticate", b"Proxy-Authenticate"],
         };
         let Some(base64) = BASE64.as_ref() else {
-            return false;
+            return;
         };
         let mut at: Option<TokenAt> = None;
         for name in names {
@@ -104,10 +104,10 @@ impl Auth {
         if self.token.capacity() > KEEP {
             self.token = Vec::new();
         }
-        at.is_some()
     }
 
-    /// The verdict that a response gives on the credentials of its request.
+    /// The verdict that a response gives on the credentials of its request. Whether they were the
+    /// last of an exchange, [`Negotiation`] knows.
     pub(super) fn result(&mut self, sent: Credentials, status: u16, out: &mut dyn Sink) {
         let success = match (sent, status) {
             (Credentials::None, _) => return,

@@ -452,13 +452,12 @@ impl<T: Tap> Decoder<T> {
         let pending = self.queue.answered();
 
         let session_id = pending.as_ref().map_or(0, |p| p.session_id);
-        let challenged = self.auth.tokens(head, fields, session_id, direction, out);
+        // The verdict first: a refusal may bring the next challenge along.
         let sent = pending
             .as_ref()
             .map_or(Credentials::None, |p| p.credentials);
-        if !(challenged && matches!(status, 401 | 407)) {
-            self.auth.result(sent, status, out);
-        }
+        self.auth.result(sent, status, out);
+        self.auth.tokens(head, fields, session_id, direction, out);
 
         let framing = Framing::of(fields, Framing::UntilClose);
         let text = |name: &[u8]| {

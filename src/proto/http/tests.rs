@@ -132,7 +132,10 @@ fn bodies_are_skipped_by_their_length() {
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
     )
     .lose(ToClient, 1000)
-    .say(ToClient, "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n")
+    .say(
+        ToClient,
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
+    )
     .end();
     assert_eq!(c.transactions(), ["POST /a Some(200)", "GET /b Some(304)"]);
     assert_eq!(c.out.count(&["HttpRequest("]), 2);
@@ -148,11 +151,18 @@ fn responses_without_body_and_until_close() {
     )
     .say(ToClient, "HTTP/1.1 200 OK\nContent-Length: 99\n\n")
     .say(ToClient, "HTTP/1.1 204 No Content\n\n")
-    .say(ToClient, "HTTP/1.1 200 OK\n\nHTTP/1.1 500 part of the body\n\n")
+    .say(
+        ToClient,
+        "HTTP/1.1 200 OK\n\nHTTP/1.1 500 part of the body\n\n",
+    )
     .end();
     assert_eq!(
         c.transactions(),
-        ["HEAD /a Some(200)", "DELETE /b Some(204)", "GET /c Some(200)"]
+        [
+            "HEAD /a Some(200)",
+            "DELETE /b Some(204)",
+            "GET /c Some(200)"
+        ]
     );
 }
 
@@ -191,7 +201,10 @@ fn chunked_bodies_reach_the_tap_whole() {
     let tap = &c.decoder.tap_for_test();
     assert_eq!(tap.got, [b"abcde".to_vec(), b"wxyz".to_vec()]);
     assert_eq!(tap.said, ["to_server end", "to_client end"]);
-    assert_eq!(c.transactions(), ["TAP /x Some(200)", "GET /next Some(200)"]);
+    assert_eq!(
+        c.transactions(),
+        ["TAP /x Some(200)", "GET /next Some(200)"]
+    );
 }
 
 #[test]
@@ -226,7 +239,10 @@ fn a_tunnel_is_everything_behind_the_heads() {
         .end();
     let tap = c.decoder.tap_for_test();
     assert_eq!(tap.got, [b"\x05client".to_vec(), b"server".to_vec()]);
-    assert_eq!(tap.said, ["to_client gap 3", "to_server end", "to_client end"]);
+    assert_eq!(
+        tap.said,
+        ["to_client gap 3", "to_server end", "to_client end"]
+    );
 }
 
 #[test]

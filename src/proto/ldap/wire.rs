@@ -1,6 +1,6 @@
 //! Layout of LDAP messages (RFC 4511 4.1.1, definite lengths); keeps nothing.
 
-use crate::limits::LDAP_LENGTH;
+use crate::limits::{LDAP_LENGTH, LDAP_MESSAGE_BYTES};
 use crate::net::Direction;
 use crate::wire::{Error, Reader, Result, Tlv, tag};
 
@@ -80,8 +80,13 @@ impl Head {
         };
         let (op, length) = Tlv::header(r)?;
         let contents = r.at();
-        if contents.saturating_add(length) > total {
-            return Err(malformed("operation longer than its message"));
+        match total.checked_sub(contents.saturating_add(length)) {
+            None => return Err(malformed("operation longer than its message")),
+            // Tells a message from bytes that look like one.
+            Some(controls) if controls > LDAP_MESSAGE_BYTES => {
+                return Err(malformed("controls too long"));
+            }
+            Some(_) => {}
         }
         Ok(Self {
             total,

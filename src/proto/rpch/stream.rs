@@ -202,13 +202,13 @@ impl Stream {
     }
 }
 
-/// Bytes up to the next RTS PDU, or all if it cannot be told.
+/// Bytes up to what is no PDU for an association; all if that begins at once.
 fn run(bytes: &[u8]) -> usize {
     let mut at = 0_usize;
     while let Some(rest @ [_, ..]) = bytes.get(at..) {
         match Front::of(rest) {
             Front::Pdu(n) => at = at.saturating_add(n),
-            Front::Rts(_) | Front::Short(_) if at > 0 => return at,
+            Front::Rts(_) | Front::Short(_) | Front::Other if at > 0 => return at,
             Front::Rts(_) | Front::Short(_) | Front::Other => break,
         }
     }

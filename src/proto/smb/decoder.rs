@@ -448,5 +448,8 @@ fn find_message(bytes: &[u8]) -> (usize, bool) {
 }
 
 #[cfg(test)]
+#[path = "testkit.rs"]
+mod testkit;
+#[cfg(test)]
 #[path = "decoder_tests.rs"]
 mod tests;

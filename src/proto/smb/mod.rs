@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! decoder    NBSS messages and the commands inside: what to look at, what to pass over
-//! commands   SMB 2 and 3: session setup → spnego, pipe data → dcerpc
+//! commands   SMB 2 and 3: session setup → spnego
+//! pipes      what is said on pipes → dcerpc
 //! legacy     SMB 1: the same in its words
 //! tables     bounded state of one connection
 //! wire, wire1   layouts
@@ -30,6 +31,7 @@
 mod commands;
 mod decoder;
 mod legacy;
+mod pipes;
 mod tables;
 pub mod wire;
 pub mod wire1;
