@@ -42,7 +42,8 @@ fn main() {
     println!("{}", measure::machine());
     println!("decoder | PDUs | ns/PDU | events/PDU");
     for talk in talks() {
-        let (cost, (pdus, events)) = measure::measure(if quick { 1 } else { 5 }, || play(&talk, rounds));
+        let (cost, (pdus, events)) =
+            measure::measure(if quick { 1 } else { 5 }, || play(&talk, rounds));
         println!(
             "{} | {pdus} | {:.1} | {:.2}",
             talk.name,
@@ -74,11 +75,20 @@ fn play(talk: &Talk, rounds: u64) -> (u64, u64) {
         };
         let mut rest = bytes;
         while !rest.is_empty() {
-            match session.chunk(from, Some(side), &key, Chunk::Data(rest), &mut shared, &mut sink) {
+            match session.chunk(
+                from,
+                Some(side),
+                &key,
+                Chunk::Data(rest),
+                &mut shared,
+                &mut sink,
+            ) {
                 Progress::Took { bytes: 0, .. } | Progress::Done => break,
                 Progress::Took { bytes, .. } => rest = rest.get(bytes..).unwrap_or_default(),
                 Progress::Skip { bytes } => {
-                    rest = rest.get(usize::try_from(bytes).unwrap_or(usize::MAX)..).unwrap_or_default();
+                    rest = rest
+                        .get(usize::try_from(bytes).unwrap_or(usize::MAX)..)
+                        .unwrap_or_default();
                 }
             }
         }
@@ -184,7 +194,13 @@ fn talks() -> Vec<Talk> {
 fn smb2_read_response(data: usize) -> Vec<u8> {
     let length = 64 + 16 + data;
     let mut m = vec![0];
-    m.extend(u32::try_from(length).expect("fits").to_be_bytes().get(1..).expect("three bytes"));
+    m.extend(
+        u32::try_from(length)
+            .expect("fits")
+            .to_be_bytes()
+            .get(1..)
+            .expect("three bytes"),
+    );
     m.extend([0xfe, b'S', b'M', b'B', 64, 0]); // protocol id, header size
     m.extend([0; 6]); // credit charge, status
     m.extend([8, 0, 1, 0, 1, 0, 0, 0]); // READ, one credit, response
@@ -206,9 +222,14 @@ impl Vectors {
     }
 
     fn bytes(&self, name: &str) -> Vec<u8> {
-        let all = self.0["vectors"].as_array().expect("a list");
-        let found = all.iter().find(|v| v["name"] == name).unwrap_or_else(|| panic!("no vector {name}"));
+        let all = self.0.as_array().expect("a list");
+        let found = all
+            .iter()
+            .find(|v| v["name"] == name)
+            .unwrap_or_else(|| panic!("no vector {name}"));
         let hex = found["hex"].as_str().expect("hex");
-        data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hex digits")
+        data_encoding::HEXLOWER
+            .decode(hex.as_bytes())
+            .expect("hex digits")
     }
 }

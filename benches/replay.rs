@@ -38,11 +38,18 @@ fn main() {
     for path in captures {
         let (floor, counts) = measure::measure(runs, || skeleton::run(&path));
         let Ok(counts) = counts else {
-            eprintln!("replay: {}: the skeleton reads plain pcap only", path.display());
+            eprintln!(
+                "replay: {}: the skeleton reads plain pcap only",
+                path.display()
+            );
             std::process::exit(2);
         };
         let floor_ns = measure::per_packet(floor.min(), counts.packets);
-        println!("{} | floor | {} | - | - | {floor_ns:.1} | - | 1.00 | - | -", path.display(), counts.packets);
+        println!(
+            "{} | floor | {} | - | - | {floor_ns:.1} | - | 1.00 | - | -",
+            path.display(),
+            counts.packets
+        );
         for workers in [1, 2] {
             one(&path, workers, runs, floor_ns);
         }
@@ -66,7 +73,11 @@ fn one(path: &Path, workers: usize, runs: usize, floor_ns: f64) {
         report.latency.p50_us,
         report.latency.p99_us,
     );
-    let alerts: Vec<String> = report.alerts.iter().map(|(l, n)| format!("{n} {l}")).collect();
+    let alerts: Vec<String> = report
+        .alerts
+        .iter()
+        .map(|(l, n)| format!("{n} {l}"))
+        .collect();
     println!("  alerts: {}", alerts.join(", "));
 }
 
@@ -74,7 +85,14 @@ fn sensor(path: &Path, setup: &Setup) -> Report {
     let mut source = FileSource::open(path).expect("a capture");
     let thread = WriterThread::start(Writer::open(&[]).expect("no destination")).expect("a thread");
     let outlet = thread.outlet();
-    let report = run(&mut source, setup, &outlet, &AtomicBool::new(false), &mut |_| {}).expect("threads");
+    let report = run(
+        &mut source,
+        setup,
+        &outlet,
+        &AtomicBool::new(false),
+        &mut |_| {},
+    )
+    .expect("threads");
     drop(outlet);
     let _ = thread.finish();
     report

@@ -55,7 +55,12 @@ fn nobody_imports_upwards_or_sideways() {
     let mut checked = 0;
     for path in all {
         let inside = path.strip_prefix(&src).unwrap();
-        let from = inside.components().next().unwrap().as_os_str().to_string_lossy();
+        let from = inside
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_string_lossy();
         let from = from.trim_end_matches(".rs");
         if from == "lib" || from == "main" {
             continue;

@@ -25,7 +25,11 @@ fn temp(name: &str, bytes: &[u8]) -> (tempfile::TempDir, String) {
 fn run(args: &[&str]) -> (i32, String, String) {
     let out = relaywatch(args);
     let text = |b: &[u8]| String::from_utf8(b.to_vec()).expect("UTF-8");
-    (out.status.code().expect("not killed"), text(&out.stdout), text(&out.stderr))
+    (
+        out.status.code().expect("not killed"),
+        text(&out.stdout),
+        text(&out.stderr),
+    )
 }
 
 /// Exit 2, nothing on stdout, stderr contains all of `parts`.
@@ -50,7 +54,9 @@ fn a_truncated_capture_is_read_as_far_as_it_goes() {
     assert!(broke[0].contains("byte"), "{err}");
     let stats = lines(out.as_bytes());
     let stats = common::of_type(&stats, "stats");
-    let packets = stats.last().unwrap()["stats"]["decoder"]["pkts"].as_u64().unwrap();
+    let packets = stats.last().unwrap()["stats"]["decoder"]["pkts"]
+        .as_u64()
+        .unwrap();
     assert!(packets > 10, "{packets}");
 }
 
@@ -72,7 +78,10 @@ fn what_is_no_capture_is_refused() {
     refused(&["-r", &path], &["notes.txt", "pcap"]);
     let (_dir, path) = temp("empty.pcap", b"");
     refused(&["-r", &path], &["empty.pcap"]);
-    refused(&["-r", "/nonexistent/x.pcap"], &["/nonexistent/x.pcap", "No such file"]);
+    refused(
+        &["-r", "/nonexistent/x.pcap"],
+        &["/nonexistent/x.pcap", "No such file"],
+    );
 }
 
 #[test]
@@ -84,16 +93,29 @@ fn missing_interface_bad_filter_bad_rule_bad_config() {
     let (_dir, rule) = temp("bad.yml", b"title: x\nlogsource: {product: relaywatch, service: nonsense}\ndetection: {s: {a: 1}, condition: s}\n");
     refused(&["-r", good, "-S", &rule], &["bad.yml", "nonsense"]);
     let (_dir, config) = temp("c.toml", b"wokers = 2\n");
-    refused(&["-r", good, "-c", &config], &["c.toml", "wokers", "workers"]);
+    refused(
+        &["-r", good, "-c", &config],
+        &["c.toml", "wokers", "workers"],
+    );
     refused(&["-r", good, "--events", "alrt"], &["alrt", "alert"]);
-    refused(&["-r", good, "-o", "/nonexistent/eve.json"], &["/nonexistent/eve.json"]);
+    refused(
+        &["-r", good, "-o", "/nonexistent/eve.json"],
+        &["/nonexistent/eve.json"],
+    );
     refused(&[], &["nothing to do"]);
 }
 
 #[test]
 fn a_full_disk_is_said_once_and_counted() {
     let good = root().join(GOOD);
-    let (code, out, err) = run(&["-r", good.to_str().unwrap(), "-o", "/dev/full", "--events", "all"]);
+    let (code, out, err) = run(&[
+        "-r",
+        good.to_str().unwrap(),
+        "-o",
+        "/dev/full",
+        "--events",
+        "all",
+    ]);
     assert_eq!(code, 0, "{err}");
     assert!(out.is_empty());
     assert_eq!(err.matches("/dev/full").count(), 1, "{err}");
@@ -114,7 +136,10 @@ fn a_closed_pipe_is_no_panic() {
     let out = child.wait_with_output().unwrap();
     let err = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{err}");
-    assert!(!err.contains("panicked") && !err.contains("internal error"), "{err}");
+    assert!(
+        !err.contains("panicked") && !err.contains("internal error"),
+        "{err}"
+    );
 }
 
 #[test]

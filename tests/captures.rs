@@ -34,7 +34,11 @@ fn golden() {
             .arg(inside)
             .output()
             .unwrap();
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         let text: Vec<String> = lines(&out.stdout)
             .iter()
             .map(|v| serde_json::to_string_pretty(v).unwrap())
@@ -72,7 +76,11 @@ fn everything(path: &std::path::Path, workers: &str) -> Vec<u8> {
         "-r",
         path.to_str().unwrap(),
     ]);
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     out.stdout
 }
 
@@ -90,10 +98,18 @@ fn any_number_of_workers_writes_the_same() {
         let one = everything(&path, "1");
         for value in lines(&one) {
             let flow = &value["stats"]["flow"];
-            assert!(flow["evicted"].as_u64().unwrap_or(0) == 0, "{}", path.display());
+            assert!(
+                flow["evicted"].as_u64().unwrap_or(0) == 0,
+                "{}",
+                path.display()
+            );
         }
         for n in ["2", "4"] {
-            assert!(one == everything(&path, n), "{}: {n} workers differ", path.display());
+            assert!(
+                one == everything(&path, n),
+                "{}: {n} workers differ",
+                path.display()
+            );
         }
     }
 }

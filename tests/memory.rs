@@ -75,7 +75,14 @@ fn measure(capture: Vec<u8>) -> (Report, usize, usize) {
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     let start = LIVE.load(Ordering::Relaxed);
     PEAK.store(start, Ordering::Relaxed);
-    let report = run(&mut source, &setup, &outlet, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    let report = run(
+        &mut source,
+        &setup,
+        &outlet,
+        &AtomicBool::new(false),
+        &mut |_| {},
+    )
+    .unwrap();
     let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
     let peak = PEAK.load(Ordering::Relaxed).saturating_sub(start);
     drop(outlet);
@@ -106,7 +113,8 @@ fn pair(port: u16) -> (Tcp, Tcp) {
 /// One RPC connection with `calls` calls to samr, requests split over two segments.
 fn rpc_traffic(calls: u32) -> Vec<u8> {
     let samr = [
-        0x78, 0x57, 0x34, 0x12, 0x34, 0x12, 0xcd, 0xab, 0xef, 0x00, 0x01, 0x23, 0x45, 0x67, 0x89, 0xac,
+        0x78, 0x57, 0x34, 0x12, 0x34, 0x12, 0xcd, 0xab, 0xef, 0x00, 0x01, 0x23, 0x45, 0x67, 0x89,
+        0xac,
     ];
     let mut pcap = Pcap::new();
     let (mut c, mut s) = pair(50_000);
@@ -135,7 +143,10 @@ fn steady_traffic_allocates_nothing_per_packet() {
     let more = large.saturating_sub(small);
     // What is left is per block of 256 KiB (the Arc around it, the list of its items), not per packet.
     let each = f64::from(u32::try_from(more).unwrap()) / packets;
-    assert!(each < 0.01, "{more} allocations more for {packets} packets more: {each:.4} each");
+    assert!(
+        each < 0.01,
+        "{more} allocations more for {packets} packets more: {each:.4} each"
+    );
 }
 
 #[test]

@@ -41,7 +41,10 @@ fn reaper_is_exactly_one_relay() {
     assert!(legs.iter().all(|l| l["app_proto"] == "smb"), "{legs:?}");
     assert_eq!(loud(&events).len(), 1, "nothing else: {alerts:#?}");
     let text = events.iter().map(Value::to_string).collect::<String>();
-    assert!(!text.contains("4141414141414141"), "the static challenge is no relay");
+    assert!(
+        !text.contains("4141414141414141"),
+        "the static challenge is no relay"
+    );
 }
 
 #[test]
@@ -56,10 +59,15 @@ fn unpatched_dc_is_efs_rpc_open_file_raw_and_nothing_else() {
     let c = context(calls[0]);
     assert_eq!(c["rpc"]["method"], "EfsRpcOpenFileRaw");
     assert_eq!(c["rpc"]["path"], r"\\192.168.0.15\test\Settings.ini");
-    assert_eq!(c["rpc"]["interface"], "c681d488-d850-11d0-8c52-00c04fd90f7e");
+    assert_eq!(
+        c["rpc"]["interface"],
+        "c681d488-d850-11d0-8c52-00c04fd90f7e"
+    );
     // The replication between the two domain controllers is not an alarm.
     for alert in &alerts {
-        let family = context(alert)["rpc"]["interface"].as_str().unwrap_or_default();
+        let family = context(alert)["rpc"]["interface"]
+            .as_str()
+            .unwrap_or_default();
         assert_ne!(family, "e3514235-4b06-11d1-ab04-00c04fc2dcd2");
     }
 }
@@ -111,7 +119,10 @@ fn office_printing_is_quiet() {
 
 #[test]
 fn one_challenge_of_many_servers_is_no_relay() {
-    for name in ["unit_tests__pcaps__smb.pcap", "unit_tests__pcaps__emix.pcap"] {
+    for name in [
+        "unit_tests__pcaps__smb.pcap",
+        "unit_tests__pcaps__emix.pcap",
+    ] {
         let Some(path) = public(&format!("cisco__mercury/{name}")) else {
             return;
         };
@@ -167,12 +178,17 @@ fn lab_coercion_is_named_on_the_right_victim() {
         if !found {
             wrong.push(format!("{name}: expected {expected:.400?}, got {calls:#?}"));
         }
-        let mut sids: Vec<_> = calls.iter().map(|a| a["alert"]["signature_id"].to_string()).collect();
+        let mut sids: Vec<_> = calls
+            .iter()
+            .map(|a| a["alert"]["signature_id"].to_string())
+            .collect();
         let before = sids.len();
         sids.sort();
         sids.dedup();
         if before != sids.len() {
-            wrong.push(format!("{name}: a burst of calls is one alert, got {before}"));
+            wrong.push(format!(
+                "{name}: a burst of calls is one alert, got {before}"
+            ));
         }
         let count: u64 = of_type(&events, "incident")
             .iter()
@@ -180,7 +196,10 @@ fn lab_coercion_is_named_on_the_right_victim() {
             .max()
             .unwrap_or(0);
         if count < expected.len() as u64 {
-            wrong.push(format!("{name}: {count} counted of {} calls", expected.len()));
+            wrong.push(format!(
+                "{name}: {count} counted of {} calls",
+                expected.len()
+            ));
         }
     }
     assert!(seen >= 20, "only {seen} captures");
@@ -216,7 +235,11 @@ fn lab_relays_have_the_right_roles() {
         );
         let web = detector(&alerts, "RW-15");
         let adcs = name.contains("adcs");
-        assert_eq!(web.len(), usize::from(adcs), "{name}: enrolment: {alerts:#?}");
+        assert_eq!(
+            web.len(),
+            usize::from(adcs),
+            "{name}: enrolment: {alerts:#?}"
+        );
         let ids: std::collections::BTreeSet<_> = loud(&events)
             .iter()
             .map(|a| context(a)["incident_id"].to_string())

@@ -23,7 +23,12 @@ Exit status: 0 ran, 1 --fail-on-alert and there was one, 2 could not run."
 )]
 pub struct Args {
     /// Replay a capture file, a folder of them, or standard input (-)
-    #[arg(short = 'r', long = "read", value_name = "FILE|DIR|-", conflicts_with = "interface")]
+    #[arg(
+        short = 'r',
+        long = "read",
+        value_name = "FILE|DIR|-",
+        conflicts_with = "interface"
+    )]
     pub read: Vec<PathBuf>,
 
     /// Watch an interface

@@ -26,7 +26,10 @@ pub(super) fn tell(
         rules.skipped().len()
     ));
     for s in rules.skipped() {
-        lines.push(format!("  skipped      {} ({}): {}", s.title, s.file, s.reason));
+        lines.push(format!(
+            "  skipped      {} ({}): {}",
+            s.title, s.file, s.reason
+        ));
     }
     lines.push(format!(
         "workers        {} and one capture, one correlator, one writer thread",

@@ -170,7 +170,10 @@ impl Config {
         let config = Self {
             forwarders,
             interfaces,
-            workers: args.workers.or(file.workers).unwrap_or_else(default_workers),
+            workers: args
+                .workers
+                .or(file.workers)
+                .unwrap_or_else(default_workers),
             vlan_in_flow_key: args.vlan_in_flow_key || file.vlan_in_flow_key,
             memory_mib: args.memory_mib.unwrap_or(file.limits.memory_mib),
             outputs: if args.output.is_empty() {
@@ -202,7 +205,9 @@ impl Config {
             ));
         }
         if self.stats_interval_s == 0 {
-            return bad("stats_interval_s = 0: give the seconds between stats events, 1 or more".to_owned());
+            return bad(
+                "stats_interval_s = 0: give the seconds between stats events, 1 or more".to_owned(),
+            );
         }
         for i in &self.interfaces {
             if !(1..=1000).contains(&i.timeout_ms) {
@@ -281,7 +286,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
-        let e = config("# comment\nwokers = 3\n", &[]).unwrap_err().to_string();
+        let e = config("# comment\nwokers = 3\n", &[])
+            .unwrap_err()
+            .to_string();
         assert!(e.contains("line 2"), "{e}");
         assert!(e.contains("unknown field `wokers`"), "{e}");
         assert!(e.ends_with("did you mean `workers`?"), "{e}");
@@ -292,7 +299,10 @@ mod tests {
         for (toml, expect) in [
             ("workers = 0", "give 1 to 64"),
             ("[limits]\nmemory_mib = 1", "give 64 or more"),
-            ("[[interfaces]]\nname = \"x\"\ntimeout_ms = 0", "hold alerts back"),
+            (
+                "[[interfaces]]\nname = \"x\"\ntimeout_ms = 0",
+                "hold alerts back",
+            ),
         ] {
             let e = config(toml, &[]).unwrap_err().to_string();
             assert!(e.contains(expect), "{e}");

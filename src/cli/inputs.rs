@@ -77,10 +77,14 @@ pub(super) fn site_key(config: &Config, live: bool) -> Result<SiteKey, Failure> 
     let Some(path) = &config.key_file else {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|e| {
-            Failure::new(format_args!("no random bytes for a key: {e}; give a key file with --key-file"))
+            Failure::new(format_args!(
+                "no random bytes for a key: {e}; give a key file with --key-file"
+            ))
         })?;
         if live {
-            complain(&"no key file: keyed hashes of this run cannot be compared with others; make one with `head -c 32 /dev/urandom` and give it with --key-file");
+            complain(
+                &"no key file: keyed hashes of this run cannot be compared with others; make one with `head -c 32 /dev/urandom` and give it with --key-file",
+            );
         }
         return Ok(SiteKey::new(&key));
     };

@@ -52,9 +52,10 @@ fn complain(what: &dyn Display) {
 /// A panic is a bug of ours. Its text might quote packet bytes, so only the place is told.
 fn quiet_panics() {
     std::panic::set_hook(Box::new(|info| {
-        let place = info
-            .location()
-            .map_or_else(|| "unknown place".to_owned(), |l| format!("{}:{}", l.file(), l.line()));
+        let place = info.location().map_or_else(
+            || "unknown place".to_owned(),
+            |l| format!("{}:{}", l.file(), l.line()),
+        );
         complain(&format_args!(
             "internal error at {place}; the flow is dropped and counted, please report it"
         ));

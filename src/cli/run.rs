@@ -206,9 +206,9 @@ fn progress(args: &Args, files: usize) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(files as u64);
-    if let Ok(style) =
-        ProgressStyle::with_template("{spinner} file {pos}/{len}, {prefix} packets  {wide_msg} {elapsed}")
-    {
+    if let Ok(style) = ProgressStyle::with_template(
+        "{spinner} file {pos}/{len}, {prefix} packets  {wide_msg} {elapsed}",
+    ) {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(200));

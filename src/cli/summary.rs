@@ -76,7 +76,11 @@ impl Summary {
         let _ = writeln!(text, "{}", alerts_line(&t.alerts));
         let mut incidents: Vec<&Incident> = t.incidents.iter().collect();
         incidents.sort_by_key(|i| (std::cmp::Reverse(i.level), i.first_ts));
-        let shown = if self.verbose > 0 { incidents.len() } else { SHOWN };
+        let shown = if self.verbose > 0 {
+            incidents.len()
+        } else {
+            SHOWN
+        };
         for incident in incidents.iter().take(shown) {
             let _ = writeln!(text, "{}", incident_line(incident));
         }

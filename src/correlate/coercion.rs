@@ -11,9 +11,7 @@ use super::names::Names;
 use super::window::Recent;
 use super::{Case, host};
 use crate::catalog::{Catalog, Method, PathHost};
-use crate::event::{
-    Call, Finding, FlowMeta, Leg, LegRole, RpcEvidence, Seen, Sighting,
-};
+use crate::event::{Call, Finding, FlowMeta, Leg, LegRole, RpcEvidence, Seen, Sighting};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
@@ -339,12 +337,7 @@ fn outcome(method: &Method, answered: Option<Answered>) -> &'static str {
     }
 }
 
-fn evidence(
-    w: &Waiting,
-    method: &Method,
-    f: &Finding,
-    answered: Option<Answered>,
-) -> Vec<String> {
+fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered>) -> Vec<String> {
     let (caller, server) = (host(w.flow.client.addr), host(w.flow.server.addr));
     let over = if w.call.named_pipe.is_empty() {
         w.call.transport.to_owned()

@@ -167,7 +167,8 @@ impl Incidents {
         ]);
         self.opened += 1;
         self.by_key.insert((victim, listener), id, case.ts);
-        self.open.insert(id, Open::new(id, (victim, listener), case));
+        self.open
+            .insert(id, Open::new(id, (victim, listener), case));
         id
     }
 
@@ -242,7 +243,9 @@ impl Open {
         ] {
             view.more += add_once(list, who);
         }
-        if view.campaign_id == 0 && let Some(a) = f.attacker {
+        if view.campaign_id == 0
+            && let Some(a) = f.attacker
+        {
             view.campaign_id = identity(&[b"campaign", &a.0]);
         }
         for leg in &case.legs {
@@ -255,7 +258,8 @@ impl Open {
                 }
             }
         }
-        view.legs.sort_by_key(|leg| (leg.role, leg.ts, leg.flow.flow_id));
+        view.legs
+            .sort_by_key(|leg| (leg.role, leg.ts, leg.flow.flow_id));
         merge_evidence(&mut view.evidence, &case.evidence, stronger);
         self.dirty = true;
     }

@@ -118,7 +118,8 @@ impl Correlator {
                 self.relays.challenge(s);
             }
             Seen::Authenticate(auth) => {
-                self.names.learn_client(s.flow.client.addr, &auth.workstation, s.ts);
+                self.names
+                    .learn_client(s.flow.client.addr, &auth.workstation, s.ts);
                 self.relays.authenticate(s, auth, &mut self.cases);
             }
             Seen::AuthResult {

@@ -88,7 +88,11 @@ impl Relays {
             next_candidate: 0,
             relayed: Recent::new(limits::INCIDENTS, incident),
             enrolments: Recent::new(limits::INCIDENTS, window),
-            forwarders: declared.forwarders.iter().map(|ip| Addr::from(*ip)).collect(),
+            forwarders: declared
+                .forwarders
+                .iter()
+                .map(|ip| Addr::from(*ip))
+                .collect(),
         }
     }
 
@@ -107,7 +111,8 @@ impl Relays {
             return;
         }
         let id = self.add(Exchange::of_challenge(s, *carrier, *session, *challenge));
-        if STATIC_CHALLENGES.contains(challenge) || self.static_challenges.get(challenge).is_some() {
+        if STATIC_CHALLENGES.contains(challenge) || self.static_challenges.get(challenge).is_some()
+        {
             return;
         }
         let group = match self.by_challenge.get_mut(challenge) {
@@ -117,8 +122,10 @@ impl Relays {
                 return;
             }
         };
-        let seen_before: Vec<&Exchange> =
-            group.iter().filter_map(|g| self.exchanges.get(*g)).collect();
+        let seen_before: Vec<&Exchange> = group
+            .iter()
+            .filter_map(|g| self.exchanges.get(*g))
+            .collect();
         let same_server = seen_before
             .iter()
             .any(|e| e.flow.server.addr == s.flow.server.addr);
@@ -255,7 +262,11 @@ impl Relays {
 
     /// Puts two exchanges into one candidate, joining those they are in already.
     fn pair(&mut self, one: Id, two: Id, now: Timestamp) {
-        let found = self.member_of.get(&one).or(self.member_of.get(&two)).copied();
+        let found = self
+            .member_of
+            .get(&one)
+            .or(self.member_of.get(&two))
+            .copied();
         let number = found.unwrap_or_else(|| {
             self.next_candidate += 1;
             self.next_candidate
@@ -333,7 +344,12 @@ impl Relays {
 
     /// A machine account at /certsrv without relay evidence. Weak until it is known which
     /// addresses are that machine's.
-    fn machine_account_enrolment(&mut self, s: &Sighting, auth: &Authenticate, out: &mut Vec<Case>) {
+    fn machine_account_enrolment(
+        &mut self,
+        s: &Sighting,
+        auth: &Authenticate,
+        out: &mut Vec<Case>,
+    ) {
         if !auth.user.ends_with('$') {
             return;
         }

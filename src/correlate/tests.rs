@@ -192,7 +192,10 @@ fn a_relay_is_told_as_soon_as_the_target_answers() {
     let alerts = story.alerts();
     assert_eq!(alerts.len(), 1, "before any deadline");
     let f = &alerts[0].finding;
-    assert_eq!((f.detector, f.outcome, f.confidence), ("RW-01", "success", "high"));
+    assert_eq!(
+        (f.detector, f.outcome, f.confidence),
+        ("RW-01", "success", "high")
+    );
     assert_eq!(f.attacker, Some(Addr::v4(ATTACKER)));
     assert_eq!(f.victim, Some(Addr::v4(VICTIM)));
     assert_eq!(f.listener, Some(Addr::v4(ATTACKER)));
@@ -205,7 +208,13 @@ fn a_relay_is_told_as_soon_as_the_target_answers() {
 fn three_relays_of_one_pair_are_one_alert_and_one_incident_with_a_count() {
     let mut story = Story::new();
     for n in 0..3 {
-        relay(&mut story, u64::from(n) * 1_000, u64::from(n) * 10 + 1, 0x21 + n, n == 2);
+        relay(
+            &mut story,
+            u64::from(n) * 1_000,
+            u64::from(n) * 10 + 1,
+            0x21 + n,
+            n == 2,
+        );
     }
     let story = story.end(5_000);
     assert_eq!(story.alerts().len(), 1);
@@ -222,9 +231,17 @@ fn without_an_answer_it_is_told_after_half_a_second() {
     let target = flow(2, ATTACKER, TARGET, 80);
     story.tell(0, target, challenge(Carrier::Http, 0x21));
     story.tell(1, victim, challenge(Carrier::Smb, 0x21));
-    story.tell(500, flow(9, OTHER, TARGET, 80), challenge(Carrier::Http, 0x77));
+    story.tell(
+        500,
+        flow(9, OTHER, TARGET, 80),
+        challenge(Carrier::Http, 0x77),
+    );
     assert_eq!(story.alerts().len(), 0, "499 ms after the newest evidence");
-    story.tell(501, flow(9, OTHER, TARGET, 80), challenge(Carrier::Http, 0x78));
+    story.tell(
+        501,
+        flow(9, OTHER, TARGET, 80),
+        challenge(Carrier::Http, 0x78),
+    );
     assert_eq!(story.alerts().len(), 1);
     assert_eq!(story.alerts()[0].finding.outcome, "unknown");
 }
@@ -240,7 +257,10 @@ fn the_same_response_is_a_relay_even_if_no_challenge_was_seen() {
     let f = story.findings();
     assert_eq!(f.len(), 1);
     // `challenge: Some([0; 8])` stands in both, so take it as the same challenge.
-    assert_eq!((f[0].outcome, f[0].victim), ("failure", Some(Addr::v4(VICTIM))));
+    assert_eq!(
+        (f[0].outcome, f[0].victim),
+        ("failure", Some(Addr::v4(VICTIM)))
+    );
 }
 
 #[test]
@@ -249,7 +269,11 @@ fn one_server_that_repeats_its_challenge_is_no_relay() {
     for (id, client) in [(1, VICTIM), (2, OTHER), (3, TARGET)] {
         let f = flow(id, client, ATTACKER, 445);
         story.tell(id, f, challenge(Carrier::Smb, 0x33));
-        story.tell(id, f, authenticate(Carrier::Smb, 0x33, u8::try_from(id).unwrap()));
+        story.tell(
+            id,
+            f,
+            authenticate(Carrier::Smb, 0x33, u8::try_from(id).unwrap()),
+        );
     }
     assert!(story.end(2_000).findings().is_empty());
 }
@@ -257,8 +281,16 @@ fn one_server_that_repeats_its_challenge_is_no_relay() {
 #[test]
 fn known_static_challenges_are_no_relay() {
     let mut story = Story::new();
-    story.tell(0, flow(1, VICTIM, ATTACKER, 445), challenge(Carrier::Smb, 0x41));
-    story.tell(1, flow(2, ATTACKER, TARGET, 445), challenge(Carrier::Smb, 0x41));
+    story.tell(
+        0,
+        flow(1, VICTIM, ATTACKER, 445),
+        challenge(Carrier::Smb, 0x41),
+    );
+    story.tell(
+        1,
+        flow(2, ATTACKER, TARGET, 445),
+        challenge(Carrier::Smb, 0x41),
+    );
     assert!(story.end(2_000).findings().is_empty());
 }
 
@@ -289,18 +321,34 @@ fn different_responses_to_one_challenge_are_no_relay() {
 #[test]
 fn a_mirrored_loopback_is_no_relay() {
     let mut story = Story::new();
-    story.tell(0, flow(1, TARGET, TARGET, 445), challenge(Carrier::Smb, 0x21));
-    story.tell(1, flow(2, VICTIM, ATTACKER, 445), challenge(Carrier::Smb, 0x21));
+    story.tell(
+        0,
+        flow(1, TARGET, TARGET, 445),
+        challenge(Carrier::Smb, 0x21),
+    );
+    story.tell(
+        1,
+        flow(2, VICTIM, ATTACKER, 445),
+        challenge(Carrier::Smb, 0x21),
+    );
     assert!(story.end(2_000).findings().is_empty());
 }
 
-fn forwarded(same_message: bool, same_session: bool, user: &str, carriers: [Carrier; 2]) -> Finding {
+fn forwarded(
+    same_message: bool,
+    same_session: bool,
+    user: &str,
+    carriers: [Carrier; 2],
+) -> Finding {
     let mut story = Story::new();
     let inside = flow(1, OTHER, ATTACKER, 80);
     let behind = flow(2, ATTACKER, TARGET, 80);
     story.tell(0, behind, challenge(carriers[1], 0x21));
     story.tell(1, inside, challenge(carriers[0], 0x21));
-    for (n, (f, carrier)) in [(inside, carriers[0]), (behind, carriers[1])].into_iter().enumerate() {
+    for (n, (f, carrier)) in [(inside, carriers[0]), (behind, carriers[1])]
+        .into_iter()
+        .enumerate()
+    {
         let Seen::Authenticate(mut auth) = authenticate(carrier, 0x21, 5) else {
             unreachable!("that is what it makes");
         };
@@ -318,10 +366,19 @@ fn forwarded(same_message: bool, same_session: bool, user: &str, carriers: [Carr
 #[test]
 fn forwarding_is_told_from_content() {
     let http = [Carrier::Http; 2];
-    assert!(forwarded(true, false, "alice", http).forwarded, "NAT or a TCP proxy");
-    assert!(forwarded(false, true, "alice", http).forwarded, "a reverse proxy");
+    assert!(
+        forwarded(true, false, "alice", http).forwarded,
+        "NAT or a TCP proxy"
+    );
+    assert!(
+        forwarded(false, true, "alice", http).forwarded,
+        "a reverse proxy"
+    );
     assert!(!forwarded(false, false, "alice", http).forwarded);
-    assert!(!forwarded(false, true, "SRV$", http).forwarded, "not for machine accounts");
+    assert!(
+        !forwarded(false, true, "SRV$", http).forwarded,
+        "not for machine accounts"
+    );
     assert!(
         !forwarded(true, true, "alice", [Carrier::Smb, Carrier::Http]).forwarded,
         "never between protocols"
@@ -391,7 +448,11 @@ fn two_hundred_calls_are_one_alert_with_a_count() {
     let mut story = Story::new();
     let f = flow(1, ATTACKER, VICTIM, 445);
     for n in 0..200 {
-        story.tell(u64::from(n) * 20, f, efs_call(Some(r"\\10.0.0.66\x\y"), false, n));
+        story.tell(
+            u64::from(n) * 20,
+            f,
+            efs_call(Some(r"\\10.0.0.66\x\y"), false, n),
+        );
         story.tell(u64::from(n) * 20 + 10, f, answer(n, None, Some(0x35)));
     }
     let story = story.end(10_000);
@@ -428,7 +489,11 @@ fn whose_host_the_path_names() {
         (r"C:\windows\x", "none", None),
     ] {
         let mut story = Story::new();
-        story.tell(0, flow(1, ATTACKER, VICTIM, 445), efs_call(Some(path), false, 1));
+        story.tell(
+            0,
+            flow(1, ATTACKER, VICTIM, 445),
+            efs_call(Some(path), false, 1),
+        );
         let story = story.end(2_000);
         let f = story.findings()[0];
         assert_eq!(f.path_owner, owner, "{path}");
@@ -440,7 +505,11 @@ fn whose_host_the_path_names() {
 fn a_sealed_call_joins_the_relay_that_follows() {
     let mut story = Story::new();
     story.tell(0, flow(5, ATTACKER, VICTIM, 445), efs_call(None, true, 1));
-    story.tell(600, flow(9, OTHER, TARGET, 80), challenge(Carrier::Http, 0x77));
+    story.tell(
+        600,
+        flow(9, OTHER, TARGET, 80),
+        challenge(Carrier::Http, 0x77),
+    );
     relay(&mut story, 700, 20, 0x21, true);
     let story = story.end(3_000);
     let sids: Vec<u32> = story.alerts().iter().map(|a| a.signature.sid).collect();
@@ -489,7 +558,11 @@ fn incidents_close_when_nothing_more_comes() {
     let mut story = Story::new();
     relay(&mut story, 0, 1, 0x21, true);
     let later = 1_000 * limits::INCIDENT_IDLE_SECS + 10;
-    story.tell(later, flow(9, OTHER, TARGET, 80), challenge(Carrier::Http, 0x77));
+    story.tell(
+        later,
+        flow(9, OTHER, TARGET, 80),
+        challenge(Carrier::Http, 0x77),
+    );
     assert_eq!(story.closed().len(), 1);
     // The same again is a new story, and is told again.
     relay(&mut story, later + 10, 30, 0x22, true);

@@ -122,8 +122,10 @@ pub struct DetectStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SensorRecord {
     /// Version of the program.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub version: &'static str,
     /// Name of the key under which secrets are hashed; changes when the key does.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub key_id: String,
     /// Worker threads.
     pub workers: u64,

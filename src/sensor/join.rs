@@ -13,8 +13,9 @@ use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
 use super::{Outlet, REPORTED, Report, Setup};
 use crate::correlate::{Correlator, Judge, Verdict};
 use crate::event::{
-    Alert, Anomaly, AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, Finding,
-    FlowCounts, FlowMeta, FragmentStats, Latency, MemoryStats, SensorRecord, Signature, StatsRecord, TcpStats,
+    Alert, Anomaly, AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats,
+    Finding, FlowCounts, FlowMeta, FragmentStats, Latency, MemoryStats, SensorRecord, Signature,
+    StatsRecord, TcpStats,
 };
 use crate::flow::FlowStats;
 use crate::output::{EventType, EventTypes, Header};
@@ -272,7 +273,9 @@ impl Join {
         let Totals { flow, kinds, .. } = self.totals();
         let source = &self.capture.source;
         let dissect = &self.capture.dissect;
-        let uptime = self.first_ts.map_or(0, |first| until.since(first).as_secs());
+        let uptime = self
+            .first_ts
+            .map_or(0, |first| until.since(first).as_secs());
         StatsRecord {
             uptime,
             capture: CaptureStats {

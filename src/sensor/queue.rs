@@ -58,7 +58,10 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) enum What {
     /// Bytes `start..end` of the round's lines.
-    Line { start: usize, end: usize },
+    Line {
+        start: usize,
+        end: usize,
+    },
     Sighting(Box<Sighting>),
 }
 

@@ -12,7 +12,7 @@ use super::queue::{Batch, Item, Lane, Round, Used, What};
 use super::stats::{FlowKinds, WorkerSnapshot};
 use crate::event::{
     Anomaly, Authenticate, Call, Carrier, Event, FlowMeta, NtlmAuthenticate, OrderKey, RpcCall,
-    RpcResult, Seen, Sighting, Signature, SiteKey, Sink, identity,
+    RpcResult, Seen, Sighting, Signature, Sink, SiteKey, identity,
 };
 use crate::flow::{Deliver, FlowInfo, Table, TableLimits};
 use crate::net::{Direction, Side};
@@ -201,10 +201,14 @@ impl Deliver<FlowState> for Decoding<'_> {
             side,
             app_proto: was,
         };
-        let progress =
-            state
-                .session
-                .chunk(side, info.initiator, &info.key, chunk, self.shared, &mut sink);
+        let progress = state.session.chunk(
+            side,
+            info.initiator,
+            &info.key,
+            chunk,
+            self.shared,
+            &mut sink,
+        );
         if was.is_empty() {
             self.collector.identified(state.session.app_proto());
         }

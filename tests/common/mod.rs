@@ -51,7 +51,10 @@ pub fn lines(bytes: &[u8]) -> Vec<Value> {
     bytes
         .split(|b| *b == b'\n')
         .filter(|l| !l.is_empty())
-        .map(|l| serde_json::from_slice(l).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(l))))
+        .map(|l| {
+            serde_json::from_slice(l)
+                .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(l)))
+        })
         .collect()
 }
 
@@ -80,7 +83,9 @@ pub fn captures(dir: &Path) -> Vec<PathBuf> {
             let path = entry.expect("entry").path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.to_string_lossy().contains(".pcap") || path.extension().is_some_and(|e| e == "cap") {
+            } else if path.to_string_lossy().contains(".pcap")
+                || path.extension().is_some_and(|e| e == "cap")
+            {
                 found.push(path);
             }
         }

@@ -68,10 +68,16 @@ impl Pcap {
     fn frame(&mut self, frame: &[u8]) {
         self.micros += 10;
         let len = u32::try_from(frame.len()).unwrap().to_le_bytes();
-        self.bytes
-            .extend(u32::try_from(self.micros / 1_000_000).unwrap().to_le_bytes());
-        self.bytes
-            .extend(u32::try_from(self.micros % 1_000_000).unwrap().to_le_bytes());
+        self.bytes.extend(
+            u32::try_from(self.micros / 1_000_000)
+                .unwrap()
+                .to_le_bytes(),
+        );
+        self.bytes.extend(
+            u32::try_from(self.micros % 1_000_000)
+                .unwrap()
+                .to_le_bytes(),
+        );
         self.bytes.extend(len);
         self.bytes.extend(len);
         self.bytes.extend(frame);
@@ -87,7 +93,8 @@ pub fn bind(interface: [u8; 16]) -> Vec<u8> {
     body.extend(interface);
     body.extend(1_u32.to_le_bytes());
     body.extend([
-        0x04, 0x5d, 0x88, 0x8a, 0xeb, 0x1c, 0xc9, 0x11, 0x9f, 0xe8, 0x08, 0x00, 0x2b, 0x10, 0x48, 0x60,
+        0x04, 0x5d, 0x88, 0x8a, 0xeb, 0x1c, 0xc9, 0x11, 0x9f, 0xe8, 0x08, 0x00, 0x2b, 0x10, 0x48,
+        0x60,
     ]);
     body.extend(2_u32.to_le_bytes());
     pdu(11, 1, &body)

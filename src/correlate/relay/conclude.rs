@@ -56,9 +56,10 @@ pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<(Case, Co
         (Some(_), Some(_)) => true,
         _ => false,
     };
-    let inverted = legs
-        .iter()
-        .any(|a| legs.iter().any(|b| a.flow.server.addr == b.flow.client.addr));
+    let inverted = legs.iter().any(|a| {
+        legs.iter()
+            .any(|b| a.flow.server.addr == b.flow.client.addr)
+    });
     if !same_response && !inverted && !nested(victim, target) {
         return None;
     }
@@ -152,7 +153,11 @@ fn forwarded(victim: &Exchange, target: &Exchange, machine_account: bool) -> boo
     same(v.session_id, t.session_id) && !weak
 }
 
-fn ntlm_evidence(victim: &Exchange, target: &Exchange, auth: Option<&Authenticate>) -> NtlmEvidence {
+fn ntlm_evidence(
+    victim: &Exchange,
+    target: &Exchange,
+    auth: Option<&Authenticate>,
+) -> NtlmEvidence {
     let base = NtlmEvidence {
         server_challenge: target.challenge.or(victim.challenge),
         ..NtlmEvidence::default()

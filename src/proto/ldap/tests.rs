@@ -1,14 +1,12 @@
 //! Whole connections.
 
-use std::sync::LazyLock;
-
 use proptest::prelude::*;
 
 use super::*;
 use crate::net::Direction::{self, ToClient, ToServer};
 use crate::proto::Shared;
 use crate::proto::drive::Pipe;
-use crate::proto::testing::{Recorder, Vector, vectors};
+use crate::proto::testing::{Recorder, vector, vectors};
 
 #[derive(Default)]
 struct Connection {
@@ -43,8 +41,7 @@ impl Connection {
 }
 
 fn v(name: &str) -> Vec<u8> {
-    static ALL: LazyLock<Vec<Vector>> = LazyLock::new(|| vectors(""));
-    ALL.iter().find(|v| v.name == name).unwrap().bytes.clone()
+    vector(name).bytes
 }
 
 /// A TLV with the long length of Active Directory.

@@ -10,7 +10,7 @@ use crate::net::Direction::{self, ToClient, ToServer};
 use crate::net::{Addr, Endpoint, FlowKey, Transport};
 use crate::packet::Chunk;
 use crate::proto::drive::Pipe;
-use crate::proto::testing::{Recorder, Vector, vectors};
+use crate::proto::testing::{Recorder, vector, vectors};
 use crate::proto::{Shared, http};
 
 fn shared() -> Shared {
@@ -100,8 +100,7 @@ impl Connection {
 }
 
 fn v(name: &str) -> Vec<u8> {
-    static ALL: LazyLock<Vec<Vector>> = LazyLock::new(|| vectors(""));
-    ALL.iter().find(|v| v.name == name).unwrap().bytes.clone()
+    vector(name).bytes
 }
 
 /// An RPC PDU of this type and call with the given body.
