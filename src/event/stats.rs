@@ -160,6 +160,7 @@ pub struct SensorRecord {
     /// IP fragments.
     pub fragments: FragmentStats,
     /// Things forgotten because a limit of `limits.rs` was met, by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub evicted: BTreeMap<&'static str, u64>,
     /// Anomalies by kind.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
