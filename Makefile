@@ -36,7 +36,7 @@ bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 	cargo bench --locked --bench decode
 
 bench-smoke: deps ## the benches on a small capture: that they run, not how fast
-	cargo bench --locked --profile fast --bench replay -- --runs 1 $(DEMO)
+	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile fast --bench replay -- $(DEMO)
 	cargo bench --locked --profile fast --bench decode -- --quick
 
 lab: ## record the captures of testdata/ again (root, Debian; network namespaces)

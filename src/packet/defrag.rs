@@ -41,8 +41,8 @@ pub(super) struct Key {
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u128(u128::from_ne_bytes(self.addrs.src.0));
-        state.write_u128(u128::from_ne_bytes(self.addrs.dst.0));
+        state.write_u128(self.addrs.src);
+        state.write_u128(self.addrs.dst);
         state.write_u32(self.id);
         state.write_u16(self.protocol.map_or(0x100, u16::from));
     }

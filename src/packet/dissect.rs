@@ -5,7 +5,7 @@ use super::ip::{self, Addrs, Found, Segment};
 use super::view::View;
 use super::{FrameRef, Packet, Span, Wrapping, link};
 use crate::limits::TUNNELS;
-use crate::net::{Endpoint, FlowKey, Side};
+use crate::net::{Addr, Endpoint, FlowKey, Transport};
 use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hasher};
 
@@ -76,8 +76,8 @@ pub(super) enum Layer {
     Ether(u16),
     /// An IP packet.
     Ip,
-    /// What a protocol number announces, between these hosts.
-    Upper(u8, Addrs),
+    /// What a protocol number of IP announces.
+    Upper(u8),
 }
 
 /// Takes frames apart. One per capture thread; it owns the fragments that wait for their fellows.
@@ -129,6 +129,8 @@ impl Dissector {
             spilled: false,
         };
         let mut cut = frame.wire_len.saturating_sub(frame.len);
+        // The hosts of a datagram that was put together.
+        let mut addrs = Addrs::default();
         for _ in 0..=TUNNELS {
             let from = if span.spilled {
                 spill.as_slice()
@@ -136,17 +138,18 @@ impl Dissector {
                 bytes
             };
             let found = match View::of(from, span, cut) {
-                Some(view) => open(layer, view, &mut wrapping),
+                Some(view) => open(layer, addrs, view, &mut wrapping),
                 None => Err(Miss::Short),
             };
             match found {
                 Ok(Found::Segment(segment)) => {
-                    return Some(self.packet(segment, wrapping, frame, number));
+                    let payload = segment.payload.span(span.spilled);
+                    return Some(self.packet(segment, payload, wrapping, frame, number));
                 }
                 Ok(Found::Inner(inner, view)) => {
                     bump(&mut self.stats.tunnels);
                     wrapping.tunnels = wrapping.tunnels.saturating_add(1);
-                    (layer, span, cut) = (inner, view.span(), view.cut);
+                    (layer, span, cut) = (inner, view.span(span.spilled), view.cut);
                 }
                 Ok(Found::Fragment(fragment, view)) => {
                     bump(&mut self.stats.fragments);
@@ -159,7 +162,7 @@ impl Dissector {
                     bump(&mut stats.reassembled);
                     let protocol;
                     (protocol, span) = self.defrag.take(whole, spill)?;
-                    (layer, cut) = (Layer::Upper(protocol, fragment.key.addrs), 0);
+                    (layer, addrs, cut) = (Layer::Upper(protocol), fragment.key.addrs, 0);
                 }
                 Err(miss) => {
                     self.miss(miss);
@@ -175,6 +178,7 @@ impl Dissector {
     fn packet(
         &mut self,
         segment: Segment<'_>,
+        span: Span,
         wrapping: Wrapping,
         frame: FrameRef,
         number: u64,
@@ -190,9 +194,7 @@ impl Dissector {
         if payload.cut > 0 {
             bump(&mut self.stats.truncated);
         }
-        let src = Endpoint::new(addrs.src, ports.0);
-        let dst = Endpoint::new(addrs.dst, ports.1);
-        let (mut key, side) = FlowKey::new(src, dst, transport);
+        let (mut key, from_a) = key(addrs, ports, transport);
         if self.options.vlan_in_key {
             // The innermost of the tags: the network the hosts are in.
             let [outer, inner] = wrapping.vlan;
@@ -200,8 +202,8 @@ impl Dissector {
         }
         // One pass: the hash of the two addresses, and going on from there that of the flow.
         let mut hasher = self.hash.build_hasher();
-        hasher.write_u128(u128::from_ne_bytes(key.a.addr.0));
-        hasher.write_u128(u128::from_ne_bytes(key.b.addr.0));
+        hasher.write_u128(addrs.src.min(addrs.dst));
+        hasher.write_u128(addrs.src.max(addrs.dst));
         let pair = hasher.finish();
         let ports = u64::from(key.a.port) << 48 | u64::from(key.b.port) << 32;
         let rest = u64::from(key.vlan) << 8 | u64::from(transport.number());
@@ -212,9 +214,9 @@ impl Dissector {
             hash: hasher.finish(),
             pair: u32::try_from(pair >> 32).unwrap_or_default(),
             key,
-            from_a: side == Side::A,
+            from_a,
             tcp,
-            payload: payload.span(),
+            payload: span,
             sent: payload.sent(),
             wrapping,
             iface: frame.iface,
@@ -235,21 +237,41 @@ impl Dissector {
 
 /// Takes layers off until there is a flow, a fragment or a tunnel.
 #[inline]
-fn open<'a>(layer: Layer, view: View<'a>, wrapping: &mut Wrapping) -> Result<Found<'a>, Miss> {
-    let (layer, view) = match layer {
-        Layer::Link(kind) => link::open(kind, view)?,
-        other => (other, view),
-    };
-    let (layer, view) = match layer {
-        Layer::Ether(kind) => link::ether(kind, view, wrapping)?,
-        other => (other, view),
-    };
+fn open<'a>(
+    layer: Layer,
+    addrs: Addrs,
+    view: View<'a>,
+    wrapping: &mut Wrapping,
+) -> Result<Found<'a>, Miss> {
+    let (mut layer, mut view) = (layer, view);
+    if let Layer::Link(kind) = layer {
+        layer = link::open(kind, &mut view)?;
+    }
+    if let Layer::Ether(kind) = layer {
+        layer = link::ether(kind, &mut view, wrapping)?;
+    }
     match layer {
         Layer::Ip => ip::packet(view),
-        Layer::Upper(protocol, addrs) => ip::upper(protocol, addrs, view),
+        Layer::Upper(protocol) => ip::upper(protocol, addrs, view),
         // A tunnel between tags and IP that carries frames.
         Layer::Link(_) | Layer::Ether(_) => Ok(Found::Inner(layer, view)),
     }
+}
+
+/// [`FlowKey::new`] on addresses that are numbers still: comparing those is two instructions, and bytes a call.
+#[inline]
+fn key(addrs: Addrs, ports: (u16, u16), transport: Transport) -> (FlowKey, bool) {
+    let end = |addr: u128, port| Endpoint::new(Addr(addr.to_be_bytes()), port);
+    let (src, dst) = (end(addrs.src, ports.0), end(addrs.dst, ports.1));
+    let from_a = (addrs.src, ports.0) <= (addrs.dst, ports.1);
+    let (a, b) = if from_a { (src, dst) } else { (dst, src) };
+    let key = FlowKey {
+        a,
+        b,
+        transport,
+        vlan: 0,
+    };
+    (key, from_a)
 }
 
 #[inline]

@@ -19,7 +19,9 @@ use super::defrag::{Fragment, Key};
 use super::dissect::{Layer, Miss};
 use super::view::View;
 use crate::limits::EXTENSION_HEADERS;
-use crate::net::{Addr, Transport};
+#[cfg(doc)]
+use crate::net::Addr;
+use crate::net::Transport;
 use etherparse::{IpAuthHeaderSlice, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice};
 
 const TCP: u8 = 6;
@@ -51,11 +53,26 @@ pub(super) struct Segment<'a> {
     pub(super) payload: View<'a>,
 }
 
-/// Source and destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Source and destination as numbers, which stay in registers; [`Addr`]s are made of them last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Addrs {
-    pub(super) src: Addr,
-    pub(super) dst: Addr,
+    pub(super) src: u128,
+    pub(super) dst: u128,
+}
+
+impl Addrs {
+    fn v4(src: [u8; 4], dst: [u8; 4]) -> Self {
+        let mapped = |b: [u8; 4]| 0xffff_0000_0000 | u128::from(u32::from_be_bytes(b));
+        Self {
+            src: mapped(src),
+            dst: mapped(dst),
+        }
+    }
+
+    /// Extension headers exist in IPv6 only.
+    fn is_v4(self) -> bool {
+        self.src >> 32 == 0xffff
+    }
 }
 
 /// Reads an IP packet of either version.
@@ -71,46 +88,31 @@ pub(super) fn packet(view: View<'_>) -> Result<Found<'_>, Miss> {
 
 #[inline]
 fn v4(view: View<'_>) -> Result<Found<'_>, Miss> {
+    // Five words of four bytes.
     let Some(
         &[
-            first,
-            _,
-            l0,
-            l1,
-            i0,
-            i1,
-            f0,
-            f1,
-            _,
-            protocol,
-            _,
-            _,
-            src @ ..,
-            d0,
-            d1,
-            d2,
-            d3,
+            [first, _, l0, l1],
+            [i0, i1, f0, f1],
+            [_, protocol, _, _],
+            src,
+            dst,
         ],
-    ) = view.bytes.first_chunk::<20>()
+    ) = view.bytes.as_chunks::<4>().0.first_chunk()
     else {
         return Err(Miss::Short);
     };
-    let src: [u8; 4] = src;
-    let addrs = Addrs {
-        src: Addr::v4(src),
-        dst: Addr::v4([d0, d1, d2, d3]),
-    };
+    let addrs = Addrs::v4(src, dst);
     let header = usize::from(first & 0x0f).saturating_mul(4);
     if header < 20 {
         return Err(Miss::Malformed);
     }
-    let body = view.skip(header).ok_or(Miss::Short)?;
+    let mut body = view;
+    body.pass(header)?;
     // Total length 0 is segmentation offload; a length less than the header is nonsense. Either way the frame knows.
     let total = usize::from(u16::from_be_bytes([l0, l1]));
-    let body = match total.checked_sub(header) {
-        Some(len) => body.keep(len),
-        None => body,
-    };
+    if let Some(len) = total.checked_sub(header) {
+        body = body.keep(len);
+    }
     let fragment = u16::from_be_bytes([f0, f1]);
     let (offset, more) = ((fragment & 0x1fff).wrapping_mul(8), fragment & 0x2000 != 0);
     if more || offset != 0 {
@@ -127,7 +129,10 @@ fn v4(view: View<'_>) -> Result<Found<'_>, Miss> {
         };
         return Ok(Found::Fragment(fragment, body));
     }
-    upper(protocol, addrs, body)
+    match protocol {
+        TCP => tcp(addrs, body),
+        other => upper(other, addrs, body),
+    }
 }
 
 #[inline]
@@ -142,8 +147,8 @@ fn v6(view: View<'_>) -> Result<Found<'_>, Miss> {
         return Err(Miss::Short);
     };
     let addrs = Addrs {
-        src: Addr(*src),
-        dst: Addr(*dst),
+        src: u128::from_be_bytes(*src),
+        dst: u128::from_be_bytes(*dst),
     };
     let body = view.skip(40).ok_or(Miss::Short)?;
     // Length 0 is a jumbogram or segmentation offload: the frame knows.
@@ -158,17 +163,17 @@ fn v6(view: View<'_>) -> Result<Found<'_>, Miss> {
 }
 
 /// Reads what follows the IP header, or the extension header before it.
-#[inline]
 pub(super) fn upper(protocol: u8, addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
     match protocol {
         TCP => tcp(addrs, view),
         UDP => udp(addrs, view),
         AUTHENTICATION => extensions(protocol, addrs, view),
-        ROUTING | FRAGMENT | DESTINATION if !addrs.src.is_v4() => extensions(protocol, addrs, view),
-        _ => match decap::by_protocol(protocol, view) {
-            Some((layer, view)) => Ok(Found::Inner(layer, view)),
-            None => Err(Miss::Transport),
-        },
+        ROUTING | FRAGMENT | DESTINATION if !addrs.is_v4() => extensions(protocol, addrs, view),
+        _ => {
+            let mut view = view;
+            let layer = decap::by_protocol(protocol, &mut view).ok_or(Miss::Transport)?;
+            Ok(Found::Inner(layer, view))
+        }
     }
 }
 
@@ -180,13 +185,13 @@ fn extensions(first: u8, addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss
         let length = match next {
             // Only directly after the IPv6 header.
             HOP_BY_HOP if round != 0 => return Err(Miss::Malformed),
-            HOP_BY_HOP | ROUTING | DESTINATION if !addrs.src.is_v4() => {
+            HOP_BY_HOP | ROUTING | DESTINATION if !addrs.is_v4() => {
                 let header = Ipv6RawExtHeaderSlice::from_slice(view.bytes);
                 let header = header.map_err(|_| Miss::Short)?;
                 next = header.next_header().0;
                 header.slice().len()
             }
-            FRAGMENT if !addrs.src.is_v4() => {
+            FRAGMENT if !addrs.is_v4() => {
                 let header = Ipv6FragmentHeaderSlice::from_slice(view.bytes);
                 let header = header.map_err(|_| Miss::Short)?;
                 let rest = view.skip(header.slice().len()).ok_or(Miss::Short)?;
@@ -220,27 +225,10 @@ fn extensions(first: u8, addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss
     Err(Miss::Malformed)
 }
 
-#[inline]
+#[inline(always)]
 fn tcp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
-    let Some(
-        &[
-            s0,
-            s1,
-            d0,
-            d1,
-            q0,
-            q1,
-            q2,
-            q3,
-            a0,
-            a1,
-            a2,
-            a3,
-            length,
-            flags,
-            ..,
-        ],
-    ) = view.bytes.first_chunk::<20>()
+    let Some(&[[s0, s1, d0, d1], seq, ack, [length, flags, ..], _]) =
+        view.bytes.as_chunks::<4>().0.first_chunk()
     else {
         return Err(Miss::Short);
     };
@@ -253,8 +241,8 @@ fn tcp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
         ports: (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])),
         transport: Transport::Tcp,
         tcp: Tcp {
-            seq: u32::from_be_bytes([q0, q1, q2, q3]),
-            ack: u32::from_be_bytes([a0, a1, a2, a3]),
+            seq: u32::from_be_bytes(seq),
+            ack: u32::from_be_bytes(ack),
             flags,
         },
         payload: view.skip_sent(header).ok_or(Miss::Malformed)?,
@@ -267,15 +255,16 @@ fn udp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
         return Err(Miss::Short);
     };
     let port = u16::from_be_bytes([d0, d1]);
-    let payload = view.skip(8).ok_or(Miss::Short)?;
+    let mut payload = view.skip(8).ok_or(Miss::Short)?;
     // Length 0 is offload or a jumbogram; one that IP did not carry is nonsense. IP knows.
     let length = u16::from_be_bytes([l0, l1]);
-    let payload = match usize::from(length).checked_sub(8) {
-        Some(len) if u32::from(length) <= view.sent() => payload.keep(len),
-        _ => payload,
-    };
-    if let Some((layer, view)) = decap::by_udp_port(port, payload) {
-        return Ok(Found::Inner(layer, view));
+    if let Some(len) = usize::from(length).checked_sub(8)
+        && u32::from(length) <= view.sent()
+    {
+        payload = payload.keep(len);
+    }
+    if let Some(layer) = decap::by_udp_port(port, &mut payload) {
+        return Ok(Found::Inner(layer, payload));
     }
     Ok(Found::Segment(Segment {
         addrs,

@@ -21,38 +21,39 @@ const IPV6: u16 = 0x86dd;
 const MACSEC: u16 = 0x88e5;
 
 /// Takes the header of link type `link` off.
-pub(super) fn open(link: u16, view: View<'_>) -> Result<(Layer, View<'_>), Miss> {
+#[inline]
+pub(super) fn open(link: u16, view: &mut View<'_>) -> Result<Layer, Miss> {
     match link {
         1 => {
             let Some(&[.., a, b]) = view.bytes.first_chunk::<14>() else {
                 return Err(Miss::Short);
             };
-            let rest = view.skip(14).ok_or(Miss::Short)?;
-            Ok((Layer::Ether(u16::from_be_bytes([a, b])), rest))
+            view.pass(14)?;
+            Ok(Layer::Ether(u16::from_be_bytes([a, b])))
         }
-        101 | 12 | 14 | 228 | 229 => Ok((Layer::Ip, view)),
+        101 | 12 | 14 | 228 | 229 => Ok(Layer::Ip),
         113 => {
             let Some(&[.., a, b]) = view.bytes.first_chunk::<16>() else {
                 return Err(Miss::Short);
             };
-            let rest = view.skip(16).ok_or(Miss::Short)?;
-            Ok((Layer::Ether(u16::from_be_bytes([a, b])), rest))
+            view.pass(16)?;
+            Ok(Layer::Ether(u16::from_be_bytes([a, b])))
         }
         276 => {
-            let rest = view.skip(20).ok_or(Miss::Short)?;
             let &[a, b, ..] = view.bytes else {
                 return Err(Miss::Short);
             };
-            Ok((Layer::Ether(u16::from_be_bytes([a, b])), rest))
+            view.pass(20)?;
+            Ok(Layer::Ether(u16::from_be_bytes([a, b])))
         }
         0 | 108 => {
             let family = *view.bytes.first_chunk::<4>().ok_or(Miss::Short)?;
-            let rest = view.skip(4).ok_or(Miss::Short)?;
+            view.pass(4)?;
             // One of the two readings has its upper bytes zero. AF_INET is 2 everywhere;
             // AF_INET6 is 10 on Linux, 23 on Windows, 24, 28 and 30 on the BSDs.
             let family = u32::from_be_bytes(family).min(u32::from_le_bytes(family));
             match family {
-                2 | 10 | 23 | 24 | 28 | 30 => Ok((Layer::Ip, rest)),
+                2 | 10 | 23 | 24 | 28 | 30 => Ok(Layer::Ip),
                 _ => Err(Miss::NotIp),
             }
         }
@@ -61,15 +62,16 @@ pub(super) fn open(link: u16, view: View<'_>) -> Result<(Layer, View<'_>), Miss>
 }
 
 /// Follows an EtherType through VLAN tags, SNAP and MACsec to what it carries.
-pub(super) fn ether<'a>(
+#[inline]
+pub(super) fn ether(
     mut kind: u16,
-    mut view: View<'a>,
+    view: &mut View<'_>,
     wrapping: &mut Wrapping,
-) -> Result<(Layer, View<'a>), Miss> {
+) -> Result<Layer, Miss> {
     // One round more than tags, for what follows the last; SNAP and MACsec use up rounds too.
     for _ in 0..=VLAN_TAGS {
         match kind {
-            IPV4 | IPV6 => return Ok((Layer::Ip, view)),
+            IPV4 | IPV6 => return Ok(Layer::Ip),
             0x8100 | 0x88a8 | 0x9100 | 0x9200 => {
                 // Priority 3 bits, drop eligible 1, id 12; then the type of what follows.
                 let Some(&[a, b, c, d]) = view.bytes.first_chunk() else {
@@ -77,7 +79,7 @@ pub(super) fn ether<'a>(
                 };
                 tag(wrapping, u16::from_be_bytes([a, b]) & 0x0fff);
                 kind = u16::from_be_bytes([c, d]);
-                view = view.skip(4).ok_or(Miss::Short)?;
+                view.pass(4)?;
             }
             // A length: 802.3. SNAP (RFC 1042) names a type, other LLC carries no IP.
             ..=1500 => {
@@ -85,9 +87,9 @@ pub(super) fn ether<'a>(
                     return Err(Miss::NotIp);
                 };
                 kind = u16::from_be_bytes([a, b]);
-                view = view.skip(8).ok_or(Miss::Short)?;
+                view.pass(8)?;
             }
-            MACSEC => (kind, view) = macsec(view)?,
+            MACSEC => kind = macsec(view)?,
             other => return decap::by_ether_type(other, view).ok_or(Miss::NotIp),
         }
     }
@@ -96,16 +98,15 @@ pub(super) fn ether<'a>(
 
 /// IEEE 802.1AE with the payload in clear (integrity only); an encrypted one is not IP to us.
 #[cold]
-fn macsec(view: View<'_>) -> Result<(u16, View<'_>), Miss> {
+fn macsec(view: &mut View<'_>) -> Result<u16, Miss> {
     let macsec = LaxMacsecSlice::from_slice(view.bytes).map_err(|_| Miss::Short)?;
     match macsec.payload {
         LaxMacsecPayloadSlice::Unmodified(payload) => {
-            let rest = view.skip(macsec.header.slice().len()).ok_or(Miss::Short)?;
-            let rest = match macsec.header.expected_payload_len() {
-                Some(short) => rest.keep(short),
-                None => rest,
-            };
-            Ok((payload.ether_type.0, rest))
+            view.pass(macsec.header.slice().len())?;
+            if let Some(short) = macsec.header.expected_payload_len() {
+                *view = view.keep(short);
+            }
+            Ok(payload.ether_type.0)
         }
         LaxMacsecPayloadSlice::Modified { .. } => Err(Miss::NotIp),
     }

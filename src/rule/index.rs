@@ -395,7 +395,7 @@ mod tests {
             .prop_map(|(opnum, family, method, sealed, known, local)| Finding {
                 kind: "coercion",
                 opnum,
-                family,
+                family: family.to_owned(),
                 method,
                 sealed,
                 interface: known

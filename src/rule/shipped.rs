@@ -49,7 +49,7 @@ impl Coercion {
             detector: if sealed { "RW-07" } else { "RW-06" },
             confidence: if sealed { "medium" } else { "high" },
             outcome: self.outcome,
-            family: self.family,
+            family: self.family.to_owned(),
             method_id: format!("{}-{}", self.family, self.opnum),
             tier: self.tier,
             opnum: Some(self.opnum),

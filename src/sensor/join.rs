@@ -112,6 +112,7 @@ impl Join {
         self.report.bytes = self.capture.bytes;
         self.report.drops = self.drops();
         self.report.gaps = self.workers.iter().map(|w| w.flow.gap_bytes).sum();
+        self.report.latency = self.latency();
         self.report.panics = self.workers.iter().map(|w| w.panics).sum();
         self.report
     }
@@ -325,7 +326,6 @@ impl Join {
         } = self.totals();
         let correlator = self.correlator.counters();
         let dissect = &self.capture.dissect;
-        let us = |quantile| self.latency.value_at_quantile(quantile);
         SensorRecord {
             version: env!("CARGO_PKG_VERSION"),
             key_id: self.key_id.clone(),
@@ -365,13 +365,18 @@ impl Join {
                 held: flow.held_bytes,
                 budget: self.budget,
             },
-            latency: (!self.latency.is_empty()).then(|| Latency {
-                samples: self.latency.len(),
-                p50_us: us(0.5),
-                p99_us: us(0.99),
-                p999_us: us(0.999),
-                max_us: self.latency.max(),
-            }),
+            latency: (!self.latency.is_empty()).then(|| self.latency()),
+        }
+    }
+
+    fn latency(&self) -> Latency {
+        let us = |quantile| self.latency.value_at_quantile(quantile);
+        Latency {
+            samples: self.latency.len(),
+            p50_us: us(0.5),
+            p99_us: us(0.99),
+            p999_us: us(0.999),
+            max_us: self.latency.max(),
         }
     }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::capture::{End, Source};
 use crate::catalog::Catalog;
 use crate::correlate::Declared;
-use crate::event::{Incident, Level, SiteKey};
+use crate::event::{Incident, Latency, Level, SiteKey};
 use crate::output::EventTypes;
 use crate::rule::RuleSet;
 
@@ -73,6 +73,8 @@ pub struct Report {
     pub titles: Vec<(Level, String)>,
     /// Incidents as they closed, at most 64.
     pub incidents: Vec<Incident>,
+    /// Time from a packet to the alert it caused.
+    pub latency: Latency,
     /// Panics caught: bugs of ours.
     pub panics: u64,
     /// How the source ended, if it did not end cleanly.

@@ -221,7 +221,7 @@ impl Reference {
     fn add(&mut self, at: usize, more: bool, data: &[u8]) -> Option<Vec<u8>> {
         let end = at + data.len();
         let refused = data.is_empty()
-            || more && data.len() % 8 != 0
+            || more && !data.len().is_multiple_of(8)
             || self
                 .total
                 .is_some_and(|total| end > total || !more && end != total)

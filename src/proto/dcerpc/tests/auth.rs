@@ -49,7 +49,6 @@ fn challenged(auth_type: u8, id: u32) -> Vec<(Direction, Vec<u8>)> {
 }
 
 #[test]
-#[ignore = "until proto::spnego is merged"]
 fn an_auth3_is_decided_by_the_first_answer() {
     let three = token("ntlmssp_type3_ntlmv2_mic");
     let auth3 = pdu(16, 3, 1, b"    ", Some((10, 2, 7, &three)));
@@ -84,7 +83,6 @@ fn an_auth3_is_decided_by_the_first_answer() {
 }
 
 #[test]
-#[ignore = "until proto::spnego is merged"]
 fn an_alter_context_is_decided_by_its_own_answer() {
     let three = token("spnego_negTokenResp_ntlm_type3");
     let mut pieces = challenged(9, 0x1357f);
@@ -118,7 +116,6 @@ fn an_alter_context_is_decided_by_its_own_answer() {
 }
 
 #[test]
-#[ignore = "until proto::spnego is merged"]
 fn security_contexts_of_one_connection_are_kept_apart() {
     let (one, two, three) = (
         token("ntlmssp_type1_impacket"),

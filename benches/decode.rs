@@ -1,0 +1,214 @@
+//! Nanoseconds a PDU of every decoder, on the annotated PDUs of `testdata/vectors/vectors.json`.
+//!
+//! ```text
+//! cargo bench --bench decode            # long enough to trust
+//! cargo bench --bench decode -- --quick # that it runs
+//! ```
+
+mod common;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use common::measure;
+use relaywatch::event::{Event, Sink};
+use relaywatch::net::{Addr, Direction, Endpoint, FlowKey, Transport};
+use relaywatch::packet::{Chunk, Progress};
+use relaywatch::proto::{Session, Shared};
+
+/// Counts events and keeps nothing.
+struct Counting(u64);
+
+impl Sink for Counting {
+    fn event(&mut self, _: Direction, event: &Event<'_>) {
+        black_box(event);
+        self.0 += 1;
+    }
+}
+
+/// A conversation: what the client and the server say in turn, repeated.
+struct Talk {
+    name: &'static str,
+    port: u16,
+    /// Said once.
+    open: Vec<(Direction, Vec<u8>)>,
+    /// Said over and over; one PDU each.
+    round: Vec<(Direction, Vec<u8>)>,
+}
+
+fn main() {
+    let quick = std::env::args().any(|a| a == "--quick");
+    let rounds: u64 = if quick { 200 } else { 200_000 };
+    println!("{}", measure::machine());
+    println!("decoder | PDUs | ns/PDU | events/PDU");
+    for talk in talks() {
+        let (cost, (pdus, events)) = measure::measure(if quick { 1 } else { 5 }, || play(&talk, rounds));
+        println!(
+            "{} | {pdus} | {:.1} | {:.2}",
+            talk.name,
+            measure::per_packet(cost.min(), pdus),
+            share(events, pdus),
+        );
+    }
+}
+
+fn share(events: u64, pdus: u64) -> f64 {
+    Duration::from_nanos(events).as_secs_f64() / Duration::from_nanos(pdus).as_secs_f64()
+}
+
+/// Plays a conversation through a fresh session: PDUs, events.
+fn play(talk: &Talk, rounds: u64) -> (u64, u64) {
+    let client = Endpoint::new(Addr::v4([10, 0, 0, 1]), 50_000);
+    let server = Endpoint::new(Addr::v4([10, 0, 0, 2]), talk.port);
+    let (key, side) = FlowKey::new(client, server, Transport::Tcp);
+    let mut session = Session::default();
+    let mut shared = Shared {
+        catalog: std::sync::Arc::new(relaywatch::catalog::Catalog::builtin()),
+        ..Shared::default()
+    };
+    let mut sink = Counting(0);
+    let mut say = |direction: Direction, bytes: &[u8]| {
+        let from = match direction {
+            Direction::ToServer => side,
+            Direction::ToClient => side.other(),
+        };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match session.chunk(from, Some(side), &key, Chunk::Data(rest), &mut shared, &mut sink) {
+                Progress::Took { bytes: 0, .. } | Progress::Done => break,
+                Progress::Took { bytes, .. } => rest = rest.get(bytes..).unwrap_or_default(),
+                Progress::Skip { bytes } => {
+                    rest = rest.get(usize::try_from(bytes).unwrap_or(usize::MAX)..).unwrap_or_default();
+                }
+            }
+        }
+    };
+    for (direction, bytes) in &talk.open {
+        say(*direction, bytes);
+    }
+    let mut pdus = 0;
+    for _ in 0..rounds {
+        for (direction, bytes) in &talk.round {
+            say(*direction, bytes);
+            pdus += 1;
+        }
+    }
+    (pdus, sink.0)
+}
+
+/// One conversation a decoder, from the vectors.
+fn talks() -> Vec<Talk> {
+    use Direction::{ToClient, ToServer};
+    let v = Vectors::load();
+    // A READ of bulk data: header of 64 bytes, then 64 KiB nobody wants to see.
+    let bulk = smb2_read_response(65_536);
+    vec![
+        Talk {
+            name: "dcerpc: EfsRpcOpenFileRaw (decoded)",
+            port: 49_664,
+            open: vec![(ToServer, v.bytes("bind_efsrpc_ndr32"))],
+            round: vec![(ToServer, v.bytes("request_EfsRpcOpenFileRaw_ndr32"))],
+        },
+        Talk {
+            name: "dcerpc: sealed request",
+            port: 49_664,
+            open: vec![(ToServer, v.bytes("bind_efsrpc_ndr32"))],
+            round: vec![(ToServer, v.bytes("request_efs_ntlm_pkt_privacy"))],
+        },
+        Talk {
+            name: "dcerpc: ept_map request",
+            port: 135,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("ept_map_request_tcp"))],
+        },
+        Talk {
+            name: "dcerpc: auth3 with NTLM type 3",
+            port: 49_664,
+            open: vec![(ToServer, v.bytes("bind_efsrpc_ndr32"))],
+            round: vec![(ToServer, v.bytes("auth3_ntlm_type3"))],
+        },
+        Talk {
+            name: "smb2: session setup with NTLM type 1",
+            port: 445,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("smb2_session_setup_spnego_type1"))],
+        },
+        Talk {
+            name: "smb2: create of a pipe",
+            port: 445,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("smb2_create_pipe_lsarpc"))],
+        },
+        Talk {
+            name: "smb2: pipe transceive with a call",
+            port: 445,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("smb2_ioctl_pipe_transceive_efs"))],
+        },
+        Talk {
+            name: "smb2: READ of 64 KiB, skipped",
+            port: 445,
+            open: vec![(ToServer, v.bytes("smb2_create_pipe_lsarpc"))],
+            round: vec![(ToClient, bulk)],
+        },
+        Talk {
+            name: "smb3: encrypted, skipped",
+            port: 445,
+            open: vec![(ToServer, v.bytes("smb2_session_setup_spnego_type1"))],
+            round: vec![(ToServer, v.bytes("smb3_transform_header"))],
+        },
+        Talk {
+            name: "ldap: SASL bind with NTLM type 1",
+            port: 389,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("ldap_bind_sasl_gss_spnego_type1"))],
+        },
+        Talk {
+            name: "ldap: Sicily bind with NTLM type 3",
+            port: 389,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("ldap_bind_sicily_response_type3"))],
+        },
+        Talk {
+            name: "http: request and response without body",
+            port: 80,
+            open: Vec::new(),
+            round: vec![
+                (ToServer, b"GET /index.html HTTP/1.1\r\nHost: www.example\r\nUser-Agent: x\r\nAccept: */*\r\n\r\n".to_vec()),
+                (ToClient, b"HTTP/1.1 200 OK\r\nServer: y\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n".to_vec()),
+            ],
+        },
+    ]
+}
+
+fn smb2_read_response(data: usize) -> Vec<u8> {
+    let length = 64 + 16 + data;
+    let mut m = vec![0];
+    m.extend(u32::try_from(length).expect("fits").to_be_bytes().get(1..).expect("three bytes"));
+    m.extend([0xfe, b'S', b'M', b'B', 64, 0]); // protocol id, header size
+    m.extend([0; 6]); // credit charge, status
+    m.extend([8, 0, 1, 0, 1, 0, 0, 0]); // READ, one credit, response
+    m.extend([0; 44]); // next command, ids, signature
+    m.extend([17, 0, 80, 0]); // structure size, data offset
+    m.extend(u32::try_from(data).expect("fits").to_le_bytes());
+    m.extend([0; 8]);
+    m.resize(4 + length, 0x5a);
+    m
+}
+
+struct Vectors(serde_json::Value);
+
+impl Vectors {
+    fn load() -> Self {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/vectors/vectors.json");
+        let text = std::fs::read_to_string(path).expect("the vectors are in the repository");
+        Self(serde_json::from_str(&text).expect("JSON"))
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        let all = self.0["vectors"].as_array().expect("a list");
+        let found = all.iter().find(|v| v["name"] == name).unwrap_or_else(|| panic!("no vector {name}"));
+        let hex = found["hex"].as_str().expect("hex");
+        data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hex digits")
+    }
+}
