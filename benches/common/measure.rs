@@ -71,12 +71,7 @@ pub fn gbit_per_s(cost: Duration, bytes: u64) -> f64 {
 
 /// The captures to run on: arguments, else `RELAYWATCH_BENCH_PCAP` (several with `:` between).
 pub fn captures() -> Vec<PathBuf> {
-    // `cargo bench` adds flags of its own.
-    let args: Vec<PathBuf> = std::env::args_os()
-        .skip(1)
-        .filter(|a| !a.to_string_lossy().starts_with("--"))
-        .map(PathBuf::from)
-        .collect();
+    let args = arguments().1;
     if !args.is_empty() {
         return args;
     }
@@ -86,12 +81,25 @@ pub fn captures() -> Vec<PathBuf> {
         .collect()
 }
 
-/// `RELAYWATCH_BENCH_RUNS`, else 7.
+/// `--runs N`, else `RELAYWATCH_BENCH_RUNS`, else 7.
 pub fn runs() -> usize {
-    std::env::var("RELAYWATCH_BENCH_RUNS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(7)
+    let var = std::env::var("RELAYWATCH_BENCH_RUNS").ok();
+    let given = arguments().0.or(var).and_then(|n| n.parse().ok());
+    given.unwrap_or(7).max(1)
+}
+
+/// The value of `--runs`, and what is no flag. `cargo bench` adds flags of its own.
+fn arguments() -> (Option<String>, Vec<PathBuf>) {
+    let (mut runs, mut paths) = (None, Vec::new());
+    let mut args = std::env::args_os().skip(1);
+    while let Some(arg) = args.next() {
+        if arg == "--runs" {
+            runs = args.next().map(|n| n.to_string_lossy().into_owned());
+        } else if !arg.to_string_lossy().starts_with("--") {
+            paths.push(arg.into());
+        }
+    }
+    (runs, paths)
 }
 
 /// Processor and kernel, for the line above a table.

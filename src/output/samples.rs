@@ -453,7 +453,12 @@ pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     });
     add("sensor", &|buf| write_sensor(buf, header.ts, &sensor()));
     add("bare sensor", &|buf| {
-        write_sensor(buf, header.ts, &SensorRecord::default());
+        let least = SensorRecord {
+            version: "0.1.0",
+            key_id: "3f2a".to_owned(),
+            ..SensorRecord::default()
+        };
+        write_sensor(buf, header.ts, &least);
     });
     lines
 }
