@@ -139,7 +139,7 @@ fn steady_traffic_allocates_nothing_per_packet() {
     let (report, small, _) = measure(rpc_traffic(few));
     let (_, large, _) = measure(rpc_traffic(many));
     assert_eq!(report.packets, 3 + 3 * u64::from(few));
-    let packets = 3 * f64::from(many - few);
+    let packets = 3.0 * f64::from(many - few);
     let more = large.saturating_sub(small);
     // What is left is per block of 256 KiB (the Arc around it, the list of its items), not per packet.
     let each = f64::from(u32::try_from(more).unwrap()) / packets;

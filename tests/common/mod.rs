@@ -1,5 +1,5 @@
 //! Running the program and reading what it wrote.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 pub mod eve;
 pub mod synth;

@@ -1,5 +1,5 @@
 //! Makes captures of made-up traffic in memory.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 /// A pcap file under construction (microseconds, little-endian, Ethernet).
 pub struct Pcap {
