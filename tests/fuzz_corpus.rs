@@ -1,4 +1,6 @@
 //! Seeds and deterministic mutations of them through the fuzz bodies, so that plain `cargo test` runs them.
+//!
+//! `FUZZ_TIMES=100 cargo test --test fuzz_corpus` tries a hundred times as many mutations.
 
 mod common;
 
@@ -71,7 +73,9 @@ fn replay(what: &str, seeds: &[Vec<u8>], mutations: usize, body: fn(&[u8])) {
     for seed in seeds {
         run(seed);
     }
-    for n in 0..mutations {
+    let times = std::env::var("FUZZ_TIMES").ok();
+    let times = times.map_or(1, |t| t.parse().expect("a number"));
+    for n in 0..mutations * times {
         let mut bytes = seeds[n % seeds.len()].clone();
         let other = dice.roll(seeds.len());
         dice.damage(&mut bytes, &seeds[other]);

@@ -2,6 +2,7 @@
 
 use super::decoder::{Cx, Names};
 use super::wire::{Answer, AuthLevel, AuthType, ContextResult, NDR64, Offer, Syntax};
+use crate::catalog::Catalog;
 use crate::event::{Event, RpcBind};
 use crate::limits;
 use crate::net::Direction;
@@ -45,15 +46,26 @@ impl Contexts {
         self.contexts.iter().rev().find(|c| c.id == id).copied()
     }
 
-    pub(super) fn set(&mut self, context: Context) {
+    pub(super) fn set(&mut self, context: Context, catalog: &Catalog) {
         if let Some(old) = self.contexts.iter_mut().find(|c| c.id == context.id) {
             *old = context;
             return;
         }
         if self.contexts.len() >= limits::RPC_CONTEXTS {
-            self.contexts.remove(0);
+            // The oldest, but rather one that cannot be called or is not known than one that matters:
+            // offers cost a peer nothing.
+            let worth = |c: &Context| (c.accepted, catalog.interface(c.interface.uuid).is_some());
+            let least = (0..).zip(&self.contexts).min_by_key(|(_, c)| worth(c));
+            let least = least.map_or(0, |(at, _)| at);
+            self.contexts.remove(least);
         }
         self.contexts.push(context);
+    }
+
+    /// A refused offer is gone. What was accepted under its id before still holds.
+    fn drop_refused(&mut self, offer: &Offer) {
+        self.contexts
+            .retain(|c| c.accepted || c.id != offer.id || c.interface != offer.interface);
     }
 
     /// One element of a bind. Until the answer is seen it counts as accepted.
@@ -70,13 +82,16 @@ impl Contexts {
         let is_news = self
             .get(offer.id)
             .is_none_or(|c| !c.accepted || c.interface != offer.interface);
-        if !offer.features_only && is_news {
-            self.set(Context {
+        // A bare offer does not undo what the server accepted; only its answer to it does.
+        let is_free = self.get(offer.id).is_none_or(|c| !c.accepted);
+        if !offer.features_only && is_free {
+            let context = Context {
                 id: offer.id,
                 interface: offer.interface,
                 ndr64: offer.only_ndr64,
                 accepted: false,
-            });
+            };
+            self.set(context, cx.catalog);
         }
         if self.pending.len() >= limits::RPC_CONTEXTS {
             self.pending.remove(0).report(cx, None, names);
@@ -112,16 +127,16 @@ impl Contexts {
             };
             let offer = pending.offer;
             if answer.result == ContextResult::Acceptance {
-                self.set(Context {
+                let context = Context {
                     id: offer.id,
                     interface: offer.interface,
                     ndr64: answer.transfer.uuid == NDR64,
                     accepted: true,
-                });
+                };
+                self.set(context, cx.catalog);
                 pending.report(cx, Some(answer.result), names);
             } else if !offer.features_only {
-                self.contexts
-                    .retain(|c| c.id != offer.id || c.interface != offer.interface);
+                self.drop_refused(&offer);
                 // Windows offers one interface once per transfer syntax and has all but one refused.
                 // That is no refusal of the interface, and is not reported.
                 if !self.contexts.iter().any(|c| c.interface == offer.interface) {
@@ -151,7 +166,9 @@ impl Contexts {
         pending.retain(|p| {
             let done = p.call_id == call_id && p.direction == asked;
             if done {
-                contexts.retain(|c| c.id != p.offer.id || c.interface != p.offer.interface);
+                let offer = &p.offer;
+                contexts
+                    .retain(|c| c.accepted || c.id != offer.id || c.interface != offer.interface);
                 p.report(cx, Some(ContextResult::ProviderRejection), names);
             }
             !done

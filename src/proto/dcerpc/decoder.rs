@@ -377,7 +377,7 @@ impl Association {
                 ndr64: transfer.uuid == wire::NDR64,
                 accepted: true,
             };
-            self.contexts.set(context);
+            self.contexts.set(context, cx.catalog);
             Some(context)
         });
         self.names.version(context.map(|c| c.interface));

@@ -423,6 +423,7 @@ mod tests {
 
     #[test]
     fn the_beginning_tells_however_much_is_there() {
+        let spaced = format!("GET  /certsrv/{} x HTTP/1.1\r\n\r\n", "x".repeat(90));
         let long = format!("CCM_POST /{} HTTP/1.1\r\n\r\n", "x".repeat(300));
         for (bytes, want) in [
             (&b"PROPFIND /a HTTP/1.1\r\n"[..], Begins::Request),
@@ -432,6 +433,11 @@ mod tests {
             ),
             (b"GET / HTTP/1.0\nx", Begins::Request),
             (long.as_bytes(), Begins::Request),
+            // Unusual targets of any length: a cut must not hide them.
+            (b"GET /a\x7f\xffb HTTP/1.1\r\n", Begins::Request),
+            (b"GET  /a b HTTP/1.1\r\n", Begins::Request),
+            (spaced.as_bytes(), Begins::Request),
+            (b"GET /a\0b HTTP/1.1\r\n", Begins::Nothing),
             (b"HTTP/1.1 401 Unauthorized\r\n", Begins::Response),
             (b"HTTP/1.0 200\r\n", Begins::Response),
             (b"HTTP/2 200\r\n", Begins::Nothing),

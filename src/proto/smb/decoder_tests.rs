@@ -452,6 +452,30 @@ fn requests_without_answers_are_bounded() {
 }
 
 /// One SMB1 message: command, reply flag, MID, words, bytes.
+/// A caller that binds and then opens as many pipes as there is room for is not lost sight of.
+#[test]
+fn a_flood_of_pipes_does_not_push_a_bound_one_out() {
+    let call = vector("smb2_ioctl_pipe_transceive_efs").bytes[124..].to_vec();
+    let mut all = conversation();
+    // Logon, create, bind.
+    all.truncate(12);
+    for n in 0..80_u8 {
+        let id = 100 + u64::from(n);
+        let (name, file) = (create_request(r"\PIPE\srvsvc"), [n.wrapping_add(100); 16]);
+        all.push((C2S, message(&[command(5, 0, 0, id, TREE, &name)])));
+        let answer = create_response(file);
+        all.push((S2C, message(&[command(5, RESPONSE, 0, id, TREE, &answer)])));
+    }
+    let last = ioctl_request(FILE, &call);
+    all.push((C2S, message(&[command(11, 0, 0, 500, TREE, &last)])));
+    let got = play(&all, usize::MAX);
+    assert_eq!(
+        got.pipes().last(),
+        Some(&("lsarpc", C2S, &call[..])),
+        "the pipe still has its name"
+    );
+}
+
 fn smb1(command: u8, reply: bool, mid: u8, words: &[u8], bytes: &[u8]) -> Vec<u8> {
     let mut smb = b"\xffSMB".to_vec();
     smb.extend([command, 0, 0, 0, 0]); // status

@@ -179,9 +179,11 @@ impl Handles {
         certain: bool,
     ) -> u32 {
         if self.all.len() >= SMB_PIPES {
-            let idle = |h: &Handle| !h.certain && h.association.is_none();
-            let oldest = self.all.iter().position(idle).unwrap_or(0);
-            self.all.remove(oldest);
+            // One that carried RPC goes last: opening more pipes costs a peer nothing.
+            let worth = |h: &Handle| (h.association.is_some(), h.certain);
+            let least = (0..).zip(&self.all).min_by_key(|(_, h)| worth(h));
+            let least = least.map_or(0, |(at, _)| at);
+            self.all.remove(least);
         }
         self.last = self.last.wrapping_add(1).max(1);
         self.all.push_back(Handle {

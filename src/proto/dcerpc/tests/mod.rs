@@ -2,6 +2,7 @@
 
 mod auth;
 mod behaviour;
+mod evasion;
 mod vectors;
 
 use std::fmt::Write;
