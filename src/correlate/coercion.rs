@@ -403,3 +403,58 @@ fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::OrderKey;
+    use crate::net::{Direction, Endpoint};
+
+    /// A host that is called faster than calls are concluded: what was let go leaves nothing behind.
+    #[test]
+    fn evicted_calls_are_forgotten_everywhere() {
+        let catalog = Arc::new(Catalog::builtin());
+        let (interface, opnum) = {
+            let (interface, method) = catalog.methods().first().copied().unwrap();
+            (interface.uuid, method.opnum)
+        };
+        let mut coercion = Coercion::new(catalog);
+        let (names, mut out) = (Names::default(), Vec::new());
+        let calls = u32::try_from(limits::PENDING_FINDINGS).unwrap() + 500;
+        for call_id in 0..calls {
+            let call = Call {
+                interface,
+                opnum,
+                call_id,
+                version: String::new(),
+                transport: "ncacn_np",
+                named_pipe: String::new(),
+                association: 1,
+                auth_type: None,
+                auth_level: None,
+                sealed: true,
+                stub_len: 0,
+                path: None,
+                path_by_scan: false,
+            };
+            let s = Sighting {
+                key: OrderKey::default(),
+                ts: Timestamp::new(1, 0),
+                flow: FlowMeta {
+                    client: Endpoint::new(Addr::v4([10, 0, 0, 66]), 50_000),
+                    server: Endpoint::new(Addr::v4([10, 0, 0, 20]), 445),
+                    ..FlowMeta::default()
+                },
+                direction: Direction::ToServer,
+                seen: Seen::Call(Box::new(call.clone())),
+            };
+            coercion.call(&s, &call, &mut out, &names);
+        }
+        assert_eq!(out.len(), 500, "each is told");
+        let victim = Addr::v4([10, 0, 0, 20]);
+        let keys = coercion.by_victim.get(&victim).map_or(0, Vec::len);
+        assert_eq!(keys, limits::PENDING_FINDINGS);
+        coercion.finish(Timestamp::new(2, 0), &mut out, &names);
+        assert!(coercion.by_victim.get(&victim).is_none());
+    }
+}

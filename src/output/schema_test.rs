@@ -1,6 +1,5 @@
 //! Every kind of line against `docs/eve.schema.json`, and against Suricata's schema where it is.
 
-#[allow(unreachable_pub)]
 #[path = "../../tests/common/eve.rs"]
 mod eve_schema;
 
