@@ -69,7 +69,7 @@ fn setup() -> Setup {
 /// Replays a capture from memory: report, allocations, and peak bytes over the start.
 fn measure(capture: Vec<u8>) -> (Report, usize, usize) {
     let setup = setup();
-    let thread = WriterThread::start(Writer::open(&[]).unwrap()).unwrap();
+    let thread = WriterThread::start(Writer::open(&[]).unwrap(), |_| ()).unwrap();
     let outlet = thread.outlet();
     let mut source = FileSource::from_reader("test", Box::new(Cursor::new(capture))).unwrap();
     let before = ALLOCATIONS.load(Ordering::Relaxed);

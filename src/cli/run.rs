@@ -64,7 +64,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         Job::Replay(inputs::captures(&args.read)?)
     };
     let writer = Writer::open(&destinations).map_err(Failure::new)?;
-    let thread = WriterThread::start(writer)
+    let thread = WriterThread::start(writer, |trouble| complain(trouble))
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     let outlet = thread.outlet();
     let mut summary = Summary::new(args.verbose);
