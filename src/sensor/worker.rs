@@ -453,7 +453,6 @@ fn seen(c: &Collector, event: &Event<'_>) -> Option<Seen> {
         Event::HttpRequest(e) if is_enrolment(e.uri) => Some(Seen::Request {
             method: e.method.to_owned(),
             uri: e.uri.to_owned(),
-            host: e.host.to_owned(),
         }),
         _ => None,
     }
