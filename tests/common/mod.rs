@@ -1,6 +1,7 @@
 //! Running the program and reading what it wrote.
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
+#[allow(unreachable_pub)]
 pub mod eve;
 pub mod synth;
 
