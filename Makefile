@@ -22,8 +22,7 @@ demo: deps ## replay a recorded attack: the alert as JSON, then a summary
 	@./target/debug/relaywatch -r $(DEMO) -o /dev/null
 
 test: deps lint ## every check there is
-	cargo test --locked --all-targets
-	cargo test --locked --doc
+	cargo test --locked
 	$(MAKE) --no-print-directory bench-smoke
 
 lint: deps ## format and clippy
@@ -36,8 +35,8 @@ bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 	cargo bench --locked --bench decode
 
 bench-smoke: deps ## the benches on a small capture: that they run, not how fast
-	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile fast --bench replay -- $(DEMO)
-	cargo bench --locked --profile fast --bench decode -- --quick
+	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile dev --bench replay -- $(DEMO)
+	cargo bench --locked --profile dev --bench decode -- --quick
 
 lab: ## record the captures of testdata/ again (root, Debian; network namespaces)
 	testdata/lab/lab.sh all

@@ -219,6 +219,7 @@ impl Open {
         let stronger = view.count == 0 || level > view.level;
         view.level = view.level.max(level);
         view.count += 1;
+        view.first_ts = view.first_ts.min(case.first_ts());
         view.last_ts = view.last_ts.max(case.ts);
         view.confidence = better(&["low", "medium", "high"], view.confidence, f.confidence);
         view.outcome = better(
