@@ -39,6 +39,7 @@ bench-smoke: deps ## the benches on a small capture: that they run, not how fast
 	cargo bench --locked --profile dev --bench decode -- --quick
 
 lab: ## record the captures of testdata/ again (root, Debian; network namespaces)
+	testdata/lab/install.sh
 	testdata/lab/lab.sh all
 
 clean: ## remove what was built
