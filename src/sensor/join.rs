@@ -333,6 +333,7 @@ impl Join {
         let Totals {
             flow,
             panics,
+            evicted_decoders,
             events,
             ..
         } = self.totals();
@@ -365,6 +366,7 @@ impl Join {
             evicted: [
                 ("flows", flow.evicted()),
                 ("held_segments", flow.evicted_held),
+                ("decoders", evicted_decoders),
                 ("fragments", dissect.defrag_evictions),
                 ("exchanges", correlator.exchanges_evicted),
                 ("pending", correlator.pending_evicted),
@@ -407,6 +409,7 @@ impl Join {
         let mut t = Totals::default();
         for w in &self.workers {
             t.panics += w.panics;
+            t.evicted_decoders += w.evicted_decoders;
             t.events += w.events;
             t.flow.add(&w.flow);
             t.kinds.add(&w.flows);
@@ -421,6 +424,7 @@ struct Totals {
     flow: FlowStats,
     kinds: FlowKinds,
     panics: u64,
+    evicted_decoders: u64,
     events: u64,
 }
 

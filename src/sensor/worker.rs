@@ -14,12 +14,15 @@ use crate::event::{
     Anomaly, Authenticate, Call, Carrier, Event, FlowMeta, NtlmAuthenticate, OrderKey, RpcCall,
     RpcResult, Seen, Sighting, Signature, Sink, SiteKey, identity,
 };
-use crate::flow::{Deliver, FlowInfo, Table, TableLimits};
+use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
+use crate::limits;
 use crate::net::{Direction, Side};
 use crate::output::{EventTypes, Header, write_event};
 use crate::packet::{Block, Chunk, Packet, Progress};
+use crate::proto::rpch::VirtualConnections;
 use crate::proto::{Session, Shared};
 use crate::rule::{RuleSet, Scratch};
+use crate::time::Timestamp;
 
 /// Kinds of anomalies counted one by one; the rest only in sum.
 const ANOMALY_KINDS: usize = 256;
@@ -30,6 +33,42 @@ struct FlowState {
     session: Session,
     /// 0 until it is needed.
     flow_id: u64,
+    /// What it counts for in [`Decoders::held`].
+    held: u32,
+    /// Sides that ended.
+    ended: [bool; 2],
+}
+
+/// Memory of the decoders of one worker's flows.
+#[derive(Debug)]
+struct Decoders {
+    /// Bytes they hold.
+    held: usize,
+    /// Bytes they may hold.
+    limit: usize,
+    /// Flows that lost theirs.
+    evicted: u64,
+}
+
+impl Decoders {
+    /// A flow's decoder holds `now`.
+    fn settle(&mut self, state: &mut FlowState, now: usize) {
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
+        let before = std::mem::replace(&mut state.held, now);
+        self.held = self
+            .held
+            .saturating_sub(before as usize)
+            .saturating_add(now as usize);
+    }
+
+    fn full(&self) -> bool {
+        self.held > self.limit
+    }
+
+    /// More than one flow may hold while there is too much.
+    fn greedy(&self, held: usize) -> bool {
+        held > limits::DECODER_FAIR_BYTES.max(self.limit / 1024)
+    }
 }
 
 /// One worker thread's state.
@@ -38,11 +77,13 @@ pub(super) struct Worker {
     table: Table<FlowState>,
     shared: Shared,
     collector: Collector,
+    decoders: Decoders,
     stats: WorkerSnapshot,
 }
 
 impl Worker {
     pub(super) fn new(setup: &Setup, ifaces: Arc<Ifaces>) -> Self {
+        let decoders = setup.memory.decoders(setup.workers);
         Self {
             table: Table::new(TableLimits {
                 flows: setup.memory.flows(setup.workers) / Table::<FlowState>::RECORD_BYTES,
@@ -50,7 +91,12 @@ impl Worker {
             }),
             shared: Shared {
                 catalog: Arc::clone(&setup.catalog),
-                ..Shared::default()
+                rpch: VirtualConnections::new(decoders / 4),
+            },
+            decoders: Decoders {
+                held: 0,
+                limit: decoders - decoders / 4,
+                evicted: 0,
             },
             collector: Collector {
                 rules: Arc::clone(&setup.rules),
@@ -109,6 +155,7 @@ impl Worker {
             block: Arc::into_inner(block),
         };
         self.stats.flow = self.table.stats();
+        self.stats.evicted_decoders = self.decoders.evicted + self.shared.rpch.evicted();
         self.stats.events = self.collector.events_seen;
         self.stats.anomalies = self.collector.anomalies_seen;
         self.stats.flows = self.collector.flows;
@@ -135,46 +182,74 @@ impl Worker {
     fn packets(&mut self, block: &Block, packets: &[Packet]) {
         let mut rest = packets;
         while !rest.is_empty() {
+            let group = rest.get(..limits::DECODER_PACKETS).unwrap_or(rest);
             let before = self.table.stats().packets;
-            let Self {
-                table,
-                shared,
-                collector,
-                ..
-            } = self;
-            let mut to = Decoding { shared, collector };
-            let fed = catch_unwind(AssertUnwindSafe(|| table.push_batch(rest, block, &mut to)));
-            if fed.is_ok() {
-                return;
+            let fed = self.guarded(|table, to| table.push_batch(group, block, to));
+            let done = if fed.is_some() {
+                group.len()
+            } else {
+                let done = self.table.stats().packets.saturating_sub(before).max(1);
+                usize::try_from(done).unwrap_or(usize::MAX).min(group.len())
+            };
+            let (fed_now, unfed) = rest.split_at(done);
+            if let (None, Some(packet)) = (fed, fed_now.last())
+                && let Some(mut state) = self.table.forget(packet)
+            {
+                self.decoders.settle(&mut state, 0);
             }
-            self.stats.panics += 1;
-            let done = self.table.stats().packets.saturating_sub(before).max(1);
-            let done = usize::try_from(done).unwrap_or(usize::MAX).min(rest.len());
-            let (fed, unfed) = rest.split_at(done);
-            if let Some(packet) = fed.last() {
-                self.table.forget(packet);
+            if self.decoders.full()
+                && let Some(packet) = fed_now.last()
+            {
+                self.relieve(packet.ts);
             }
             rest = unfed;
         }
     }
 
-    /// Ends what has been silent too long; at the end of the capture, everything.
-    fn expire(&mut self, now: crate::time::Timestamp, last: bool) {
+    /// Gives up idle flows until their decoders hold no more than they may.
+    #[cold]
+    fn relieve(&mut self, now: Timestamp) {
+        while self.decoders.full() {
+            let before = self.decoders.held;
+            let gone = self.guarded(|table, to| table.give_up_idle(now, to));
+            if gone != Some(true) {
+                break;
+            }
+            self.decoders.evicted += u64::from(self.decoders.held < before);
+        }
+    }
+
+    /// `None` if it panicked.
+    fn guarded<R>(
+        &mut self,
+        run: impl FnOnce(&mut Table<FlowState>, &mut Decoding<'_>) -> R,
+    ) -> Option<R> {
         let Self {
             table,
             shared,
             collector,
+            decoders,
             stats,
         } = self;
-        let mut to = Decoding { shared, collector };
-        let ended = catch_unwind(AssertUnwindSafe(|| {
+        let mut to = Decoding {
+            shared,
+            collector,
+            decoders,
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| run(table, &mut to)));
+        stats.panics += u64::from(done.is_err());
+        done.ok()
+    }
+
+    /// Ends what has been silent too long; at the end of the capture, everything.
+    fn expire(&mut self, now: Timestamp, last: bool) {
+        self.guarded(|table, to| {
             if last {
-                table.finish(now, &mut to);
+                table.finish(now, to);
             } else {
-                table.expire(now, &mut to);
+                table.expire(now, to);
             }
-        }));
-        stats.panics += u64::from(ended.is_err());
+        });
     }
 }
 
@@ -182,10 +257,47 @@ impl Worker {
 struct Decoding<'w> {
     shared: &'w mut Shared,
     collector: &'w mut Collector,
+    decoders: &'w mut Decoders,
 }
 
 impl Deliver<FlowState> for Decoding<'_> {
     fn chunk(
+        &mut self,
+        info: &FlowInfo,
+        state: &mut FlowState,
+        side: Side,
+        chunk: Chunk<'_>,
+    ) -> Progress {
+        let mut progress = self.show(info, state, side, chunk);
+        if matches!(chunk, Chunk::End) {
+            match side {
+                Side::A => state.ended[0] = true,
+                Side::B => state.ended[1] = true,
+            }
+            if state.ended == [true, true] {
+                state.session.close();
+            }
+        }
+        let held = state.session.held();
+        if held == state.held as usize {
+            return progress;
+        }
+        let grew = held > state.held as usize;
+        self.decoders.settle(state, held);
+        if grew && self.decoders.full() && self.decoders.greedy(held) {
+            self.give_up(info, state);
+            progress = Progress::Done;
+        }
+        progress
+    }
+
+    fn ended(&mut self, _: &FlowInfo, state: &mut FlowState, _: Ended) {
+        self.decoders.settle(state, 0);
+    }
+}
+
+impl Decoding<'_> {
+    fn show(
         &mut self,
         info: &FlowInfo,
         state: &mut FlowState,
@@ -213,6 +325,19 @@ impl Deliver<FlowState> for Decoding<'_> {
             self.collector.identified(state.session.app_proto());
         }
         progress
+    }
+
+    /// The flow loses its decoder; what that has unfinished is reported.
+    #[cold]
+    fn give_up(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        for (side, ended) in [Side::A, Side::B].into_iter().zip(state.ended) {
+            if !ended {
+                self.show(info, state, side, Chunk::End);
+            }
+        }
+        state.session.close();
+        self.decoders.settle(state, 0);
+        self.decoders.evicted += 1;
     }
 }
 

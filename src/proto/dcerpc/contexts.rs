@@ -5,6 +5,7 @@ use super::wire::{Answer, AuthLevel, AuthType, ContextResult, NDR64, Offer, Synt
 use crate::event::{Event, RpcBind};
 use crate::limits;
 use crate::net::Direction;
+use crate::proto::vec_bytes;
 
 /// One presentation context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,11 @@ struct Pending {
 }
 
 impl Contexts {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        vec_bytes(&self.contexts).saturating_add(vec_bytes(&self.pending))
+    }
+
     pub(super) fn get(&self, id: u16) -> Option<Context> {
         // The youngest of an id counts.
         self.contexts.iter().rev().find(|c| c.id == id).copied()

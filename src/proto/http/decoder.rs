@@ -37,6 +37,14 @@ impl<T: Tap> Decoder<T> {
         }
     }
 
+    /// Bytes of heap it holds now, itself apart.
+    pub fn held(&self) -> usize {
+        self.tap
+            .held()
+            .saturating_add(self.queue.held())
+            .saturating_add(self.auth.held())
+    }
+
     /// Takes the next piece of one direction.
     pub fn chunk(
         &mut self,
