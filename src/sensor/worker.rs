@@ -9,10 +9,10 @@ use crossbeam_channel::Sender;
 use super::Setup;
 use super::dispatch::Ifaces;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
+use super::sighting::{protocol_of, seen};
 use super::stats::{FlowKinds, WorkerSnapshot};
 use crate::event::{
-    Anomaly, Authenticate, Call, Carrier, Event, FlowMeta, NtlmAuthenticate, OrderKey, RpcCall,
-    RpcResult, Seen, Sighting, Signature, Sink, SiteKey, identity,
+    Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, identity,
 };
 use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
 use crate::limits;
@@ -512,7 +512,7 @@ impl Sink for FlowSink<'_> {
         let judged = event
             .fields()
             .filter(|f| self.collector.rules.is_interesting(f.schema()));
-        let seen = seen(self.collector, event);
+        let seen = seen(&self.collector.key, &self.collector.catalog, event);
         if !wanted && judged.is_none() && seen.is_none() {
             return;
         }
@@ -538,108 +538,4 @@ impl Sink for FlowSink<'_> {
             self.collector.sighting(self.info, flow, direction, seen);
         }
     }
-}
-
-/// EVE's `app_proto` for an event whose flow is not identified yet.
-fn protocol_of(event: &Event<'_>) -> &'static str {
-    match event {
-        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) => "dcerpc",
-        Event::NtlmNegotiate(e) => e.carrier.name(),
-        Event::NtlmChallenge(e) => e.carrier.name(),
-        Event::NtlmAuthenticate(e) => e.carrier.name(),
-        Event::AuthResult(e) => e.carrier.name(),
-        Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
-        Event::LdapBind(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
-        Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
-        Event::Anomaly(a) => a.protocol,
-    }
-}
-
-/// The owned form of an event that the correlator needs.
-fn seen(c: &Collector, event: &Event<'_>) -> Option<Seen> {
-    match event {
-        Event::NtlmChallenge(e) => Some(Seen::Challenge {
-            carrier: e.carrier,
-            session: e.session,
-            challenge: e.server_challenge,
-            nb_computer: e.nb_computer_name.to_string(),
-            dns_computer: e.dns_computer_name.to_string(),
-            server_guid: e.server_guid,
-        }),
-        Event::NtlmAuthenticate(e) if !e.anonymous => Some(authenticate(c, e)),
-        Event::AuthResult(e) => Some(Seen::AuthResult {
-            carrier: e.carrier,
-            session: e.session,
-            success: e.success,
-            code: e.code,
-        }),
-        Event::RpcCall(e) => call(e),
-        Event::RpcResult(e) => answer(c, e),
-        Event::HttpRequest(e) if is_enrolment(e.uri) => Some(Seen::Request {
-            method: e.method.to_owned(),
-            uri: e.uri.to_owned(),
-        }),
-        _ => None,
-    }
-}
-
-fn authenticate(c: &Collector, e: &NtlmAuthenticate<'_>) -> Seen {
-    // Up to 24 bytes it is an NTLMv1 response: too little to be the same by anything but a relay or
-    // a static challenge, which only the challenge itself can tell apart (design §4).
-    let nt_hash = (e.nt_response.len() > 24).then(|| c.key.hash(e.nt_response));
-    Seen::Authenticate(Box::new(Authenticate {
-        carrier: e.carrier,
-        session: e.session,
-        challenge: e.server_challenge,
-        nt_hash,
-        user: e.user.to_string(),
-        domain: e.domain.to_string(),
-        workstation: e.workstation.to_string(),
-        target_name: e.target_name.to_string(),
-        dns_computer: e.dns_computer_name.to_string(),
-        mic: e.mic,
-        message_id: e.message_id,
-        session_id: e.session_id,
-    }))
-}
-
-fn call(e: &RpcCall<'_>) -> Option<Seen> {
-    e.method?;
-    Some(Seen::Call(Box::new(Call {
-        interface: e.interface?,
-        version: e.version.to_owned(),
-        opnum: e.opnum,
-        transport: match e.transport {
-            "ncacn_np" => "ncacn_np",
-            "ncacn_http" => "ncacn_http",
-            _ => "ncacn_ip_tcp",
-        },
-        named_pipe: e.named_pipe.to_owned(),
-        association: e.association,
-        call_id: e.call_id,
-        auth_type: e.auth_type,
-        auth_level: e.auth_level,
-        sealed: e.sealed,
-        stub_len: e.stub_len,
-        path: e.path.map(str::to_owned),
-        path_by_scan: e.path_by_scan,
-    })))
-}
-
-fn answer(c: &Collector, e: &RpcResult<'_>) -> Option<Seen> {
-    c.catalog.method(e.interface?, e.opnum)?;
-    Some(Seen::Answer {
-        association: e.association,
-        call_id: e.call_id,
-        fault: e.fault,
-        status: e.status.filter(|_| !e.sealed),
-    })
-}
-
-/// Web enrolment of AD CS lives under /certsrv/ (MS-WCCE is its RPC twin; the pages are not specified).
-fn is_enrolment(uri: &str) -> bool {
-    const AT: &[u8] = b"/certsrv";
-    uri.as_bytes()
-        .get(..AT.len())
-        .is_some_and(|head| head.eq_ignore_ascii_case(AT))
 }
