@@ -1,9 +1,11 @@
 # What a person types. `make demo` and `make test` work on a machine that has Rust, gcc and apt.
 
 DEMO = testdata/captures/relay_smb_http_adcs.pcap
+FUZZ ?= session
+FUZZ_SECS ?= 60
 BENCH_PCAP ?= target/bench/mix.pcap
 
-.PHONY: help deps build demo test lint bench bench-smoke lab clean
+.PHONY: help deps build demo test lint bench bench-smoke fuzz lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,6 +39,11 @@ bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 bench-smoke: deps ## the benches on a small capture: that they run, not how fast
 	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile dev --bench replay -- $(DEMO)
 	cargo bench --locked --profile dev --bench decode -- --quick
+
+# libFuzzer's instrumentation is unstable; RUSTC_BOOTSTRAP=1 lets a stable compiler do it.
+# Needs `cargo install cargo-fuzz`. Bodies: src/fuzzing.rs; `make test` replays seeds through them.
+fuzz: deps ## fuzz one target with cargo-fuzz (FUZZ=session FUZZ_SECS=60)
+	RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ) -- -max_total_time=$(FUZZ_SECS) -max_len=65536
 
 lab: ## record the captures of testdata/ again (root, Debian; network namespaces)
 	testdata/lab/install.sh

@@ -30,3 +30,6 @@ pub mod limits;
 pub mod net;
 pub mod time;
 pub mod wire;
+
+#[doc(hidden)]
+pub mod fuzzing;

@@ -11,6 +11,7 @@ fn level(module: &str) -> u8 {
         "capture" | "output" => 3,
         "sensor" => 4,
         "cli" => 5,
+        "fuzzing" => 6,
         other => panic!("{other}: give it a level here"),
     }
 }

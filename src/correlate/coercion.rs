@@ -92,17 +92,15 @@ impl Coercion {
             callback: None,
         };
         if let Some((gone, early)) = self.waiting.insert(key, waiting, s.ts) {
-            self.deadlines.remove(&(early.deadline, gone));
+            self.let_go(&early, gone);
             out.extend(self.conclude(&early, s.ts, None, names));
         }
         self.deadlines.insert((deadline, key));
         let victim = s.flow.server.addr;
-        match self.by_victim.get_mut(&victim) {
-            Some(keys) => keys.push(key),
-            None => {
-                self.by_victim.insert(victim, vec![key], s.ts);
-            }
-        }
+        let mut keys = self.by_victim.remove(&victim).unwrap_or_default();
+        keys.push(key);
+        // Renewed: a host that is called again and again is not forgotten meanwhile.
+        self.by_victim.insert(victim, keys, s.ts);
     }
 
     /// Somebody challenged a client: if that client was just called, it is calling back.
@@ -165,6 +163,12 @@ impl Coercion {
 
     fn take(&mut self, key: CallKey) -> Option<Waiting> {
         let waiting = self.waiting.remove(&key)?;
+        self.let_go(&waiting, key);
+        Some(waiting)
+    }
+
+    /// Takes a call that waits no longer out of what points at it.
+    fn let_go(&mut self, waiting: &Waiting, key: CallKey) {
         self.deadlines.remove(&(waiting.deadline, key));
         let victim = waiting.flow.server.addr;
         if let Some(keys) = self.by_victim.get_mut(&victim) {
@@ -173,7 +177,6 @@ impl Coercion {
                 self.by_victim.remove(&victim);
             }
         }
-        Some(waiting)
     }
 
     /// Different families of the caller within a minute, this one included.

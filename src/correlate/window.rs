@@ -11,9 +11,11 @@ use crate::time::Timestamp;
 /// Nothing ever iterates it in hash order, so its seed cannot reach the output.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
-    map: HashMap<K, (Timestamp, V)>,
-    /// Keys by the time they were last renewed; a key whose time is not the map's is stale.
-    order: VecDeque<(Timestamp, K)>,
+    map: HashMap<K, (u64, V)>,
+    /// Keys by when they were last renewed; a key whose serial number is not the map's is stale.
+    order: VecDeque<(u64, Timestamp, K)>,
+    /// Serial number of the last insertion. The time cannot tell: a capture may stand still.
+    serial: u64,
     most: usize,
     keep: Duration,
     evicted: u64,
@@ -24,6 +26,7 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         Self {
             map: HashMap::new(),
             order: VecDeque::new(),
+            serial: 0,
             most,
             keep,
             evicted: 0,
@@ -39,13 +42,14 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         } else {
             None
         };
-        self.map.insert(key.clone(), (now, value));
-        self.order.push_back((now, key));
+        self.serial += 1;
+        self.map.insert(key.clone(), (self.serial, value));
+        self.order.push_back((self.serial, now, key));
         // Renewed keys leave stale entries behind; sweep before they outnumber the live ones.
         if self.order.len() > 64 + 2 * self.map.len() {
             let map = &self.map;
             self.order
-                .retain(|(at, key)| map.get(key).is_some_and(|(t, _)| t == at));
+                .retain(|(n, _, key)| map.get(key).is_some_and(|(m, _)| m == n));
         }
         gone
     }
@@ -64,12 +68,12 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
 
     /// Forgets what is too old.
     pub(super) fn forget(&mut self, now: Timestamp) {
-        while let Some((at, key)) = self.order.front() {
-            let stale = self.map.get(key).is_none_or(|(t, _)| t != at);
+        while let Some((serial, at, key)) = self.order.front() {
+            let stale = self.map.get(key).is_none_or(|(n, _)| n != serial);
             if !stale && now.since(*at) <= self.keep {
                 break;
             }
-            if let Some((_, key)) = self.order.pop_front()
+            if let Some((.., key)) = self.order.pop_front()
                 && !stale
             {
                 self.map.remove(&key);
@@ -83,8 +87,8 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
     }
 
     fn pop_oldest(&mut self) -> Option<(K, V)> {
-        while let Some((at, key)) = self.order.pop_front() {
-            if self.map.get(&key).is_some_and(|(t, _)| *t == at)
+        while let Some((serial, _, key)) = self.order.pop_front() {
+            if self.map.get(&key).is_some_and(|(n, _)| *n == serial)
                 && let Some((_, value)) = self.map.remove(&key)
             {
                 return Some((key, value));
@@ -121,6 +125,17 @@ mod tests {
         let mut r = Recent::new(4, Duration::from_secs(1_000_000));
         for n in 0..10_000 {
             r.insert(n % 3, n, at(n));
+        }
+        assert!(r.order.len() <= 80, "{}", r.order.len());
+    }
+
+    /// After one frame from the future, time is clamped and stands still.
+    #[test]
+    fn renewing_while_time_stands_still_does_not_grow_it() {
+        let mut r = Recent::new(4, Duration::from_secs(1));
+        for n in 0..10_000 {
+            r.remove(&(n % 3));
+            r.insert(n % 3, n, at(7));
         }
         assert!(r.order.len() <= 80, "{}", r.order.len());
     }

@@ -73,7 +73,13 @@ impl<'a> RequestLine<'a> {
             target: target.trim_ascii(),
             minor: *minor,
         })
+        .filter(|line| !line.target.iter().any(is_wrong))
     }
+}
+
+/// Bytes that no server takes in a request line. DEL is not among them: some do.
+fn is_wrong(byte: &u8) -> bool {
+    *byte < b' ' && !matches!(*byte, b'\t' | b'\r')
 }
 
 /// `HTTP-version SP status-code SP [reason-phrase]` (RFC 9112 4).
@@ -147,25 +153,22 @@ pub(crate) fn begins(bytes: &[u8]) -> Begins {
         Some([b' ', target @ ..]) => target,
         Some(_) => return Begins::Nothing,
     };
-    if target.iter().any(|b| b.is_ascii_control() && *b != b'\r') {
+    if target.iter().any(is_wrong) {
         return Begins::Nothing;
     }
     if bytes.len() < IDENTIFY_BYTES {
         return Begins::Perhaps;
     }
-    // A long target: its beginning has to be one of the four forms (RFC 9112 3.2), unbroken.
-    let first = target.split(|b| *b == b' ').next().unwrap_or_default();
-    let form = first.starts_with(b"/")
-        || first.starts_with(b"*")
-        || first
+    // A long target: its beginning has to be one of the four forms (RFC 9112 3.2). Spaces before and
+    // in it are let through, as they are in a short one: what a server tolerates hides nothing here.
+    let target = target.trim_ascii_start();
+    let form = target.starts_with(b"/")
+        || target.starts_with(b"*")
+        || target
             .get(..4)
             .is_some_and(|s| s.eq_ignore_ascii_case(b"http"))
         || bytes.starts_with(b"CONNECT ");
-    let whole = first.len() == target.len()
-        || target
-            .get(first.len().saturating_add(1)..)
-            .is_some_and(|rest| version.iter().zip(rest).all(|(a, b)| a == b));
-    if form && whole {
+    if form {
         Begins::Request
     } else {
         Begins::Nothing

@@ -219,8 +219,10 @@ impl Decoder {
             return Step::Pass(whole);
         }
         let id: [u8; 4] = match r.array("SMB protocol id") {
+            // What lies behind a message that is too short for it is another's.
+            _ if header.length < 4 => return self.lose(direction, NO_SMB, out),
             Ok(id) => id,
-            Err(Error::Short { need, .. }) if header.length >= 4 => return Step::Want(need),
+            Err(Error::Short { need, .. }) => return Step::Want(need),
             Err(error) => return self.lose(direction, error, out),
         };
         let place = match id {
@@ -236,13 +238,7 @@ impl Decoder {
                 self.opaque.compressed = self.opaque.compressed.saturating_add(1);
                 return Step::Pass(whole);
             }
-            _ => {
-                let error = Error::Malformed {
-                    what: "NBSS message",
-                    why: "no SMB inside",
-                };
-                return self.lose(direction, error, out);
-            }
+            _ => return self.lose(direction, NO_SMB, out),
         };
         self.is_smb = true;
         let lane = self.lane(direction);
@@ -428,6 +424,11 @@ impl Decoder {
 const GAP: Error = Error::Malformed {
     what: "SMB stream",
     why: "bytes are missing",
+};
+
+const NO_SMB: Error = Error::Malformed {
+    what: "NBSS message",
+    why: "no SMB inside",
 };
 
 /// Bytes that tell a message's beginning: NBSS header, protocol id, StructureSize of SMB2.
