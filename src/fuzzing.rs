@@ -73,7 +73,7 @@ pub fn session(bytes: &[u8]) {
 
 /// One SMB connection.
 pub fn smb(bytes: &[u8]) {
-    cuts(bytes, || smb::Decoder::default());
+    cuts(bytes, smb::Decoder::default);
 }
 
 /// One HTTP connection, with RPC in its bodies.
@@ -83,7 +83,7 @@ pub fn http(bytes: &[u8]) {
 
 /// One LDAP connection.
 pub fn ldap(bytes: &[u8]) {
-    cuts(bytes, || ldap::Decoder::default());
+    cuts(bytes, ldap::Decoder::default);
 }
 
 /// One association over TCP, and the same bytes through a named pipe.
