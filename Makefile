@@ -24,8 +24,7 @@ demo: deps ## replay a recorded attack: the alert as JSON, then a summary
 	@./target/debug/relaywatch -r $(DEMO) -o /dev/null
 
 test: deps lint ## every check there is
-	cargo test --locked --all-targets
-	cargo test --locked --doc
+	cargo test --locked
 	$(MAKE) --no-print-directory bench-smoke
 
 lint: deps ## format and clippy
@@ -38,8 +37,8 @@ bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 	cargo bench --locked --bench decode
 
 bench-smoke: deps ## the benches on a small capture: that they run, not how fast
-	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile fast --bench replay -- $(DEMO)
-	cargo bench --locked --profile fast --bench decode -- --quick
+	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile dev --bench replay -- $(DEMO)
+	cargo bench --locked --profile dev --bench decode -- --quick
 
 # libFuzzer's instrumentation is unstable; RUSTC_BOOTSTRAP=1 lets a stable compiler do it.
 # Needs `cargo install cargo-fuzz`. Bodies: src/fuzzing.rs; `make test` replays seeds through them.
@@ -47,6 +46,7 @@ fuzz: deps ## fuzz one target with cargo-fuzz (FUZZ=session FUZZ_SECS=60)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ) -- -max_total_time=$(FUZZ_SECS) -max_len=65536
 
 lab: ## record the captures of testdata/ again (root, Debian; network namespaces)
+	testdata/lab/install.sh
 	testdata/lab/lab.sh all
 
 clean: ## remove what was built

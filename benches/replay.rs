@@ -83,7 +83,8 @@ fn one(path: &Path, workers: usize, runs: usize, floor_ns: f64) {
 
 fn sensor(path: &Path, setup: &Setup) -> Report {
     let mut source = FileSource::open(path).expect("a capture");
-    let thread = WriterThread::start(Writer::open(&[]).expect("no destination")).expect("a thread");
+    let thread =
+        WriterThread::start(Writer::open(&[]).expect("no destination"), |_| ()).expect("a thread");
     let outlet = thread.outlet();
     let report = run(
         &mut source,

@@ -46,8 +46,21 @@ pub const HOLE_ACKED_SEGMENTS: usize = 3;
 pub const HELD_SHARE: u64 = 40;
 /// Share of the memory budget for flow records, percent.
 pub const FLOW_SHARE: u64 = 25;
-/// Share of the memory budget for decoder state, percent.
+/// Share of the memory budget for decoder state, percent: a quarter of it for virtual connections of
+/// RPC over HTTP, the rest for the decoders of flows.
+///
+/// When it is met, a flow that grew and holds more than [`DECODER_FAIR_BYTES`] is not decoded any
+/// more: what it has unfinished is reported first, its protocol stays known. Is it a smaller one
+/// that grew, flows idle longest are given up until there is room, which are the large ones that
+/// somebody left unfinished before; a flow that goes on is picked up in its middle. Virtual
+/// connections unused longest are forgotten. All is counted as `evicted.decoders`.
 pub const DECODER_SHARE: u64 = 20;
+/// Bytes of decoder state that one flow may hold while its worker's share is exceeded; a thousandth of
+/// the share where that is more.
+pub const DECODER_FAIR_BYTES: usize = 16 * 1024;
+/// Packets after which a worker looks whether flows must be given up for their decoders' state.
+/// Until then the state grows by as much as these packets bring.
+pub const DECODER_PACKETS: usize = 256;
 /// Share of the memory budget for the correlator, percent. The rest is blocks and queues.
 pub const CORRELATE_SHARE: u64 = 10;
 
@@ -89,6 +102,9 @@ pub const RPC_AUTH_CONTEXTS: usize = 64;
 pub const RPCH_CONNECTIONS: usize = 4096;
 /// Open pipes of one SMB connection. Beyond it the oldest is forgotten.
 pub const SMB_PIPES: usize = 64;
+/// Bytes that the pipes of one SMB connection may hold. Beyond it the one that grew reports its
+/// unfinished calls with what there is, and drops what it kept.
+pub const SMB_PIPES_BYTES: usize = 512 * 1024;
 /// Sessions of one SMB connection. Beyond it the oldest is forgotten.
 pub const SMB_SESSIONS: usize = 64;
 /// Tree connects of one SMB connection. Beyond it the oldest is forgotten.

@@ -103,6 +103,11 @@ fn payloads_do_not_know_their_carriers() {
         };
         let from = from.to_string_lossy();
         let text = std::fs::read_to_string(&path).unwrap();
+        let code: Vec<&str> = text
+            .lines()
+            .filter(|l| !l.trim_start().starts_with("//"))
+            .collect();
+        let text = code.join("\n");
         for (at, _) in text.match_indices("proto::") {
             let to: String = text[at + 7..]
                 .chars()

@@ -69,7 +69,7 @@ fn setup() -> Setup {
 /// Replays a capture from memory: report, allocations, and peak bytes over the start.
 fn measure(capture: Vec<u8>) -> (Report, usize, usize) {
     let setup = setup();
-    let thread = WriterThread::start(Writer::open(&[]).unwrap()).unwrap();
+    let thread = WriterThread::start(Writer::open(&[]).unwrap(), |_| ()).unwrap();
     let outlet = thread.outlet();
     let mut source = FileSource::from_reader("test", Box::new(Cursor::new(capture))).unwrap();
     let before = ALLOCATIONS.load(Ordering::Relaxed);
@@ -189,4 +189,65 @@ fn held_segments_stay_within_the_budget() {
     assert_eq!(report.packets, 80_000);
     let budget = 64 << 20;
     assert!(peak < budget, "{} MiB of {} MiB", peak >> 20, budget >> 20);
+}
+
+fn stays_within_the_budget(capture: Vec<u8>) {
+    let (_, _, peak) = measure(capture);
+    let budget = 64 << 20;
+    assert!(peak < budget, "{} MiB of {} MiB", peak >> 20, budget >> 20);
+}
+
+/// Calls whose last fragment never comes.
+#[test]
+fn unfinished_calls_stay_within_the_budget() {
+    let _alone = ALONE.lock().unwrap();
+    let efsr = [
+        0x88, 0xd4, 0x81, 0xc6, 0x50, 0xd8, 0xd0, 0x11, 0x8c, 0x52, 0x00, 0xc0, 0x4f, 0xd9, 0x0f,
+        0x7e,
+    ];
+    let mut pcap = Pcap::new();
+    for port in 0..1_500 {
+        let (mut c, _) = pair(1_024 + port);
+        pcap.tcp(&mut c, SYN, b"");
+        pcap.tcp(&mut c, PSH_ACK, &synth::bind(efsr));
+        for k in 0..15 {
+            let fragment = synth::unfinished(1, 0, k == 0, &[0x41; 4_000]);
+            pcap.tcp(&mut c, PSH_ACK, &fragment);
+        }
+    }
+    stays_within_the_budget(pcap.bytes);
+}
+
+/// Pipes with a PDU that is never completed.
+#[test]
+fn cut_pipes_stay_within_the_budget() {
+    let _alone = ALONE.lock().unwrap();
+    let mut pcap = Pcap::new();
+    let mut cut = vec![5, 0, 11, 3, 0x10, 0, 0, 0, 0x00, 0xf0, 0, 0, 1, 0, 0, 0]; // 61,440 bytes
+    cut.resize(30_000, 0x41);
+    for port in 0..120 {
+        let (mut c, _) = pair(1_024 + port);
+        c.dport = 445;
+        pcap.tcp(&mut c, SYN, b"");
+        for file in 1..=30 {
+            pcap.tcp(&mut c, PSH_ACK, &synth::smb2_write(file, file, &cut));
+        }
+    }
+    stays_within_the_budget(pcap.bytes);
+}
+
+/// Each holds little, and they are many: requests whose responses never come.
+#[test]
+fn many_small_decoders_stay_within_the_budget() {
+    let _alone = ALONE.lock().unwrap();
+    let mut pcap = Pcap::new();
+    let long = "x".repeat(1_000);
+    let request = format!("GET /{long} HTTP/1.1\r\nHost: {long}\r\nUser-Agent: {long}\r\n\r\n");
+    for port in 0..30_000 {
+        let (mut c, _) = pair(1_024 + port);
+        c.dport = 80;
+        pcap.tcp(&mut c, SYN, b"");
+        pcap.tcp(&mut c, PSH_ACK, request.as_bytes());
+    }
+    stays_within_the_budget(pcap.bytes);
 }

@@ -284,3 +284,39 @@ fn printerbug_level_is_earned() {
     assert_eq!(calls.len(), 1, "{alerts:#?}");
     assert_eq!(context(calls[0])["level"], "low", "{calls:#?}");
 }
+
+/// Every other capture runs to its end: no panic, no error exit but for what cannot be read at all,
+/// and within 250 MiB of address space, so under 200 MiB of memory.
+#[test]
+fn every_capture_runs_to_its_end() {
+    let Some(dir) = shared("captures") else {
+        return;
+    };
+    let mut seen = 0;
+    for path in common::captures(&dir) {
+        seen += 1;
+        let out = std::process::Command::new("sh")
+            .arg("-c")
+            .arg("ulimit -v 256000; exec \"$0\" -q -w 2 --events sensor -r \"$1\"")
+            .arg(env!("CARGO_BIN_EXE_relaywatch"))
+            .arg(&path)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(0), "{}: {said}", path.display());
+        assert!(
+            !said.contains("internal error"),
+            "{}: {said}",
+            path.display()
+        );
+        let events = common::lines(&out.stdout);
+        let sensor = of_type(&events, "sensor");
+        assert_eq!(
+            sensor.last().unwrap()["sensor"]["panics"],
+            0,
+            "{}",
+            path.display()
+        );
+    }
+    assert!(seen > 300, "only {seen} captures");
+}

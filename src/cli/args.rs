@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, Subcommand};
 
 /// Watches for Windows hosts being coerced into authenticating, and for that authentication being relayed.
 ///
@@ -22,6 +22,10 @@ use clap::{ArgAction, Parser};
 Exit status: 0 ran, 1 --fail-on-alert and there was one, 2 could not run."
 )]
 pub struct Args {
+    /// What to do instead of replaying or watching
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Replay a capture file, a folder of them, or standard input (-)
     #[arg(
         short = 'r',
@@ -71,10 +75,6 @@ pub struct Args {
     #[arg(long)]
     pub fail_on_alert: bool,
 
-    /// With several captures: keep state from one to the next
-    #[arg(long)]
-    pub continuous: bool,
-
     /// Say more on stderr
     #[arg(short = 'v', long, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
@@ -110,4 +110,25 @@ pub struct Args {
     /// Milliseconds a capture block waits to be filled
     #[arg(long, value_name = "MS", help_heading = "Tuning")]
     pub timeout_ms: Option<u32>,
+}
+
+/// Commands that do not look at packets.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Look at rules
+    #[command(subcommand)]
+    Rules(RulesCommand),
+}
+
+/// `relaywatch rules ...`
+#[derive(Clone, Debug, Subcommand)]
+pub enum RulesCommand {
+    /// List what is loaded, and what was skipped and why (-S and -c go before "rules")
+    List,
+    /// Check rule files or folders beside the built-in rules; every error is told
+    Check {
+        /// Rule file or folder
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
 }

@@ -66,14 +66,52 @@ pub(super) fn tell(
             Err(e) => broken.push(e.to_string()),
         }
     }
-    let mut out = std::io::stdout().lock();
-    for line in lines {
-        let _ = writeln!(out, "{line}");
-    }
+    print(&lines);
     if broken.is_empty() {
         Ok(())
     } else {
         Err(Failure(broken.join("\n")))
+    }
+}
+
+/// `rules list`: one line a rule, then what was skipped.
+pub(super) fn list(rules: &RuleSet) {
+    let mut lines: Vec<String> = rules
+        .rules()
+        .map(|r| {
+            let s = &r.signature;
+            format!(
+                "{}:{}  {:<13}  {}  ({})",
+                s.gid,
+                s.sid,
+                s.level.name(),
+                s.title,
+                r.file
+            )
+        })
+        .collect();
+    lines.extend(
+        rules
+            .skipped()
+            .map(|s| format!("skipped  {} ({}): {}", s.title, s.file, s.reason)),
+    );
+    print(&lines);
+}
+
+/// `rules check`: that all is well.
+pub(super) fn count(rules: &RuleSet) {
+    print(&[format!(
+        "{} rules are right, {} skipped",
+        rules.rules().len(),
+        rules.skipped().len()
+    )]);
+}
+
+fn print(lines: &[String]) {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        // If stdout is gone there is nobody to tell.
+        let _ = writeln!(out, "{line}");
     }
 }
 

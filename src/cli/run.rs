@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::args::{Command, RulesCommand};
 use super::summary::Summary;
 use super::{Args, Config, Failure, check, complain, inputs};
 use crate::capture::{FileSource, LiveOptions, LiveSource, Source};
@@ -17,8 +18,22 @@ use crate::sensor::{self, Memory, Outlet, Report, Setup, WriterThread};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
-    let config = Config::from_args(args).map_err(Failure::new)?;
+    let mut config = Config::from_args(args).map_err(Failure::new)?;
+    if let Some(Command::Rules(RulesCommand::Check { paths })) = &args.command {
+        config.rules.extend(paths.iter().cloned());
+    }
     let rules = Arc::new(inputs::rules(&config)?);
+    match &args.command {
+        Some(Command::Rules(RulesCommand::List)) => {
+            check::list(&rules);
+            return Ok(0);
+        }
+        Some(Command::Rules(RulesCommand::Check { .. })) => {
+            check::count(&rules);
+            return Ok(0);
+        }
+        None => {}
+    }
     let catalog = inputs::catalog(args.catalog.as_deref())?;
     let events = match &args.events {
         Some(list) => list.parse().map_err(|e: UnknownType| Failure::new(e))?,
@@ -64,7 +79,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         Job::Replay(inputs::captures(&args.read)?)
     };
     let writer = Writer::open(&destinations).map_err(Failure::new)?;
-    let thread = WriterThread::start(writer)
+    let thread = WriterThread::start(writer, |trouble| complain(trouble))
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     let outlet = thread.outlet();
     let mut summary = Summary::new(args.verbose);

@@ -44,6 +44,11 @@ impl Case {
         }
     }
 
+    /// Time of its first evidence.
+    pub(super) fn first_ts(&self) -> Timestamp {
+        self.legs.iter().map(|leg| leg.ts).min().unwrap_or(self.ts)
+    }
+
     /// The alert that `signature` makes of it. `incident_id` 0 is none.
     #[must_use]
     pub fn alert(&self, signature: &Arc<Signature>, incident_id: u64, drops: u64) -> Alert {

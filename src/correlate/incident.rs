@@ -163,7 +163,7 @@ impl Incidents {
             b"incident",
             &victim.0,
             &listener.unwrap_or_default().0,
-            &case.ts.0.to_be_bytes(),
+            &case.first_ts().0.to_be_bytes(),
         ]);
         self.opened += 1;
         self.by_key.insert((victim, listener), id, case.ts);
@@ -199,7 +199,7 @@ impl Open {
                 incident_id: id,
                 confidence: "low",
                 outcome: "unknown",
-                first_ts: case.legs.first().map_or(case.ts, |leg| leg.ts),
+                first_ts: case.first_ts(),
                 last_ts: case.ts,
                 ..Incident::default()
             },
@@ -219,6 +219,7 @@ impl Open {
         let stronger = view.count == 0 || level > view.level;
         view.level = view.level.max(level);
         view.count += 1;
+        view.first_ts = view.first_ts.min(case.first_ts());
         view.last_ts = view.last_ts.max(case.ts);
         view.confidence = better(&["low", "medium", "high"], view.confidence, f.confidence);
         view.outcome = better(

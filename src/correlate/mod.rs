@@ -120,7 +120,7 @@ impl Correlator {
             Seen::Authenticate(auth) => {
                 self.names
                     .learn_client(s.flow.client.addr, &auth.workstation, s.ts);
-                self.relays.authenticate(s, auth, &mut self.cases);
+                self.relays.authenticate(s, auth);
             }
             Seen::AuthResult {
                 session,
@@ -132,8 +132,8 @@ impl Correlator {
                 .result(s, *session, *success, *code, &mut self.cases),
             Seen::Call(call) => self.coercion.call(s, call, &mut self.cases, &self.names),
             Seen::Answer { .. } => self.coercion.answer(s, &mut self.cases, &self.names),
-            Seen::Request { method, uri, host } => {
-                self.relays.request(s, method, uri, host, &mut self.cases);
+            Seen::Request { method, uri } => {
+                self.relays.request(s, method, uri, &mut self.cases);
             }
             Seen::RuleHit(signature) => {
                 let case = Case::of_event(s);

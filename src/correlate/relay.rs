@@ -8,7 +8,7 @@
 mod conclude;
 mod exchange;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::window::Recent;
@@ -70,7 +70,17 @@ pub(super) struct Relays {
     next_candidate: u64,
     relayed: Recent<u64, Relayed>,
     enrolments: Recent<u64, Enrolment>,
+    /// Machine accounts at /certsrv that wait for better evidence, oldest first.
+    lone: VecDeque<Lone>,
     forwarders: Vec<Addr>,
+}
+
+/// A machine account that enrols over HTTP, without relay evidence so far.
+#[derive(Debug)]
+struct Lone {
+    deadline: Timestamp,
+    id: Id,
+    case: Case,
 }
 
 impl Relays {
@@ -88,6 +98,7 @@ impl Relays {
             next_candidate: 0,
             relayed: Recent::new(limits::INCIDENTS, incident),
             enrolments: Recent::new(limits::INCIDENTS, window),
+            lone: VecDeque::new(),
             forwarders: declared
                 .forwarders
                 .iter()
@@ -149,7 +160,7 @@ impl Relays {
     }
 
     /// A client answered a challenge.
-    pub(super) fn authenticate(&mut self, s: &Sighting, auth: &Authenticate, out: &mut Vec<Case>) {
+    pub(super) fn authenticate(&mut self, s: &Sighting, auth: &Authenticate) {
         if loops_back(&s.flow) {
             return;
         }
@@ -178,7 +189,7 @@ impl Relays {
             }
         }
         self.postpone(id, s.ts);
-        self.machine_account_enrolment(s, auth, out);
+        self.machine_account_enrolment(s, id, auth);
     }
 
     /// The carrier said whether it accepts.
@@ -205,14 +216,7 @@ impl Relays {
     }
 
     /// A request for enrolment at an HTTP server.
-    pub(super) fn request(
-        &mut self,
-        s: &Sighting,
-        method: &str,
-        uri: &str,
-        _host: &str,
-        out: &mut Vec<Case>,
-    ) {
+    pub(super) fn request(&mut self, s: &Sighting, method: &str, uri: &str, out: &mut Vec<Case>) {
         let enrolment = Enrolment {
             method: method.to_owned(),
             uri: uri.to_owned(),
@@ -236,6 +240,9 @@ impl Relays {
             }
             self.conclude(candidate, deadline, out);
         }
+        while let Some(lone) = self.lone.pop_front_if(|lone| lone.deadline <= now) {
+            self.settle_lone(lone, out);
+        }
         for gone in self.exchanges.forget(now) {
             self.member_of.remove(&gone);
         }
@@ -245,6 +252,9 @@ impl Relays {
     pub(super) fn finish(&mut self, now: Timestamp, out: &mut Vec<Case>) {
         while let Some(&(_, candidate)) = self.deadlines.first() {
             self.conclude(candidate, now, out);
+        }
+        while let Some(lone) = self.lone.pop_front() {
+            self.settle_lone(lone, out);
         }
     }
 
@@ -343,23 +353,24 @@ impl Relays {
     }
 
     /// A machine account at /certsrv without relay evidence. Weak until it is known which
-    /// addresses are that machine's.
-    fn machine_account_enrolment(
-        &mut self,
-        s: &Sighting,
-        auth: &Authenticate,
-        out: &mut Vec<Case>,
-    ) {
-        if !auth.user.ends_with('$') {
+    /// addresses are that machine's, so it waits whether a relay explains it.
+    fn machine_account_enrolment(&mut self, s: &Sighting, id: Id, auth: &Authenticate) {
+        if !auth.user.ends_with('$') || self.lone.len() >= limits::PENDING_FINDINGS {
             return;
         }
-        let Some(enrolment) = self.enrolments.get(&s.flow.flow_id) else {
-            return;
-        };
-        // A relay would be concluded with better evidence when its candidate is.
-        let id = self.exchanges.latest(s.flow.flow_id, auth.session);
-        if id.is_none_or(|id| !self.member_of.contains_key(&id)) {
-            out.push(conclude::lone_enrolment(s, auth, enrolment));
+        if let Some(enrolment) = self.enrolments.get(&s.flow.flow_id) {
+            self.lone.push_back(Lone {
+                deadline: s.ts.plus(Duration::from_millis(limits::ANSWER_MILLIS)),
+                id,
+                case: conclude::lone_enrolment(s, auth, enrolment),
+            });
+        }
+    }
+
+    fn settle_lone(&mut self, lone: Lone, out: &mut Vec<Case>) {
+        let relayed = self.relayed.get(&lone.case.flow.flow_id).is_some();
+        if !relayed && !self.member_of.contains_key(&lone.id) {
+            out.push(lone.case);
         }
     }
 }

@@ -526,7 +526,6 @@ fn certsrv(uri: &str) -> Seen {
     Seen::Request {
         method: "POST".into(),
         uri: uri.into(),
-        host: "ca".into(),
     }
 }
 

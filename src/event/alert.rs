@@ -281,8 +281,6 @@ pub struct Incident {
     pub evidence: Vec<String>,
     /// Groups incidents by attacker; 0 if there is none.
     pub campaign_id: u64,
-    /// The incident that this one turned out to be.
-    pub merged_into: Option<u64>,
     /// No more will follow.
     pub closed: bool,
 }

@@ -83,8 +83,6 @@ pub enum Seen {
         method: String,
         /// Request target.
         uri: String,
-        /// Host header.
-        host: String,
     },
     /// A rule on protocol events matched.
     RuleHit(Arc<Signature>),

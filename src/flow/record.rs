@@ -308,14 +308,14 @@ impl<T: Default> Records<T> {
         u32::try_from(id).unwrap_or(u32::MAX)
     }
 
-    /// Empties a record and keeps it for another flow.
-    pub(super) fn give(&mut self, id: u32) {
-        if let Some((hot, warm)) = self.get_mut(id) {
-            *hot = Hot::default();
-            *warm = Warm::default();
-            self.free.push(id);
-            self.len = self.len.saturating_sub(1);
-        }
+    /// Empties a record, whose state is returned, and keeps it for another flow.
+    pub(super) fn give(&mut self, id: u32) -> Option<T> {
+        let (hot, warm) = self.get_mut(id)?;
+        *hot = Hot::default();
+        let state = std::mem::take(warm).state;
+        self.free.push(id);
+        self.len = self.len.saturating_sub(1);
+        Some(state)
     }
 
     /// Records in use.

@@ -178,12 +178,17 @@ impl<T: Default> Table<T> {
     }
 
     /// Drops the flow of `packet` and its state without showing anything to anybody: what to do
-    /// with a flow whose decoder panicked.
-    pub fn forget(&mut self, packet: &Packet) {
-        if let Some(id) = self.find(packet) {
-            self.stats.forgotten = self.stats.forgotten.saturating_add(1);
-            self.free(id);
-        }
+    /// with a flow whose decoder panicked. Its state is returned.
+    pub fn forget(&mut self, packet: &Packet) -> Option<T> {
+        let id = self.find(packet)?;
+        self.stats.forgotten = self.stats.forgotten.saturating_add(1);
+        self.free(id)
+    }
+
+    /// Gives up the flow that is looked at, for what its state holds: the one that has been idle
+    /// longest, more or less. False if there is none.
+    pub fn give_up_idle(&mut self, now: Timestamp, deliver: &mut impl Deliver<T>) -> bool {
+        self.evict(&[Stage::Active], now, deliver)
     }
 
     fn push_at(
@@ -280,7 +285,7 @@ impl<T: Default> Table<T> {
             self.wheels.iter_mut().for_each(|wheel| wheel.start(start));
         }
         if self.records.len() >= self.limits.flows {
-            self.evict(packet.ts, to);
+            self.evict(&Stage::TO_EVICT, packet.ts, to);
         }
         let tag = tag(packet.hash);
         let id = self.records.take();
@@ -307,15 +312,15 @@ impl<T: Default> Table<T> {
     /// Makes room for one flow: handshakes first, then closed, bypassed and idle flows. The
     /// one to go is that which its wheel would look at first; a few that turn out to be busy
     /// are passed over.
-    fn evict(&mut self, now: Timestamp, to: &mut impl Deliver<T>) {
-        for stage in Stage::TO_EVICT {
+    fn evict(&mut self, stages: &[Stage], now: Timestamp, to: &mut impl Deliver<T>) -> bool {
+        for stage in stages {
             for look in 1..=EVICT_LOOKS {
                 let Some(wheel) = self.wheels.get(stage.index()) else {
-                    return;
+                    return false;
                 };
                 let Some(id) = wheel.first() else { break };
                 let Some(hot) = self.records.hot(id) else {
-                    return;
+                    return false;
                 };
                 if look < EVICT_LOOKS && hot.deadline() > wheel.due(&hot.links) {
                     self.unlink(id);
@@ -330,9 +335,10 @@ impl<T: Default> Table<T> {
                 };
                 *counter = counter.saturating_add(1);
                 self.remove(id, now, Ended::Evicted, to);
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// While more is held than may be, flows that have not used theirs for long lose it.
@@ -359,11 +365,9 @@ impl<T: Default> Table<T> {
         self.free(id);
     }
 
-    fn free(&mut self, id: u32) {
+    fn free(&mut self, id: u32) -> Option<T> {
         self.unlink(id);
-        let Some(hot) = self.records.hot(id) else {
-            return;
-        };
+        let hot = self.records.hot(id)?;
         self.pairs.give(hot.pair, &mut self.pool);
         if let Ok(entry) = self
             .index
@@ -371,7 +375,7 @@ impl<T: Default> Table<T> {
         {
             entry.remove();
         }
-        self.records.give(id);
+        self.records.give(id)
     }
 
     fn connection<'t, D>(&'t mut self, id: u32, to: &'t mut D) -> Option<Connection<'t, T, D>> {

@@ -324,8 +324,6 @@ pub(super) struct IncidentBody<'a> {
     evidence: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     campaign_id: Option<Show<Hex16>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    merged_into: Option<Show<Hex16>>,
     closed: bool,
 }
 
@@ -350,7 +348,6 @@ pub(super) fn incident_body(i: &Incident) -> IncidentBody<'_> {
         campaign_id: Some(i.campaign_id)
             .filter(|id| *id != 0)
             .map(|id| Show(Hex16(id))),
-        merged_into: i.merged_into.map(|id| Show(Hex16(id))),
         closed: i.closed,
     }
 }

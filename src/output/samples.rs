@@ -386,7 +386,6 @@ fn incident() -> Incident {
         last_ts: flow().first_ts,
         evidence: texts(&["One sentence."]),
         campaign_id: 9,
-        merged_into: Some(3),
         closed: true,
     }
 }

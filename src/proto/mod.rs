@@ -36,3 +36,13 @@ pub struct Shared {
 }
 
 pub use crate::event::identity;
+
+/// Bytes of heap behind a vector, what its elements point to apart.
+pub(crate) fn vec_bytes<T>(all: &Vec<T>) -> usize {
+    all.capacity().saturating_mul(size_of::<T>())
+}
+
+/// The same for a queue.
+pub(crate) fn deque_bytes<T>(all: &std::collections::VecDeque<T>) -> usize {
+    all.capacity().saturating_mul(size_of::<T>())
+}

@@ -84,6 +84,17 @@ macro_rules! protocols {
                 }
             }
 
+            /// Bytes of heap that its decoder holds now.
+            #[must_use]
+            pub fn held(&self) -> usize {
+                match self {
+                    Self::Unknown(_) | Self::Over { .. } => 0,
+                    $(Self::$name { decoder, .. } => {
+                        size_of::<$decoder>().saturating_add(decoder.held())
+                    })*
+                }
+            }
+
             /// Who is client, once it is known.
             #[must_use]
             pub fn client(&self) -> Option<Side> {
@@ -186,13 +197,20 @@ impl Session {
         }
         let progress = self.decode(side, chunk, shared, out);
         if progress == Progress::Done {
-            // Its memory goes; what it was stays.
-            *self = Self::Over {
-                app_proto: self.app_proto(),
-                client: self.client(),
-            };
+            self.close();
         }
         progress
+    }
+
+    /// Nothing more comes, or may come: its memory goes, what it was stays.
+    pub fn close(&mut self) {
+        if matches!(self, Self::Unknown(_) | Self::Over { .. }) {
+            return;
+        }
+        *self = Self::Over {
+            app_proto: self.app_proto(),
+            client: self.client(),
+        };
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Join {
     /// Packet to alert, microseconds.
     latency: Histogram<u64>,
     verdicts: Vec<Verdict>,
+    /// Lines of the round.
+    out: Vec<u8>,
     report: Report,
 }
 
@@ -88,6 +90,7 @@ impl Join {
             anomalies: vec![BTreeMap::new(); setup.workers],
             latency,
             verdicts: Vec::new(),
+            out: Vec::new(),
             report: Report::default(),
         }
     }
@@ -119,7 +122,7 @@ impl Join {
     }
 
     fn round(&mut self, rounds: &[(usize, Round)], outlet: &Outlet) {
-        let mut out = outlet.buffer();
+        let mut out = std::mem::take(&mut self.out);
         let Some(until) = rounds.iter().map(|(_, r)| r.until).max() else {
             return;
         };
@@ -164,7 +167,13 @@ impl Join {
             self.tell(filled, &mut out);
         }
         self.stats(until, last, &mut out);
-        outlet.send(out);
+        // Most rounds say nothing: the writer is not woken for those.
+        if out.is_empty() {
+            self.out = out;
+        } else {
+            outlet.send(out);
+            self.out = outlet.buffer();
+        }
     }
 
     /// Writes what the correlator concluded.
@@ -324,6 +333,7 @@ impl Join {
         let Totals {
             flow,
             panics,
+            evicted_decoders,
             events,
             ..
         } = self.totals();
@@ -356,6 +366,7 @@ impl Join {
             evicted: [
                 ("flows", flow.evicted()),
                 ("held_segments", flow.evicted_held),
+                ("decoders", evicted_decoders),
                 ("fragments", dissect.defrag_evictions),
                 ("exchanges", correlator.exchanges_evicted),
                 ("pending", correlator.pending_evicted),
@@ -398,6 +409,7 @@ impl Join {
         let mut t = Totals::default();
         for w in &self.workers {
             t.panics += w.panics;
+            t.evicted_decoders += w.evicted_decoders;
             t.events += w.events;
             t.flow.add(&w.flow);
             t.kinds.add(&w.flows);
@@ -412,6 +424,7 @@ struct Totals {
     flow: FlowStats,
     kinds: FlowKinds,
     panics: u64,
+    evicted_decoders: u64,
     events: u64,
 }
 

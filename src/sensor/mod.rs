@@ -10,6 +10,7 @@
 mod dispatch;
 mod join;
 mod queue;
+mod sighting;
 mod stats;
 mod worker;
 mod writer;

@@ -28,6 +28,8 @@ pub(super) struct WorkerSnapshot {
     pub(super) events: u64,
     pub(super) anomalies: u64,
     pub(super) panics: u64,
+    /// Flows and virtual connections that lost their decoder's state because there was too much.
+    pub(super) evicted_decoders: u64,
     pub(super) flows: FlowKinds,
 }
 
@@ -85,6 +87,12 @@ impl Memory {
     #[must_use]
     pub fn flows(self, workers: usize) -> usize {
         self.per_worker(limits::FLOW_SHARE, workers)
+    }
+
+    /// Bytes that decoders of one of `workers` workers may hold.
+    #[must_use]
+    pub fn decoders(self, workers: usize) -> usize {
+        self.per_worker(limits::DECODER_SHARE, workers)
     }
 
     fn per_worker(self, percent: u64, workers: usize) -> usize {

@@ -9,17 +9,20 @@ use crossbeam_channel::Sender;
 use super::Setup;
 use super::dispatch::Ifaces;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
+use super::sighting::{protocol_of, seen};
 use super::stats::{FlowKinds, WorkerSnapshot};
 use crate::event::{
-    Anomaly, Authenticate, Call, Carrier, Event, FlowMeta, NtlmAuthenticate, OrderKey, RpcCall,
-    RpcResult, Seen, Sighting, Signature, Sink, SiteKey, identity,
+    Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, identity,
 };
-use crate::flow::{Deliver, FlowInfo, Table, TableLimits};
+use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
+use crate::limits;
 use crate::net::{Direction, Side};
 use crate::output::{EventTypes, Header, write_event};
 use crate::packet::{Block, Chunk, Packet, Progress};
+use crate::proto::rpch::VirtualConnections;
 use crate::proto::{Session, Shared};
 use crate::rule::{RuleSet, Scratch};
+use crate::time::Timestamp;
 
 /// Kinds of anomalies counted one by one; the rest only in sum.
 const ANOMALY_KINDS: usize = 256;
@@ -30,6 +33,42 @@ struct FlowState {
     session: Session,
     /// 0 until it is needed.
     flow_id: u64,
+    /// What it counts for in [`Decoders::held`].
+    held: u32,
+    /// Sides that ended.
+    ended: [bool; 2],
+}
+
+/// Memory of the decoders of one worker's flows.
+#[derive(Debug)]
+struct Decoders {
+    /// Bytes they hold.
+    held: usize,
+    /// Bytes they may hold.
+    limit: usize,
+    /// Flows that lost theirs.
+    evicted: u64,
+}
+
+impl Decoders {
+    /// A flow's decoder holds `now`.
+    fn settle(&mut self, state: &mut FlowState, now: usize) {
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
+        let before = std::mem::replace(&mut state.held, now);
+        self.held = self
+            .held
+            .saturating_sub(before as usize)
+            .saturating_add(now as usize);
+    }
+
+    fn full(&self) -> bool {
+        self.held > self.limit
+    }
+
+    /// More than one flow may hold while there is too much.
+    fn greedy(&self, held: usize) -> bool {
+        held > limits::DECODER_FAIR_BYTES.max(self.limit / 1024)
+    }
 }
 
 /// One worker thread's state.
@@ -38,11 +77,13 @@ pub(super) struct Worker {
     table: Table<FlowState>,
     shared: Shared,
     collector: Collector,
+    decoders: Decoders,
     stats: WorkerSnapshot,
 }
 
 impl Worker {
     pub(super) fn new(setup: &Setup, ifaces: Arc<Ifaces>) -> Self {
+        let decoders = setup.memory.decoders(setup.workers);
         Self {
             table: Table::new(TableLimits {
                 flows: setup.memory.flows(setup.workers) / Table::<FlowState>::RECORD_BYTES,
@@ -50,7 +91,12 @@ impl Worker {
             }),
             shared: Shared {
                 catalog: Arc::clone(&setup.catalog),
-                ..Shared::default()
+                rpch: VirtualConnections::new(decoders / 4),
+            },
+            decoders: Decoders {
+                held: 0,
+                limit: decoders - decoders / 4,
+                evicted: 0,
             },
             collector: Collector {
                 rules: Arc::clone(&setup.rules),
@@ -109,6 +155,7 @@ impl Worker {
             block: Arc::into_inner(block),
         };
         self.stats.flow = self.table.stats();
+        self.stats.evicted_decoders = self.decoders.evicted + self.shared.rpch.evicted();
         self.stats.events = self.collector.events_seen;
         self.stats.anomalies = self.collector.anomalies_seen;
         self.stats.flows = self.collector.flows;
@@ -135,46 +182,74 @@ impl Worker {
     fn packets(&mut self, block: &Block, packets: &[Packet]) {
         let mut rest = packets;
         while !rest.is_empty() {
+            let group = rest.get(..limits::DECODER_PACKETS).unwrap_or(rest);
             let before = self.table.stats().packets;
-            let Self {
-                table,
-                shared,
-                collector,
-                ..
-            } = self;
-            let mut to = Decoding { shared, collector };
-            let fed = catch_unwind(AssertUnwindSafe(|| table.push_batch(rest, block, &mut to)));
-            if fed.is_ok() {
-                return;
+            let fed = self.guarded(|table, to| table.push_batch(group, block, to));
+            let done = if fed.is_some() {
+                group.len()
+            } else {
+                let done = self.table.stats().packets.saturating_sub(before).max(1);
+                usize::try_from(done).unwrap_or(usize::MAX).min(group.len())
+            };
+            let (fed_now, unfed) = rest.split_at(done);
+            if let (None, Some(packet)) = (fed, fed_now.last())
+                && let Some(mut state) = self.table.forget(packet)
+            {
+                self.decoders.settle(&mut state, 0);
             }
-            self.stats.panics += 1;
-            let done = self.table.stats().packets.saturating_sub(before).max(1);
-            let done = usize::try_from(done).unwrap_or(usize::MAX).min(rest.len());
-            let (fed, unfed) = rest.split_at(done);
-            if let Some(packet) = fed.last() {
-                self.table.forget(packet);
+            if self.decoders.full()
+                && let Some(packet) = fed_now.last()
+            {
+                self.relieve(packet.ts);
             }
             rest = unfed;
         }
     }
 
-    /// Ends what has been silent too long; at the end of the capture, everything.
-    fn expire(&mut self, now: crate::time::Timestamp, last: bool) {
+    /// Gives up idle flows until their decoders hold no more than they may.
+    #[cold]
+    fn relieve(&mut self, now: Timestamp) {
+        while self.decoders.full() {
+            let before = self.decoders.held;
+            let gone = self.guarded(|table, to| table.give_up_idle(now, to));
+            if gone != Some(true) {
+                break;
+            }
+            self.decoders.evicted += u64::from(self.decoders.held < before);
+        }
+    }
+
+    /// `None` if it panicked.
+    fn guarded<R>(
+        &mut self,
+        run: impl FnOnce(&mut Table<FlowState>, &mut Decoding<'_>) -> R,
+    ) -> Option<R> {
         let Self {
             table,
             shared,
             collector,
+            decoders,
             stats,
         } = self;
-        let mut to = Decoding { shared, collector };
-        let ended = catch_unwind(AssertUnwindSafe(|| {
+        let mut to = Decoding {
+            shared,
+            collector,
+            decoders,
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| run(table, &mut to)));
+        stats.panics += u64::from(done.is_err());
+        done.ok()
+    }
+
+    /// Ends what has been silent too long; at the end of the capture, everything.
+    fn expire(&mut self, now: Timestamp, last: bool) {
+        self.guarded(|table, to| {
             if last {
-                table.finish(now, &mut to);
+                table.finish(now, to);
             } else {
-                table.expire(now, &mut to);
+                table.expire(now, to);
             }
-        }));
-        stats.panics += u64::from(ended.is_err());
+        });
     }
 }
 
@@ -182,10 +257,47 @@ impl Worker {
 struct Decoding<'w> {
     shared: &'w mut Shared,
     collector: &'w mut Collector,
+    decoders: &'w mut Decoders,
 }
 
 impl Deliver<FlowState> for Decoding<'_> {
     fn chunk(
+        &mut self,
+        info: &FlowInfo,
+        state: &mut FlowState,
+        side: Side,
+        chunk: Chunk<'_>,
+    ) -> Progress {
+        let mut progress = self.show(info, state, side, chunk);
+        if matches!(chunk, Chunk::End) {
+            match side {
+                Side::A => state.ended[0] = true,
+                Side::B => state.ended[1] = true,
+            }
+            if state.ended == [true, true] {
+                state.session.close();
+            }
+        }
+        let held = state.session.held();
+        if held == state.held as usize {
+            return progress;
+        }
+        let grew = held > state.held as usize;
+        self.decoders.settle(state, held);
+        if grew && self.decoders.full() && self.decoders.greedy(held) {
+            self.give_up(info, state);
+            progress = Progress::Done;
+        }
+        progress
+    }
+
+    fn ended(&mut self, _: &FlowInfo, state: &mut FlowState, _: Ended) {
+        self.decoders.settle(state, 0);
+    }
+}
+
+impl Decoding<'_> {
+    fn show(
         &mut self,
         info: &FlowInfo,
         state: &mut FlowState,
@@ -213,6 +325,19 @@ impl Deliver<FlowState> for Decoding<'_> {
             self.collector.identified(state.session.app_proto());
         }
         progress
+    }
+
+    /// The flow loses its decoder; what that has unfinished is reported.
+    #[cold]
+    fn give_up(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        for (side, ended) in [Side::A, Side::B].into_iter().zip(state.ended) {
+            if !ended {
+                self.show(info, state, side, Chunk::End);
+            }
+        }
+        state.session.close();
+        self.decoders.settle(state, 0);
+        self.decoders.evicted += 1;
     }
 }
 
@@ -387,7 +512,7 @@ impl Sink for FlowSink<'_> {
         let judged = event
             .fields()
             .filter(|f| self.collector.rules.is_interesting(f.schema()));
-        let seen = seen(self.collector, event);
+        let seen = seen(&self.collector.key, &self.collector.catalog, event);
         if !wanted && judged.is_none() && seen.is_none() {
             return;
         }
@@ -413,109 +538,4 @@ impl Sink for FlowSink<'_> {
             self.collector.sighting(self.info, flow, direction, seen);
         }
     }
-}
-
-/// EVE's `app_proto` for an event whose flow is not identified yet.
-fn protocol_of(event: &Event<'_>) -> &'static str {
-    match event {
-        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) => "dcerpc",
-        Event::NtlmNegotiate(e) => e.carrier.name(),
-        Event::NtlmChallenge(e) => e.carrier.name(),
-        Event::NtlmAuthenticate(e) => e.carrier.name(),
-        Event::AuthResult(e) => e.carrier.name(),
-        Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
-        Event::LdapBind(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
-        Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
-        Event::Anomaly(a) => a.protocol,
-    }
-}
-
-/// The owned form of an event that the correlator needs.
-fn seen(c: &Collector, event: &Event<'_>) -> Option<Seen> {
-    match event {
-        Event::NtlmChallenge(e) => Some(Seen::Challenge {
-            carrier: e.carrier,
-            session: e.session,
-            challenge: e.server_challenge,
-            nb_computer: e.nb_computer_name.to_string(),
-            dns_computer: e.dns_computer_name.to_string(),
-            server_guid: e.server_guid,
-        }),
-        Event::NtlmAuthenticate(e) if !e.anonymous => Some(authenticate(c, e)),
-        Event::AuthResult(e) => Some(Seen::AuthResult {
-            carrier: e.carrier,
-            session: e.session,
-            success: e.success,
-            code: e.code,
-        }),
-        Event::RpcCall(e) => call(e),
-        Event::RpcResult(e) => answer(c, e),
-        Event::HttpRequest(e) if is_enrolment(e.uri) => Some(Seen::Request {
-            method: e.method.to_owned(),
-            uri: e.uri.to_owned(),
-            host: e.host.to_owned(),
-        }),
-        _ => None,
-    }
-}
-
-fn authenticate(c: &Collector, e: &NtlmAuthenticate<'_>) -> Seen {
-    // Up to 24 bytes it is an NTLMv1 response: too little to be the same by anything but a relay or
-    // a static challenge, which only the challenge itself can tell apart (design §4).
-    let nt_hash = (e.nt_response.len() > 24).then(|| c.key.hash(e.nt_response));
-    Seen::Authenticate(Box::new(Authenticate {
-        carrier: e.carrier,
-        session: e.session,
-        challenge: e.server_challenge,
-        nt_hash,
-        user: e.user.to_string(),
-        domain: e.domain.to_string(),
-        workstation: e.workstation.to_string(),
-        target_name: e.target_name.to_string(),
-        dns_computer: e.dns_computer_name.to_string(),
-        mic: e.mic,
-        message_id: e.message_id,
-        session_id: e.session_id,
-    }))
-}
-
-fn call(e: &RpcCall<'_>) -> Option<Seen> {
-    e.method?;
-    Some(Seen::Call(Box::new(Call {
-        interface: e.interface?,
-        version: e.version.to_owned(),
-        opnum: e.opnum,
-        transport: match e.transport {
-            "ncacn_np" => "ncacn_np",
-            "ncacn_http" => "ncacn_http",
-            _ => "ncacn_ip_tcp",
-        },
-        named_pipe: e.named_pipe.to_owned(),
-        association: e.association,
-        call_id: e.call_id,
-        auth_type: e.auth_type,
-        auth_level: e.auth_level,
-        sealed: e.sealed,
-        stub_len: e.stub_len,
-        path: e.path.map(str::to_owned),
-        path_by_scan: e.path_by_scan,
-    })))
-}
-
-fn answer(c: &Collector, e: &RpcResult<'_>) -> Option<Seen> {
-    c.catalog.method(e.interface?, e.opnum)?;
-    Some(Seen::Answer {
-        association: e.association,
-        call_id: e.call_id,
-        fault: e.fault,
-        status: e.status.filter(|_| !e.sealed),
-    })
-}
-
-/// Web enrolment of AD CS lives under /certsrv/ (MS-WCCE is its RPC twin; the pages are not specified).
-fn is_enrolment(uri: &str) -> bool {
-    const AT: &[u8] = b"/certsrv";
-    uri.as_bytes()
-        .get(..AT.len())
-        .is_some_and(|head| head.eq_ignore_ascii_case(AT))
 }

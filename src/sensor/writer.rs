@@ -4,7 +4,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::output::Writer;
+use crate::output::{Trouble, Writer};
 
 /// Buffers of lines waiting to be written.
 const BUFFERS: usize = 64;
@@ -38,11 +38,11 @@ pub struct WriterThread {
 }
 
 impl WriterThread {
-    /// Starts it.
+    /// Starts it. `tell` hears what the operator should know of a destination, each thing once.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn start(mut writer: Writer) -> std::io::Result<Self> {
+    pub fn start(mut writer: Writer, tell: fn(&Trouble)) -> std::io::Result<Self> {
         let (full, work) = bounded::<Vec<u8>>(BUFFERS);
         let (back, empty) = bounded(BUFFERS);
         let handle = std::thread::Builder::new()
@@ -53,6 +53,7 @@ impl WriterThread {
                         writer.line(line);
                     }
                     writer.flush();
+                    writer.take_trouble().iter().for_each(tell);
                     lines.clear();
                     let _ = back.try_send(lines);
                 }

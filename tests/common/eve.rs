@@ -1,5 +1,4 @@
 //! Holds lines of EVE to their schemas. Used by golden tests and by `src/output`.
-#![allow(unreachable_pub)] // included by several test binaries
 
 use std::path::{Path, PathBuf};
 

@@ -119,6 +119,35 @@ pub fn response(call_id: u32, stub: &[u8]) -> Vec<u8> {
     pdu(2, call_id, &body)
 }
 
+/// A request fragment that is not the last.
+pub fn unfinished(call_id: u32, opnum: u16, first: bool, stub: &[u8]) -> Vec<u8> {
+    let mut fragment = request(call_id, opnum, stub);
+    fragment[3] = u8::from(first); // PFC_FIRST_FRAG, no PFC_LAST_FRAG
+    fragment
+}
+
+/// An SMB2 WRITE (MS-SMB2 2.2.21) of `data` to a file of tree 1, session 1.
+pub fn smb2_write(message_id: u64, file: u64, data: &[u8]) -> Vec<u8> {
+    let mut p = vec![0];
+    p.extend(&u32::try_from(112 + data.len()).unwrap().to_be_bytes()[1..]); // NBSS
+    p.extend(b"\xfeSMB");
+    p.extend([64, 0, 0, 0, 0, 0, 0, 0]); // structure size, credit charge, channel sequence
+    p.extend([9, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // WRITE, credits, no flags, no next
+    p.extend(message_id.to_le_bytes());
+    p.extend([0; 4]);
+    p.extend(1_u32.to_le_bytes()); // tree
+    p.extend(1_u64.to_le_bytes()); // session
+    p.extend([0; 16]); // no signature
+    p.extend([49, 0, 112, 0]); // structure size, data offset
+    p.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
+    p.extend([0; 8]); // offset in the file
+    p.extend(file.to_le_bytes());
+    p.extend(file.to_le_bytes());
+    p.extend([0; 16]); // channel, remaining bytes, channel info, flags
+    p.extend(data);
+    p
+}
+
 fn pdu(ptype: u8, call_id: u32, body: &[u8]) -> Vec<u8> {
     let mut p = vec![5, 0, ptype, 3, 0x10, 0, 0, 0];
     p.extend(u16::try_from(16 + body.len()).unwrap().to_le_bytes());

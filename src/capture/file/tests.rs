@@ -506,10 +506,13 @@ pub(super) fn captures() -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    walk(Path::new("/work/shared/captures"), &mut found);
+    walk(
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/captures")),
+        &mut found,
+    );
     found.sort();
     if found.is_empty() {
-        println!("skipped: no captures at /work/shared/captures");
+        println!("skipped: no ../shared/captures");
     }
     found
 }

@@ -26,23 +26,30 @@ pub(super) struct Concluded {
 
 /// Which of the legs is the victim's and which the target's.
 ///
-/// A host that is server on one and client on the other decides; else the order does: the challenge
-/// is seen first where it was made, the response first where it was computed.
+/// Topology decides where it can: nobody relays from the target's server on, and nobody relays to the
+/// victim's client. Else the order does: a challenge is seen first where it was made, a response
+/// first where it was computed.
 pub(super) fn roles<'a>(legs: &[&'a Exchange]) -> Option<(&'a Exchange, &'a Exchange)> {
-    let target_first = |e: &&&Exchange| {
+    let order = |e: &Exchange| {
         let challenged = e.challenged.map_or(u64::MAX, |m| m.number);
         let authenticated = e.authenticated.map_or(0, |m| m.number);
         (challenged, u64::MAX - authenticated)
     };
-    let target = *legs.iter().min_by_key(target_first)?;
+    let leads_on = |e: &Exchange| {
+        legs.iter()
+            .any(|o| o.id != e.id && o.flow.client.addr == e.flow.server.addr)
+    };
+    let led_to = |e: &Exchange| {
+        legs.iter()
+            .any(|o| o.id != e.id && o.flow.server.addr == e.flow.client.addr)
+    };
+    let target = *legs
+        .iter()
+        .min_by_key(|e| (!led_to(e), leads_on(e), order(e)))?;
     let victim = *legs
         .iter()
         .filter(|e| e.id != target.id)
-        .max_by_key(target_first)?;
-    let points = |from: &Exchange, to: &Exchange| from.flow.server.addr == to.flow.client.addr;
-    if legs.len() == 2 && !points(victim, target) && points(target, victim) {
-        return Some((target, victim));
-    }
+        .max_by_key(|e| (!led_to(e), leads_on(e), order(e)))?;
     Some((victim, target))
 }
 

@@ -5,6 +5,7 @@ use super::wire::{AuthLevel, AuthType, PacketType, Pdu};
 use crate::event::Carrier;
 use crate::limits;
 use crate::proto::spnego::{Negotiation, TokenAt};
+use crate::proto::vec_bytes;
 
 /// The security contexts of an association (MS-RPCE 3.3.1.5.4 multiplexes them on one connection).
 #[derive(Debug, Default)]
@@ -24,6 +25,11 @@ struct SecurityContext {
 }
 
 impl Security {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        vec_bytes(&self.contexts)
+    }
+
     /// Type and level of the context used last: what calls without a trailer run under.
     pub(super) fn current(&self) -> Option<(AuthType, AuthLevel)> {
         self.contexts.last().map(|c| (c.auth_type, c.level))

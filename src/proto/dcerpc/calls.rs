@@ -3,6 +3,7 @@
 use super::wire::{AuthLevel, AuthType, Header, RequestHead, flag};
 use crate::limits;
 use crate::net::Direction;
+use crate::proto::vec_bytes;
 use crate::wire::Guid;
 
 /// One fragment's part of a stub.
@@ -130,6 +131,21 @@ impl Calls {
 
     pub(super) fn answered(&self) -> bool {
         self.answered
+    }
+
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        self.partial
+            .iter()
+            .map(|p| p.stub.capacity())
+            .fold(self.spare.capacity(), usize::saturating_add)
+            .saturating_add(vec_bytes(&self.partial))
+            .saturating_add(vec_bytes(&self.waiting))
+    }
+
+    /// Frees the buffer kept for the next call.
+    pub(super) fn forget_spare(&mut self) {
+        self.spare = Vec::new();
     }
 
     fn find(&self, direction: Direction, call_id: u32) -> Option<usize> {

@@ -6,6 +6,7 @@ use crate::catalog::Catalog;
 use crate::event::{Event, RpcBind};
 use crate::limits;
 use crate::net::Direction;
+use crate::proto::vec_bytes;
 
 /// One presentation context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,11 @@ struct Pending {
 }
 
 impl Contexts {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        vec_bytes(&self.contexts).saturating_add(vec_bytes(&self.pending))
+    }
+
     pub(super) fn get(&self, id: u16) -> Option<Context> {
         // The youngest of an id counts.
         self.contexts.iter().rev().find(|c| c.id == id).copied()

@@ -43,6 +43,14 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// Bytes of heap.
+    fn held(&self) -> usize {
+        self.version
+            .capacity()
+            .saturating_add(self.operation.capacity())
+            .saturating_add(self.path.capacity())
+    }
+
     /// `major.minor`. Written once for a run of calls to one interface.
     pub(super) fn version(&mut self, syntax: Option<Syntax>) -> &str {
         let version_of = syntax.map(|s| (s.major, s.minor));
@@ -150,6 +158,30 @@ impl Association {
             };
             self.finish(&mut cx);
         }
+    }
+
+    /// Bytes of heap it holds now, itself apart.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let [to_server, to_client] = &self.framing;
+        [
+            to_server.held(),
+            to_client.held(),
+            self.contexts.held(),
+            self.security.held(),
+            self.calls.held(),
+            self.names.held(),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
+    }
+
+    /// Too much is held: calls that miss fragments are reported with what there is, and what is kept
+    /// of PDUs that are not whole is dropped. Contexts stay.
+    pub fn pipe_shed(&mut self, via: &Via<'_>, catalog: &Catalog, out: &mut dyn Sink) {
+        self.pipe_end(via, catalog, out);
+        self.framing.iter_mut().for_each(Framing::forget_held);
+        self.calls.forget_spare();
     }
 
     /// Nothing more comes this way: calls that miss fragments are reported with what there is, and so

@@ -182,6 +182,16 @@ impl Association {
 }
 
 impl Framing {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        self.held.capacity()
+    }
+
+    /// Frees the buffer of a PDU that was given up.
+    pub(super) fn forget_held(&mut self) {
+        self.held = Vec::new();
+    }
+
     /// Bytes of `len` that are dealt with; keeps what else there is to know.
     fn after(&mut self, progress: Progress, len: usize) -> usize {
         match progress {

@@ -36,6 +36,11 @@ pub(super) struct Auth {
 }
 
 impl Auth {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        self.token.capacity()
+    }
+
     /// True once a token was seen.
     pub(super) fn seen(&self) -> bool {
         self.seen

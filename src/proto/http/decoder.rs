@@ -1,85 +1,22 @@
 //! One connection: heads and bodies of both directions, requests and their responses.
 
 use super::auth::Auth;
+use super::body::{At, FOREVER, HEAD, Half, Step};
 use super::pending::{Credentials, Pending, Queue};
 use super::tap::{RequestHead, Tap, Wants};
 use super::wire::{
-    Begins, Fields, Framing, RequestLine, StatusLine, begins, chunk_size, empty_lines, head_end,
-    line,
+    Begins, Fields, Framing, RequestLine, StatusLine, begins, empty_lines, head_end, line,
 };
 use crate::event::{Anomaly, Event, HttpRequest, HttpTransaction, Sink};
-use crate::limits::{HTTP_HEAD_BYTES, HTTP_LINE_BYTES};
+use crate::limits::HTTP_HEAD_BYTES;
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
 
-/// Stands for "until the connection closes" where a number is needed, and caps what a peer claims.
-const FOREVER: u64 = 1 << 62;
-
-/// Where one direction is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
-    /// In a head, of which this many bytes were searched for its end.
-    Head { searched: usize },
-    /// Behind a head that said `Expect: 100-continue`: the body follows, or after a refusal the
-    /// next head (RFC 9110 10.1.1).
-    Either { framing: Framing },
-    /// In a body with this much left.
-    Length { left: u64 },
-    /// In a body that ends with the connection.
-    UntilClose,
-    /// Before the size of a chunk.
-    ChunkSize,
-    /// In the data of a chunk.
-    ChunkData { left: u64 },
-    /// Behind the data of a chunk, before its line end.
-    ChunkEnd,
-    /// In the trailer section.
-    Trailers,
-    /// Anywhere: the next line that is a start line begins a head.
-    Lost { line_start: bool },
-}
-
-const HEAD: At = At::Head { searched: 0 };
-
-/// One direction.
-#[derive(Clone, Copy, Debug)]
-struct Half {
-    at: At,
-    /// The body goes to the tap.
-    tapped: bool,
-    /// Messages may be missing before the next head.
-    found_again: bool,
-    ended: bool,
-}
-
-impl Default for Half {
-    fn default() -> Self {
-        Self {
-            at: HEAD,
-            tapped: false,
-            found_again: false,
-            ended: false,
-        }
-    }
-}
-
-/// What a step did with the bytes at the front.
-enum Step {
-    /// Took this many; the state may have changed too.
-    Took(usize),
-    /// Needs this many to go on.
-    More(usize),
-    /// Passes over this many, here or still to come.
-    Skip(u64),
-    /// Nothing of interest follows in either direction.
-    Done,
-}
-
 /// One HTTP/1 connection, whose bodies `T` may take.
 #[derive(Debug, Default)]
 pub struct Decoder<T = ()> {
-    tap: T,
+    pub(super) tap: T,
     to_server: Half,
     to_client: Half,
     queue: Queue,
@@ -98,6 +35,14 @@ impl<T: Tap> Decoder<T> {
             auth: Auth::default(),
             next_tx: 0,
         }
+    }
+
+    /// Bytes of heap it holds now, itself apart.
+    pub fn held(&self) -> usize {
+        self.tap
+            .held()
+            .saturating_add(self.queue.held())
+            .saturating_add(self.auth.held())
     }
 
     /// Takes the next piece of one direction.
@@ -121,7 +66,7 @@ impl<T: Tap> Decoder<T> {
         &self.tap
     }
 
-    fn half(&mut self, direction: Direction) -> &mut Half {
+    pub(super) fn half(&mut self, direction: Direction) -> &mut Half {
         match direction {
             Direction::ToServer => &mut self.to_server,
             Direction::ToClient => &mut self.to_client,
@@ -182,136 +127,9 @@ impl<T: Tap> Decoder<T> {
                     Step::Took(0)
                 }
             },
-            At::Length { left } => {
-                if !self.half(direction).tapped {
-                    self.half(direction).at = HEAD;
-                    return Step::Skip(left);
-                }
-                let (piece, left) = split(bytes, left);
-                self.body(direction, piece, shared, out);
-                if left == 0 {
-                    self.tap_end(direction, shared, out);
-                    self.half(direction).at = HEAD;
-                } else {
-                    self.half(direction).at = At::Length { left };
-                }
-                Step::Took(piece.len())
-            }
-            At::UntilClose => {
-                if !self.half(direction).tapped {
-                    return Step::Skip(FOREVER);
-                }
-                self.body(direction, bytes, shared, out);
-                Step::Took(bytes.len())
-            }
-            At::ChunkSize => {
-                self.in_line(direction, bytes, shared, out, |text| {
-                    match chunk_size(text)? {
-                        0 => Some(At::Trailers),
-                        n => Some(At::ChunkData {
-                            left: n.min(FOREVER),
-                        }),
-                    }
-                })
-            }
-            At::ChunkData { left } => {
-                if !self.half(direction).tapped {
-                    self.half(direction).at = At::ChunkEnd;
-                    return Step::Skip(left);
-                }
-                let (piece, left) = split(bytes, left);
-                self.body(direction, piece, shared, out);
-                self.half(direction).at = if left == 0 {
-                    At::ChunkEnd
-                } else {
-                    At::ChunkData { left }
-                };
-                Step::Took(piece.len())
-            }
-            At::ChunkEnd => self.in_line(direction, bytes, shared, out, |text| {
-                text.is_empty().then_some(At::ChunkSize)
-            }),
-            At::Trailers => {
-                let step = self.in_line(direction, bytes, shared, out, |text| {
-                    Some(if text.is_empty() { HEAD } else { At::Trailers })
-                });
-                if self.half(direction).at == HEAD {
-                    self.tap_end(direction, shared, out);
-                }
-                step
-            }
             At::Lost { line_start } => self.search(direction, bytes, line_start),
+            at => self.body_step(direction, at, bytes, shared, out),
         }
-    }
-
-    /// Reads one line inside a chunked body; `next` says where that leads, or that it is wrong.
-    fn in_line(
-        &mut self,
-        direction: Direction,
-        bytes: &[u8],
-        shared: &mut Shared,
-        out: &mut dyn Sink,
-        next: impl FnOnce(&[u8]) -> Option<At>,
-    ) -> Step {
-        let why = match line(bytes) {
-            Some((text, n)) if n <= HTTP_LINE_BYTES => match next(text) {
-                Some(at) => {
-                    self.half(direction).at = at;
-                    return Step::Took(n);
-                }
-                None => "not as chunked transfer coding has it",
-            },
-            None if bytes.len() < HTTP_LINE_BYTES => {
-                return Step::More(bytes.len().saturating_add(1));
-            }
-            _ => "too long",
-        };
-        anomaly(direction, "line of a chunked body", why, out);
-        self.lose(direction, shared, out);
-        Step::Took(0)
-    }
-
-    /// Looks for a start line at the beginning of a line.
-    fn search(&mut self, direction: Direction, bytes: &[u8], line_start: bool) -> Step {
-        let want = match direction {
-            Direction::ToServer => Begins::Request,
-            Direction::ToClient => Begins::Response,
-        };
-        let mut at = 0_usize;
-        let mut line_start = line_start;
-        while let Some(rest @ [_, ..]) = bytes.get(at..) {
-            if line_start {
-                match begins(rest) {
-                    found if found == want => {
-                        let half = self.half(direction);
-                        half.at = HEAD;
-                        half.found_again = true;
-                        return Step::Took(at);
-                    }
-                    Begins::Perhaps => {
-                        self.half(direction).at = At::Lost { line_start };
-                        return if at > 0 {
-                            Step::Took(at)
-                        } else {
-                            Step::More(rest.len().saturating_add(1))
-                        };
-                    }
-                    _ => {}
-                }
-            }
-            line_start = match line(rest) {
-                Some((_, n)) => {
-                    at = at.saturating_add(n);
-                    true
-                }
-                None => {
-                    at = bytes.len();
-                    false
-                }
-            };
-        }
-        self.half(direction).at = At::Lost { line_start };
-        Step::Took(bytes.len())
     }
 
     fn head(
@@ -515,81 +333,6 @@ impl<T: Tap> Decoder<T> {
         Some(Step::Took(head.len()))
     }
 
-    /// Goes from a head into its body.
-    fn enter(
-        &mut self,
-        direction: Direction,
-        framing: Framing,
-        shared: &mut Shared,
-        out: &mut dyn Sink,
-    ) {
-        let at = match framing {
-            Framing::Length(0) => HEAD,
-            Framing::Length(n) => At::Length {
-                left: n.min(FOREVER),
-            },
-            Framing::Chunked => At::ChunkSize,
-            Framing::UntilClose => At::UntilClose,
-            Framing::Unknown(why) => {
-                anomaly(direction, "length of a body", why, out);
-                return self.lose(direction, shared, out);
-            }
-        };
-        self.half(direction).at = at;
-        if at == HEAD {
-            self.tap_end(direction, shared, out);
-        }
-    }
-
-    fn body(
-        &mut self,
-        direction: Direction,
-        piece: &[u8],
-        shared: &mut Shared,
-        out: &mut dyn Sink,
-    ) {
-        self.tap.body(direction, Chunk::Data(piece), shared, out);
-    }
-
-    /// Ends a tapped body.
-    fn tap_end(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
-        if std::mem::take(&mut self.half(direction).tapped) {
-            self.tap.body(direction, Chunk::End, shared, out);
-        }
-    }
-
-    /// Framing is gone.
-    fn lose(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
-        self.tap_end(direction, shared, out);
-        self.half(direction).at = At::Lost { line_start: true };
-    }
-
-    fn gap(&mut self, direction: Direction, bytes: u64, shared: &mut Shared, out: &mut dyn Sink) {
-        if let At::Either { framing } = self.half(direction).at {
-            self.enter(direction, framing, shared, out);
-        }
-        let half = self.half(direction);
-        let (left, then) = match half.at {
-            At::Length { left } => (left, HEAD),
-            At::ChunkData { left } => (left, At::ChunkEnd),
-            At::UntilClose => (u64::MAX, At::UntilClose),
-            _ => return self.lose(direction, shared, out),
-        };
-        half.at = match (half.at, left.checked_sub(bytes)) {
-            (_, None) => return self.lose(direction, shared, out),
-            (At::UntilClose, _) => At::UntilClose,
-            (_, Some(0)) => then,
-            (At::Length { .. }, Some(left)) => At::Length { left },
-            (_, Some(left)) => At::ChunkData { left },
-        };
-        if half.tapped {
-            self.tap.body(direction, Chunk::Gap(bytes), shared, out);
-        }
-        if self.half(direction).at == HEAD {
-            self.tap_end(direction, shared, out);
-        }
-    }
-
     fn end(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
         self.tap_end(direction, shared, out);
         self.tap.closed(direction, shared, out);
@@ -613,16 +356,6 @@ impl<T: Tap> Decoder<T> {
     }
 }
 
-/// The part of `bytes` that belongs to a body, and what is left of that body.
-fn split(bytes: &[u8], left: u64) -> (&[u8], u64) {
-    let piece = usize::try_from(left)
-        .ok()
-        .and_then(|n| bytes.get(..n))
-        .unwrap_or(bytes);
-    let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-    (piece, left.saturating_sub(len))
-}
-
 fn protocol(minor: u8) -> &'static str {
     match minor {
         b'0' => "HTTP/1.0",
@@ -631,7 +364,12 @@ fn protocol(minor: u8) -> &'static str {
     }
 }
 
-fn anomaly(direction: Direction, what: &'static str, why: &'static str, out: &mut dyn Sink) {
+pub(super) fn anomaly(
+    direction: Direction,
+    what: &'static str,
+    why: &'static str,
+    out: &mut dyn Sink,
+) {
     let anomaly = Anomaly {
         protocol: "http",
         what,

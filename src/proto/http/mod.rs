@@ -18,6 +18,7 @@
 )]
 
 mod auth;
+mod body;
 mod decoder;
 mod pending;
 mod tap;

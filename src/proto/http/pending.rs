@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::event::HttpTransaction;
 use crate::limits::{HTTP_PENDING, HTTP_VALUE_BYTES};
+use crate::proto::deque_bytes;
 
 /// Requests of one connection that were not answered yet, oldest first. The memory of an answered
 /// one is used again.
@@ -17,6 +18,15 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        self.waiting
+            .iter()
+            .chain(&self.spare)
+            .map(|p| p.text.capacity())
+            .fold(deque_bytes(&self.waiting), usize::saturating_add)
+    }
+
     /// A place for a new request, empty, and the request that had to give way to it.
     pub(super) fn push(&mut self) -> (Option<Pending>, &mut Pending) {
         let mut gone = None;

@@ -46,6 +46,11 @@ pub trait Tap {
         out: &mut dyn Sink,
     );
 
+    /// Bytes of heap it holds now, itself apart.
+    fn held(&self) -> usize {
+        0
+    }
+
     /// One direction of the connection is over.
     fn closed(&mut self, _direction: Direction, _shared: &mut Shared, _out: &mut dyn Sink) {}
 }

@@ -13,7 +13,7 @@ use crate::limits::{LDAP_MESSAGE_BYTES, LDAP_PENDING};
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
 use crate::proto::spnego::{Negotiation, TokenAt};
-use crate::proto::{Shared, identity};
+use crate::proto::{Shared, deque_bytes, identity};
 use crate::wire::{Error, Text, tag};
 
 /// resultCode of an answer that asks for the next token (RFC 4511 appendix A).
@@ -55,6 +55,12 @@ enum Step {
 }
 
 impl Decoder {
+    /// Bytes of heap it holds now, itself apart.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        deque_bytes(&self.binds)
+    }
+
     /// Takes the next piece of one direction.
     pub fn chunk(
         &mut self,

@@ -37,6 +37,12 @@ impl Decoder {
         }
     }
 
+    /// Bytes of heap it holds now, itself apart.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.stream.held()
+    }
+
     /// Takes the next piece of one direction.
     pub fn chunk(
         &mut self,

@@ -52,6 +52,16 @@ impl Bodies {
     }
 }
 
+impl Channel {
+    /// Bytes of heap, itself included.
+    fn held(&self) -> usize {
+        size_of::<Self>()
+            .saturating_add(self.stream.held())
+            .saturating_add(self.to_server.tail.capacity())
+            .saturating_add(self.to_client.tail.capacity())
+    }
+}
+
 impl Tap for Bodies {
     fn wants(&mut self, head: &RequestHead<'_>) -> Wants {
         let echo = head.content_length.is_some_and(|n| n <= ECHO_BYTES);
@@ -96,6 +106,10 @@ impl Tap for Bodies {
             // The next body goes on in the same virtual connection, at the beginning of a PDU.
             Chunk::End => *body = Body::default(),
         }
+    }
+
+    fn held(&self) -> usize {
+        self.channel.as_ref().map_or(0, |channel| channel.held())
     }
 
     fn closed(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {

@@ -39,6 +39,11 @@ impl Stream {
         }
     }
 
+    /// Bytes of heap; a virtual connection's are counted there.
+    pub(super) fn held(&self) -> usize {
+        self.own.held()
+    }
+
     /// Takes the next piece of one direction, as a decoder does.
     pub(super) fn chunk(
         &mut self,
@@ -178,7 +183,12 @@ impl Stream {
     ) -> Progress {
         let Shared { catalog, rpch, .. } = shared;
         let transport = self.transport;
-        let (association, id) = match &self.channel {
+        let via = |association| Via {
+            transport,
+            pipe: "",
+            association,
+        };
+        match &self.channel {
             Some((key, bears)) => {
                 // It goes on in other TCP connections; `close` ends it with the last one.
                 let ends_here = chunk == Chunk::End;
@@ -189,16 +199,15 @@ impl Stream {
                     };
                 }
                 let virt = rpch.get(key);
-                (&mut virt.association, virt.id)
+                let via = via(virt.id);
+                let progress = virt
+                    .association
+                    .stream(&via, direction, chunk, catalog, out);
+                rpch.settle(key);
+                progress
             }
-            None => (&mut self.own, 0),
-        };
-        let via = Via {
-            transport,
-            pipe: "",
-            association: id,
-        };
-        association.stream(&via, direction, chunk, catalog, out)
+            None => self.own.stream(&via(0), direction, chunk, catalog, out),
+        }
     }
 }
 

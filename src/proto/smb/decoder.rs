@@ -98,6 +98,17 @@ enum Step {
 }
 
 impl Decoder {
+    /// Bytes of heap it holds now, itself apart.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let c = &self.connection;
+        c.sessions
+            .held()
+            .saturating_add(c.trees.held())
+            .saturating_add(c.handles.held())
+            .saturating_add(c.pending.held())
+    }
+
     /// Takes the next piece of one direction.
     pub fn chunk(
         &mut self,

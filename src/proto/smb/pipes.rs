@@ -6,7 +6,7 @@ use super::tables::Kind;
 use super::wire::{self, FileId, Piece};
 use crate::catalog::Catalog;
 use crate::event::{RpcTransport, Sink};
-use crate::limits::TAIL_BYTES;
+use crate::limits::{RPC_WHOLE_BYTES, SMB_PIPES_BYTES, TAIL_BYTES};
 use crate::net::Direction;
 use crate::proto::dcerpc::{Association, Via};
 use crate::wire::{Error, Result};
@@ -21,7 +21,8 @@ impl Connection {
         catalog: &Catalog,
         out: &mut dyn Sink,
     ) {
-        let Some(handle) = self.handles.get(handle) else {
+        let serial = handle;
+        let Some(handle) = self.handles.get(serial) else {
             return;
         };
         let Some(association) = &mut handle.association else {
@@ -36,6 +37,20 @@ impl Connection {
             association: handle.serial.into(),
         };
         association.pipe(&via, direction, bytes, catalog, out);
+        // Looked at only when this pipe holds something: adding up all pipes costs.
+        if association.held() <= RPC_WHOLE_BYTES || self.handles.held() <= SMB_PIPES_BYTES {
+            return;
+        }
+        if let Some(handle) = self.handles.get(serial)
+            && let Some(association) = &mut handle.association
+        {
+            let via = Via {
+                transport: RpcTransport::Pipe,
+                pipe: &handle.name,
+                association: serial.into(),
+            };
+            association.pipe_shed(&via, catalog, out);
+        }
     }
 
     /// Kind of the tree a command is about.

@@ -7,6 +7,7 @@ use super::wire::FileId;
 use crate::limits::{SMB_NAME_BYTES, SMB_PENDING, SMB_PIPES, SMB_SESSIONS, SMB_TREES};
 use crate::proto::dcerpc::Association;
 use crate::proto::spnego::Negotiation;
+use crate::proto::{deque_bytes, vec_bytes};
 use crate::wire::{Text, Utf16};
 
 /// Sessions whose setup is under way.
@@ -28,6 +29,11 @@ pub(super) struct Session {
 }
 
 impl Sessions {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        deque_bytes(&self.all)
+    }
+
     /// The exchange of this session, a new one if there is none. Every request without an id
     /// starts one.
     pub(super) fn enter(&mut self, id: u64) -> (u32, &mut Session) {
@@ -103,6 +109,11 @@ struct Tree {
 const MISSES: u8 = 8;
 
 impl Trees {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        deque_bytes(&self.all)
+    }
+
     pub(super) fn kind(&self, session: u64, id: u32) -> Kind {
         let found = self.all.iter().find(|t| t.id == id && t.session == session);
         found.map_or(Kind::Unknown, |tree| tree.kind)
@@ -166,7 +177,23 @@ pub(super) struct Handle {
     pub(super) association: Option<Box<Association>>,
 }
 
+impl Handle {
+    fn association_held(&self) -> usize {
+        self.association
+            .as_ref()
+            .map_or(0, |a| size_of::<Association>().saturating_add(a.held()))
+    }
+}
+
 impl Handles {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        self.all
+            .iter()
+            .map(|h| h.name.capacity().saturating_add(h.association_held()))
+            .fold(deque_bytes(&self.all), usize::saturating_add)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -289,6 +316,15 @@ pub(super) enum Awaited {
     Data(u32),
 }
 
+impl Awaited {
+    fn name_bytes(&self) -> usize {
+        match self {
+            Self::TreeConnect(name) | Self::Create { name, .. } => name.capacity(),
+            Self::SessionSetup(_) | Self::Close(_) | Self::Data(_) => 0,
+        }
+    }
+}
+
 /// A request whose answer is awaited.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -303,6 +339,8 @@ pub(super) struct Request {
 pub(super) struct Pending {
     /// Oldest first.
     all: VecDeque<Request>,
+    /// Bytes of the names in `all`.
+    names: usize,
     /// Buffers used again, so that opening files does not allocate.
     spare: Vec<Vec<u8>>,
 }
@@ -311,6 +349,15 @@ pub(super) struct Pending {
 const SPARE: usize = 8;
 
 impl Pending {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        let spare = self.spare.iter().map(Vec::capacity);
+        spare
+            .fold(self.names, usize::saturating_add)
+            .saturating_add(deque_bytes(&self.all))
+            .saturating_add(vec_bytes(&self.spare))
+    }
+
     /// A copy of a name; the first [`SMB_NAME_BYTES`] of it.
     pub(super) fn name(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut name = self.spare.pop().unwrap_or_default();
@@ -322,10 +369,11 @@ impl Pending {
     /// Waits for an answer; gives back the request that has to be forgotten for it.
     pub(super) fn push(&mut self, request: Request) -> Option<Request> {
         let forgotten = if self.all.len() >= SMB_PENDING {
-            self.all.pop_front()
+            self.pop()
         } else {
             None
         };
+        self.names = self.names.saturating_add(request.awaited.name_bytes());
         self.all.push_back(request);
         forgotten
     }
@@ -339,12 +387,20 @@ impl Pending {
     /// The request with this MessageId, which is answered.
     pub(super) fn take(&mut self, message_id: u64) -> Option<Request> {
         let at = self.all.iter().position(|r| r.message_id == message_id)?;
-        self.all.remove(at)
+        let taken = self.all.remove(at);
+        self.less(taken)
     }
 
     /// The oldest request.
     pub(super) fn pop(&mut self) -> Option<Request> {
-        self.all.pop_front()
+        let taken = self.all.pop_front();
+        self.less(taken)
+    }
+
+    fn less(&mut self, taken: Option<Request>) -> Option<Request> {
+        let bytes = taken.as_ref().map_or(0, |r| r.awaited.name_bytes());
+        self.names = self.names.saturating_sub(bytes);
+        taken
     }
 
     /// Takes a request's buffer back.

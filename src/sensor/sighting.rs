@@ -1,0 +1,157 @@
+//! From borrowed events to owned sightings: what survives the worker.
+
+use crate::catalog::Catalog;
+use crate::event::{
+    Authenticate, Call, Carrier, Event, NtlmAuthenticate, RpcCall, RpcResult, Seen, SiteKey,
+};
+
+/// EVE's `app_proto` for an event whose flow is not identified yet.
+pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
+    match event {
+        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) => "dcerpc",
+        Event::NtlmNegotiate(e) => e.carrier.name(),
+        Event::NtlmChallenge(e) => e.carrier.name(),
+        Event::NtlmAuthenticate(e) => e.carrier.name(),
+        Event::AuthResult(e) => e.carrier.name(),
+        Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
+        Event::LdapBind(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
+        Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
+        Event::Anomaly(a) => a.protocol,
+    }
+}
+
+/// The owned form of an event that the correlator needs.
+pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Option<Seen> {
+    match event {
+        Event::NtlmChallenge(e) => Some(Seen::Challenge {
+            carrier: e.carrier,
+            session: e.session,
+            challenge: e.server_challenge,
+            nb_computer: e.nb_computer_name.to_string(),
+            dns_computer: e.dns_computer_name.to_string(),
+            server_guid: e.server_guid,
+        }),
+        Event::NtlmAuthenticate(e) if !e.anonymous => Some(authenticate(key, e)),
+        Event::AuthResult(e) => Some(Seen::AuthResult {
+            carrier: e.carrier,
+            session: e.session,
+            success: e.success,
+            code: e.code,
+        }),
+        Event::RpcCall(e) => call(e),
+        Event::RpcResult(e) => answer(catalog, e),
+        Event::HttpRequest(e) if is_enrolment(e.uri) => Some(Seen::Request {
+            method: e.method.to_owned(),
+            uri: e.uri.to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+fn authenticate(key: &SiteKey, e: &NtlmAuthenticate<'_>) -> Seen {
+    // Up to 24 bytes it is an NTLMv1 response: too little to be the same by anything but a relay or
+    // a static challenge, which only the challenge itself can tell apart (design §4).
+    let nt_hash = (e.nt_response.len() > 24).then(|| key.hash(e.nt_response));
+    Seen::Authenticate(Box::new(Authenticate {
+        carrier: e.carrier,
+        session: e.session,
+        challenge: e.server_challenge,
+        nt_hash,
+        user: e.user.to_string(),
+        domain: e.domain.to_string(),
+        workstation: e.workstation.to_string(),
+        target_name: e.target_name.to_string(),
+        dns_computer: e.dns_computer_name.to_string(),
+        mic: e.mic,
+        message_id: e.message_id,
+        session_id: e.session_id,
+    }))
+}
+
+fn call(e: &RpcCall<'_>) -> Option<Seen> {
+    e.method?;
+    Some(Seen::Call(Box::new(Call {
+        interface: e.interface?,
+        version: e.version.to_owned(),
+        opnum: e.opnum,
+        transport: match e.transport {
+            "ncacn_np" => "ncacn_np",
+            "ncacn_http" => "ncacn_http",
+            _ => "ncacn_ip_tcp",
+        },
+        named_pipe: e.named_pipe.to_owned(),
+        association: e.association,
+        call_id: e.call_id,
+        auth_type: e.auth_type,
+        auth_level: e.auth_level,
+        sealed: e.sealed,
+        stub_len: e.stub_len,
+        path: e.path.map(str::to_owned),
+        path_by_scan: e.path_by_scan,
+    })))
+}
+
+fn answer(catalog: &Catalog, e: &RpcResult<'_>) -> Option<Seen> {
+    catalog.method(e.interface?, e.opnum)?;
+    Some(Seen::Answer {
+        association: e.association,
+        call_id: e.call_id,
+        fault: e.fault,
+        status: e.status.filter(|_| !e.sealed),
+    })
+}
+
+/// Web enrolment of AD CS lives under /certsrv/ (MS-WCCE is its RPC twin; the pages are not
+/// specified). IIS takes it in any case, after any number of slashes, and percent-encoded.
+fn is_enrolment(uri: &str) -> bool {
+    let path = match uri.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)),
+        None => Some(uri),
+    };
+    let Some(path) = path.filter(|p| p.starts_with('/')) else {
+        return false;
+    };
+    let mut left = path.trim_start_matches('/').bytes();
+    b"certsrv".iter().all(|wanted| {
+        let byte = match left.next() {
+            Some(b'%') => {
+                let mut digit = || left.next().and_then(|b| char::from(b).to_digit(16));
+                digit().zip(digit()).map(|(high, low)| high * 16 + low)
+            }
+            byte => byte.map(u32::from),
+        };
+        byte.and_then(char::from_u32)
+            .is_some_and(|c| c.eq_ignore_ascii_case(&char::from(*wanted)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enrolment_pages_however_they_are_spelt() {
+        for uri in [
+            "/certsrv/certfnsh.asp",
+            "/CertSrv",
+            "//certsrv/",
+            "/%63ertsr%76/certrqxt.asp",
+            "http://ca.lab.example/certsrv/",
+        ] {
+            assert!(is_enrolment(uri), "{uri}");
+        }
+        for uri in [
+            "/",
+            "*",
+            "",
+            "certsrv",
+            "/certs",
+            "/x/certsrv",
+            "/%",
+            "/%zz",
+            "http://certsrv",
+        ] {
+            assert!(!is_enrolment(uri), "{uri}");
+        }
+    }
+}
