@@ -1,5 +1,6 @@
 //! Every kind of line against `docs/eve.schema.json`, and against Suricata's schema where it is.
 
+#[allow(unreachable_pub)]
 #[path = "../../tests/common/eve.rs"]
 mod eve_schema;
 
