@@ -144,7 +144,6 @@ fn challenge(carrier: Carrier, value: u8) -> Seen {
         challenge: [value; 8],
         nb_computer: "DC".into(),
         dns_computer: "dc.lab.test".into(),
-        server_guid: None,
     }
 }
 

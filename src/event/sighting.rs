@@ -48,8 +48,6 @@ pub enum Seen {
         nb_computer: String,
         /// MsvAvDnsComputerName, lower case.
         dns_computer: String,
-        /// The SMB server's GUID.
-        server_guid: Option<Guid>,
     },
     /// NTLM AUTHENTICATE.
     Authenticate(Box<Authenticate>),

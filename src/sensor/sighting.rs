@@ -29,7 +29,6 @@ pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Optio
             challenge: e.server_challenge,
             nb_computer: e.nb_computer_name.to_string(),
             dns_computer: e.dns_computer_name.to_string(),
-            server_guid: e.server_guid,
         }),
         Event::NtlmAuthenticate(e) if !e.anonymous => Some(authenticate(key, e)),
         Event::AuthResult(e) => Some(Seen::AuthResult {
