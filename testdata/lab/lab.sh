@@ -11,8 +11,7 @@ set -Eeuo pipefail
 . "$HERE/network.sh"
 . "$HERE/samba.sh"
 . "$HERE/record.sh"
-. "$HERE/scenarios/attack.sh"
-. "$HERE/scenarios/benign.sh"
+for scenarios in "$HERE"/scenarios/*.sh; do . "$scenarios"; done
 
 up() {
   mkdir -p "$STATE" "$RUN"
@@ -32,7 +31,7 @@ stand_ins_up() {
   start_stand_in ca1 adcs
   start_stand_in dc1 sicily
   # Only what the attacker sends to LDAP goes through the shim; see sicily.py.
-  ip netns exec rw-dc1 iptables -t nat -A PREROUTING -p tcp -s $EVIL --dport 389 -j REDIRECT --to-ports 3890
+  ip netns exec ${NS}dc1 iptables -t nat -A PREROUTING -p tcp -s $EVIL --dport 389 -j REDIRECT --to-ports 3890
   cat > "$RUN/haproxy.cfg" <<EOF
 defaults
   mode http
@@ -62,7 +61,7 @@ start_stand_in() { # host program
 scenarios() { declare -F | sed -n 's/^declare -f scenario_//p'; }
 
 run() {
-  ip netns list | grep -q '^rw-switch' || { echo 'lab: not up' >&2; exit 2; }
+  ip netns list | grep -q "^$SWITCH" || { echo 'lab: not up' >&2; exit 2; }
   trap 'stop_scenario' EXIT
   trap 'exit 130' INT TERM
   mkdir -p "$CAPTURES"

@@ -1,7 +1,7 @@
 # The lab's network: one namespace a host, one bridge in a namespace of its own, no way out.
 # The bridge is where we record: it sees every frame once, like a SPAN port.
 
-SWITCH=rw-switch
+SWITCH=${NS}switch
 SPAN=span0
 
 network_up() {
@@ -16,7 +16,7 @@ network_up() {
 }
 
 add_host() { # name address
-  local name=$1 address=$2 ns=rw-$1
+  local name=$1 address=$2 ns=$NS$1
   ip netns add "$ns"
   ip link add eth0 netns "$ns" type veth peer name "to-$name" netns $SWITCH
   ip -n "$ns" link set eth0 address "02:00:0a:0a:00:$(printf %02x "${address##*.}")"
@@ -37,24 +37,24 @@ wire() { # namespace-of-eth0 namespace-of-peer peer bridge
 }
 
 add_nat_hosts() {
-  ip -n rw-gw1 link add inside type bridge
-  ip -n rw-gw1 link set inside up
-  ip -n rw-gw1 addr add $NAT_NET.1/24 dev inside
-  ip netns exec rw-gw1 sysctl -qw net.ipv4.ip_forward=1
+  ip -n ${NS}gw1 link add inside type bridge
+  ip -n ${NS}gw1 link set inside up
+  ip -n ${NS}gw1 addr add $NAT_NET.1/24 dev inside
+  ip netns exec ${NS}gw1 sysctl -qw net.ipv4.ip_forward=1
   local i
   for i in 1 2; do
-    ip netns add rw-pc$i
-    ip link add eth0 netns rw-pc$i type veth peer name to-pc$i netns rw-gw1
-    ip -n rw-pc$i addr add $NAT_NET.1$i/24 dev eth0
-    wire rw-pc$i rw-gw1 to-pc$i inside
-    ip -n rw-pc$i route add $LAB_NET via $NAT_NET.1
+    ip netns add ${NS}pc$i
+    ip link add eth0 netns ${NS}pc$i type veth peer name to-pc$i netns ${NS}gw1
+    ip -n ${NS}pc$i addr add $NAT_NET.1$i/24 dev eth0
+    wire ${NS}pc$i ${NS}gw1 to-pc$i inside
+    ip -n ${NS}pc$i route add $LAB_NET via $NAT_NET.1
     write_etc pc$i $NAT_NET.1$i
   done
-  ip netns exec rw-gw1 iptables -t nat -A POSTROUTING -s $NAT_NET.0/24 -o eth0 -j MASQUERADE
+  ip netns exec ${NS}gw1 iptables -t nat -A POSTROUTING -s $NAT_NET.0/24 -o eth0 -j MASQUERADE
 }
 
 write_etc() { # name address: "ip netns exec" mounts these files over /etc
-  local etc=/etc/netns/rw-$1
+  local etc=/etc/netns/$NS$1
   mkdir -p "$etc"
   printf 'search %s\nnameserver %s\noptions timeout:1 attempts:2\n' "${REALM,,}" $DC > "$etc/resolv.conf"
   printf '127.0.0.1 localhost\n%s %s.%s %s\n' "$2" "$1" "${REALM,,}" "$1" > "$etc/hosts"
@@ -77,7 +77,7 @@ EOF
 network_down() {
   local ns pid
   disown -a  # the shell would report each of its own jobs that ends here
-  for ns in $(ip netns list | awk '/^rw-/ {print $1}'); do
+  for ns in $(ip netns list | awk -v ns="^$NS" '$1 ~ ns {print $1}'); do
     for pid in $(ip netns pids "$ns"); do kill -9 "$pid" 2> /dev/null || true; done
     ip netns del "$ns"
     rm -rf "/etc/netns/$ns"

