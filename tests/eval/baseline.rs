@@ -193,13 +193,14 @@ impl Baseline {
 impl Accepted {
     fn against(&self, id: &str, new: &Self, changes: &mut Changes) {
         for (label, old) in &self.labels {
-            match new.labels.get(label).map(|l| l[3].as_str()) {
+            let found = |words: &String| words.ends_with("| found");
+            match new.labels.get(label).map(found) {
                 None => changes
                     .worse
                     .push(format!("{id}: {label} is expected no more")),
-                Some(now) if now == old[3] => {}
-                Some("found") => changes.better.push(format!("{id}: {label} is found")),
-                Some(_) => changes
+                Some(now) if now == found(old) => {}
+                Some(true) => changes.better.push(format!("{id}: {label} is found")),
+                Some(false) => changes
                     .worse
                     .push(format!("{id}: {label} was found and is lost")),
             }
