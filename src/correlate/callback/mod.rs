@@ -79,7 +79,7 @@ impl Pattern for Callbacks {
                 .is_new(client, s.flow.server.addr, s.flow.first_ts),
         };
         self.habits.note(client, s.flow.server.addr, s.ts);
-        for call in self.calls.get(&client).into_iter().flatten() {
+        for call in self.calls.get(&client).into_iter().flatten().rev() {
             out.extend(join::callback(call, &outgoing, cx));
         }
         out.extend(tier0(&outgoing, cx));
