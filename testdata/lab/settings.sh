@@ -14,6 +14,8 @@ export PYTHONDONTWRITEBYTECODE=1
 export RUN=$LAB_DIR/run$LAB_ID         # logs of the current run, thrown away with it
 
 IMPACKET=$LAB_DIR/venv-impacket/bin
+MITM6=$LAB_DIR/venv-mitm6/bin
+CERTIPY=$LAB_DIR/venv-certipy/bin    # its relay needs an older impacket
 COERCER=$LAB_DIR/venv-coercer/bin    # Coercer pins an old impacket, hence its own environment
 CLIENTS=$LAB_DIR/venv-clients/bin
 
@@ -22,7 +24,7 @@ export LAB_NET=10.10.0.0/24
 NAT_NET=10.10.1
 export DC=10.10.0.10        # Samba AD domain controller, DNS, KDC, LDAP
 export SRV=10.10.0.20  # the victim: real smbd in front, coercible RPC stand-ins behind
-FILES=10.10.0.21     # ordinary Samba member: shares, DFS root, printer
+export FILES=10.10.0.21     # ordinary Samba member: shares, DFS root, printer
 export CA=10.10.0.30        # stand-in AD CS web enrolment, and a small web application
 PROXY=10.10.0.40     # haproxy in front of the web application
 WS1=10.10.0.50       # workstation
