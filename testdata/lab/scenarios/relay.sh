@@ -15,7 +15,7 @@ machine_impacket() { # listener
   quietly_on srv1 env PYTHONPATH="$HERE" "$CLIENTS/python" -c "import callback; print(callback.impacket_logon('$1'))"
 }
 machine_http() { # url [curl options]
-  quietly_on srv1 curl -sS --max-time 12 -o /dev/null --ntlm -u "$DOMAIN\\SRV1\$:$SRV_PW" "$@"
+  quietly_on srv1 curl -sS --max-time 12 -o /dev/null --ntlm -u "$DOMAIN\\$MACHINE:$SRV_PW" "$@"
 }
 machine_webdav() { # listener
   local dav=(-A 'Microsoft-WebDAV-MiniRedir/10.0.20348' -H 'translate: f' -X PROPFIND -H 'Depth: 0')
