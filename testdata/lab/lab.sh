@@ -45,6 +45,18 @@ frontend web
   default_backend app
 backend app
   server ca1 $CA:80
+listen web-tcp
+  mode tcp
+  bind $PROXY:$WEB_PORT
+  server ca1 $CA:80
+listen smb
+  mode tcp
+  bind $PROXY:445
+  server files1 $FILES:445
+listen ldap
+  mode tcp
+  bind $PROXY:389
+  server dc1 $DC:389
 EOF
   "$HERE/in_host" proxy1 haproxy -db -f "$RUN/haproxy.cfg" > "$RUN/haproxy.log" 2>&1 &
   wait_for_port srv1 593
@@ -60,17 +72,38 @@ start_stand_in() { # host program
 
 scenarios() { declare -F | sed -n 's/^declare -f scenario_//p'; }
 
+# fail REASON: the scenario being recorded does not show what it should
+fail() {
+  echo "   $1" >&2
+  echo "$1" >> "$RUN/failed"
+}
+
 run() {
   ip netns list | grep -q "^$SWITCH" || { echo 'lab: not up' >&2; exit 2; }
   trap 'stop_scenario' EXIT
   trap 'exit 130' INT TERM
   mkdir -p "$CAPTURES"
-  local name
+  local name missing=0
   for name in ${@:-$(scenarios)}; do
     declare -F "scenario_$name" > /dev/null || { echo "lab: no scenario $name" >&2; exit 2; }
-    "scenario_$name" || echo "lab: $name ended with an error" >&2
-    stop_scenario
+    attempt "$name" || attempt "$name" || { missing=$((missing + 1)); report_missing "$name"; }
   done
+  return $((missing > 0))
+}
+
+# attempt NAME: 0 if the capture and its JSON are there and show what they should
+attempt() {
+  : > "$RUN/failed"
+  rm -f "$CAPTURES/$1".{pcap,json}
+  "scenario_$1" || fail "ended with an error"
+  stop_scenario
+  [ -s "$CAPTURES/$1.json" ] || fail "no JSON"
+  [ ! -s "$RUN/failed" ]
+}
+
+report_missing() {
+  rm -f "$CAPTURES/$1".{pcap,json}
+  echo "$1: $(paste -sd ';' "$RUN/failed")" | tee -a "$CAPTURES/MISSING.txt" >&2
 }
 
 down() {
