@@ -48,7 +48,7 @@ forward_proxy() { # yes|no: whether the proxy itself wants NTLM
 http_port $FILES:$FORWARD_PORT
 pid_filename $RUN/squid.pid
 access_log none
-cache_log $RUN/squid.log
+cache_log /dev/null
 cache deny all
 visible_hostname $FILES_FQDN
 shutdown_lifetime 0 seconds
@@ -56,17 +56,18 @@ pinger_enable off
 SQUID
   if [ "$1" = yes ]; then
     cat >> "$conf" <<SQUID
-auth_param ntlm program /usr/bin/ntlm_auth --helper-protocol=squid-2.5-ntlmssp -s $STATE/files1/smb.conf
+auth_param ntlm program /usr/bin/ntlm_auth --helper-protocol=squid-2.5-ntlmssp --configfile=/run/samba/squid.conf
 auth_param ntlm children 4 startup=2
 acl users proxy_auth REQUIRED
 http_access allow users
 SQUID
-    chgrp proxy "$STATE/files1/state/winbindd_privileged" 2> /dev/null || true
-    chmod a+rx "$LAB_DIR" "$STATE" "$STATE/files1" "$STATE/files1/state" 2> /dev/null || true
+    chgrp proxy "$STATE/files1/state/winbindd_privileged"
   fi
   echo 'http_access allow all' >> "$conf"
-  chmod a+rwx "$RUN"
-  "$HERE/in_host" files1 squid -N -f "$conf" > "$RUN/squid.out" 2>&1 &
+  # squid drops root, and the helper must still find winbindd's socket: mounted where everybody may look.
+  "$HERE/in_host" files1 bash -c "mount --bind '$STATE/files1/state' /var/lib/samba
+    sed 's|state directory = .*|state directory = /var/lib/samba|; /private dir/d; /log file/d; /lock dir/d; /cache dir/d; /pid dir/d' '$STATE/files1/smb.conf' > /run/samba/squid.conf
+    exec squid -N -f '$conf'" > "$RUN/squid.out" 2>&1 &
   HELPER=$!
   wait_for_port files1 $FORWARD_PORT
 }
