@@ -92,3 +92,17 @@ def ldap_writes(path):
         result = results.get((stream[0], number[-1]))
         writes.append({"dn": dn, **operation, "result": result})
     return writes
+
+
+def missing_evidence(truth):
+    """What the labels promise and the capture or the journals do not have"""
+    kinds = collections.Counter(label.split(":")[0] for label in truth["expect"])
+    two_legs = kinds["relay"] + kinds["reflection"]
+    promises = [
+        (two_legs, truth["relay_pairs"], "no challenge on two flows"),
+        (kinds["krb-relay"], truth["kerberos_pairs"], "no AP-REQ on two flows"),
+        (kinds["ldap-write"], truth["writes"], "no LDAP write"),
+        (kinds["coercion"], truth["coercion_events"], "no coercion"),
+        (kinds["one-leg"], not truth["relay_pairs"], "both legs are there"),
+    ]
+    return [reason for wanted, found, reason in promises if wanted and not found]

