@@ -44,6 +44,13 @@ impl Case {
         }
     }
 
+    /// True if this says all that `other` says and more: the callback of a call, the chain of a callback.
+    pub(super) fn holds(&self, other: &Self) -> bool {
+        let pair = (self.finding.detector, other.finding.detector);
+        matches!(pair, ("RW-08", "RW-06" | "RW-07") | ("RW-09", "RW-08"))
+            && other.legs.iter().all(|leg| self.legs.contains(leg))
+    }
+
     /// Time of its first evidence.
     pub(super) fn first_ts(&self) -> Timestamp {
         self.legs.iter().map(|leg| leg.ts).min().unwrap_or(self.ts)

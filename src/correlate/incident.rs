@@ -58,11 +58,13 @@ impl Default for Incidents {
 }
 
 impl Incidents {
-    /// Adds a case that rules matched. Writes the alerts nobody has heard yet and says how many.
+    /// Adds a case that rules matched. If it is `loud`, writes the alerts nobody has heard yet and says how
+    /// many; if not, another case says it better.
     pub(super) fn join(
         &mut self,
         case: &Case,
         hits: &[Arc<Signature>],
+        loud: bool,
         drops: u64,
         out: &mut Vec<Verdict>,
     ) -> u64 {
@@ -78,7 +80,7 @@ impl Incidents {
         incident.add(case, hits);
         let mut told = 0;
         for signature in hits {
-            if incident.told.insert(signature.sid) {
+            if incident.told.insert(signature.sid) && loud {
                 told += 1;
                 let alert = case.alert(signature, id, drops);
                 out.push(Verdict::Alert(Box::new(alert)));

@@ -7,6 +7,7 @@
 mod action;
 mod callback;
 mod case;
+mod chain;
 mod coercion;
 mod identity;
 mod incident;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::event::{
-    Alert, Claim, Finding, FlowMeta, HostRoles, Incident, Seen, Sighting, Signature, Source,
+    Alert, Claim, Finding, FlowMeta, HostRoles, Incident, Level, Seen, Sighting, Signature, Source,
 };
 use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
@@ -34,6 +35,7 @@ use crate::time::Timestamp;
 use action::WebEnrolment;
 use callback::Callbacks;
 pub use case::Case;
+use chain::Chains;
 use coercion::Coercion;
 use identity::Identity;
 use incident::Incidents;
@@ -145,6 +147,7 @@ impl Correlator {
                 Box::new(WebEnrolment::default()),
                 Box::new(Coercion::default()),
                 Box::new(Callbacks::default()),
+                Box::new(Chains::default()),
             ],
             incidents: Incidents::default(),
             counters: Counters::default(),
@@ -231,7 +234,11 @@ impl Correlator {
 
     /// Judges the cases that were just concluded and tells their incidents. A pattern may conclude more
     /// from what it hears; it hears every case once, and of each it made itself as well.
+    ///
+    /// A call whose callback is concluded from it is told with the callback, not beside it, if that is
+    /// at least as loud.
     fn settle(&mut self, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
+        let mut held_back = Vec::new();
         while !self.cases.is_empty() {
             let mut settled = std::mem::take(&mut self.settled);
             std::mem::swap(&mut settled, &mut self.cases);
@@ -239,19 +246,45 @@ impl Correlator {
                 self.suspects.note(case);
             }
             for case in settled.drain(..) {
+                let before = self.cases.len();
                 self.each(|pattern, cx, cases| pattern.concluded(&case, cx, cases));
-                self.tell(case, judge, out);
+                let level = self.judge(&case, judge);
+                let holder = self
+                    .cases
+                    .iter()
+                    .skip(before)
+                    .find(|c| c.holds(&case))
+                    .cloned();
+                if holder.is_some_and(|h| {
+                    level > Some(Level::Informational) && self.judge(&h, judge) >= level
+                }) {
+                    held_back.push(case);
+                } else {
+                    self.judge(&case, judge);
+                    self.tell(case, true, out);
+                }
             }
             self.settled = settled;
         }
+        for case in held_back {
+            self.judge(&case, judge);
+            self.tell(case, false, out);
+        }
     }
 
-    fn tell(&mut self, case: Case, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
-        self.counters.findings += 1;
+    /// Leaves the rules that match in `hits`, and says the highest level.
+    fn judge(&mut self, case: &Case, judge: &mut dyn Judge) -> Option<Level> {
         self.hits.clear();
         judge.judge(&case.finding, &mut self.hits);
+        self.hits.iter().map(|s| s.level).max()
+    }
+
+    /// Adds the case to its incident, and alerts if it is `loud`.
+    fn tell(&mut self, case: Case, loud: bool, out: &mut Vec<Verdict>) {
+        self.counters.findings += 1;
         if !self.hits.is_empty() {
-            let told = self.incidents.join(&case, &self.hits, self.drops, out);
+            let drops = self.drops;
+            let told = self.incidents.join(&case, &self.hits, loud, drops, out);
             self.counters.alerts += told;
             self.counters.repeats += u64::from(told == 0);
         }

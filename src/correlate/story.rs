@@ -30,6 +30,8 @@ impl Everything {
             rule(2, "RW-02", Level::Critical),
             rule(6, "RW-06", Level::High),
             rule(7, "RW-07", Level::Medium),
+            rule(8, "RW-08", Level::High),
+            rule(9, "RW-09", Level::Critical),
             rule(15, "RW-15", Level::Critical),
         ])
     }

@@ -2,7 +2,7 @@
 
 use super::story::*;
 use super::*;
-use crate::event::{Carrier, Level};
+use crate::event::{Carrier, LegRole, Level};
 
 #[test]
 fn a_relay_is_told_as_soon_as_the_target_answers() {
@@ -315,7 +315,7 @@ fn a_sealed_call_joins_the_relay_that_follows() {
     relay(&mut story, 700, 20, 0x21, true);
     let story = story.end(3_000);
     let sids: Vec<u32> = story.alerts().iter().map(|a| a.signature.sid).collect();
-    assert_eq!(sids, [7, 1]);
+    assert_eq!(sids, [7, 8, 1, 9]);
     let closed = story.closed();
     assert_eq!(closed.len(), 1, "one story");
     assert_eq!(closed[0].detectors, ["RW-01", "RW-07"]);
@@ -390,4 +390,29 @@ fn a_million_challenges_stay_within_the_limits() {
     assert_eq!(counters.sightings, 200_000);
     let kept = u64::try_from(limits::EXCHANGES).unwrap();
     assert_eq!(counters.exchanges_evicted, 200_000 - kept);
+}
+
+/// The whole chain is told once, with every leg, and takes four alerts at most with the action.
+#[test]
+fn a_chain_is_one_incident_and_few_alerts() {
+    let mut story = Story::new();
+    story.tell(
+        0,
+        flow(9, ATTACKER, VICTIM, 445),
+        efs_call(Some("\\\\10.0.0.66\\x"), false, 1),
+    );
+    relay(&mut story, 2, 1, 5, true);
+    let story = story.end(5_000);
+    let sids: Vec<&str> = story
+        .alerts()
+        .iter()
+        .map(|a| a.signature.detector.as_str())
+        .collect();
+    assert_eq!(sids, ["RW-01", "RW-09"], "in the order of their conclusion");
+    let incidents = story.closed();
+    assert_eq!(incidents.len(), 1);
+    assert_eq!(incidents[0].detectors, ["RW-01", "RW-06", "RW-08", "RW-09"]);
+    let chain = story.alerts().pop().unwrap().legs.clone();
+    let roles: Vec<LegRole> = chain.iter().map(|l| l.role).collect();
+    assert_eq!(roles, [LegRole::Coercion, LegRole::Victim, LegRole::Target]);
 }
