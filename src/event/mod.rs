@@ -24,7 +24,7 @@ pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use ldap::{LdapBind, LdapResult};
-pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
+pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
 pub use smb::{SmbCommand, SmbNegotiate};
@@ -44,6 +44,8 @@ pub enum Event<'a> {
     RpcCall(RpcCall<'a>),
     /// A remote procedure answered or failed.
     RpcResult(RpcResult<'a>),
+    /// An endpoint was asked for or told.
+    RpcEndpoint(RpcEndpoint<'a>),
     /// NTLM type 1.
     NtlmNegotiate(NtlmNegotiate<'a>),
     /// NTLM type 2.
@@ -106,6 +108,7 @@ impl Event<'_> {
             Self::RpcBind(e) => Some(e),
             Self::RpcCall(e) => Some(e),
             Self::RpcResult(e) => Some(e),
+            Self::RpcEndpoint(e) => Some(e),
             Self::NtlmNegotiate(e) => Some(e),
             Self::NtlmChallenge(e) => Some(e),
             Self::NtlmAuthenticate(e) => Some(e),
@@ -125,6 +128,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     RpcBind::SCHEMA,
     RpcCall::SCHEMA,
     RpcResult::SCHEMA,
+    RpcEndpoint::SCHEMA,
     NtlmNegotiate::SCHEMA,
     NtlmChallenge::SCHEMA,
     NtlmAuthenticate::SCHEMA,
