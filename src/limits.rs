@@ -70,6 +70,10 @@ pub const FLOW_NEW_SECS: u64 = 30;
 pub const FLOW_BYPASSED_SECS: u64 = 120;
 /// Seconds without a packet after which a decoded flow is forgotten.
 pub const FLOW_SECS: u64 = 900;
+/// Seconds without a datagram after which a conversation of UDP that was answered is forgotten. One that
+/// was not counts as a flow that only saw a SYN. Resolvers take a new port for every question, so
+/// this is short; a retry of Kerberos or CLDAP comes within seconds.
+pub const FLOW_UDP_SECS: u64 = 60;
 /// Seconds a closed flow is remembered, so that late segments do not open it again.
 pub const FLOW_CLOSED_SECS: u64 = 10;
 /// Seconds without a packet after which a SYN with another sequence number opens a new flow at once.
@@ -137,6 +141,12 @@ pub const HTTP_LINE_BYTES: usize = 4096;
 pub const LDAP_LENGTH: usize = 64 * 1024 * 1024;
 /// Bytes of an LDAP message that is read whole; a longer one is skipped after its head.
 pub const LDAP_MESSAGE_BYTES: usize = 64 * 1024;
+/// Bytes of each text made of an LDAP request: filter, names of attributes, classes. Beyond it they end.
+pub const LDAP_TEXT_BYTES: usize = 2048;
+/// Filters inside each other that are written out; servers take more, people do not.
+pub const LDAP_FILTER_DEPTH: usize = 24;
+/// Attributes of one LDAP request whose names are listed. Beyond it they are only counted in values and bytes.
+pub const LDAP_ATTRIBUTES: usize = 128;
 /// Outstanding LDAP binds of one connection.
 pub const LDAP_PENDING: usize = 16;
 /// Bytes looked at before a flow that fits no protocol is given up.
@@ -147,6 +157,11 @@ pub const IDENTIFY_CHUNKS: u8 = 2;
 pub const IDENTIFY_CHUNKS_MIDDLE: u8 = 8;
 /// The same on a port of a protocol we read, however the flow began.
 pub const IDENTIFY_CHUNKS_KNOWN: u8 = 64;
+
+/// Datagrams looked at before a conversation of UDP that fits no protocol is given up.
+pub const IDENTIFY_DATAGRAMS: u8 = 3;
+/// The same on a port of a protocol we read.
+pub const IDENTIFY_DATAGRAMS_KNOWN: u8 = 64;
 
 /// Seconds within which the two legs of a relay must lie.
 pub const RELAY_SECS: u64 = 120;
@@ -170,3 +185,9 @@ pub const INCIDENT_LIST: usize = 16;
 pub const NAMES_PER_ADDRESS: usize = 8;
 /// Addresses whose names are remembered.
 pub const NAMED_ADDRESSES: usize = 65_536;
+/// Seconds after which a name heard only in NTLM, and contested by nobody, is its address's own.
+pub const SETTLE_SECS: u64 = 120;
+/// Seconds an identity is kept without news.
+pub const IDENTITY_SECS: u64 = 7 * 24 * 3600;
+/// Seconds that a name from DNS or DHCP counts at least, however short its lease: caches outlive it.
+pub const NAME_SECS: u32 = 600;

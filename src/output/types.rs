@@ -19,8 +19,10 @@ pub enum EventType {
     Http,
     /// Ours: the state of an incident.
     Incident,
-    /// Suricata's: LDAP binds.
+    /// Suricata's: LDAP requests and answers.
     Ldap,
+    /// Ours: LDAP requests and answers with filter, sizes and what protects the session.
+    LdapOp,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
     /// Ours: a DCE/RPC presentation context with names and protection.
@@ -41,7 +43,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
@@ -49,6 +51,7 @@ impl EventType {
         Self::Http,
         Self::Incident,
         Self::Ldap,
+        Self::LdapOp,
         Self::Ntlm,
         Self::RpcBind,
         Self::RpcCall,
@@ -70,6 +73,7 @@ impl EventType {
             Self::Http => "http",
             Self::Incident => "incident",
             Self::Ldap => "ldap",
+            Self::LdapOp => "ldap_op",
             Self::Ntlm => "ntlm",
             Self::RpcBind => "rpc_bind",
             Self::RpcCall => "rpc_call",
@@ -114,13 +118,15 @@ impl EventTypes {
     #[must_use]
     pub fn any_protocol(self) -> bool {
         use EventType::{
-            Anomaly, Dcerpc, Http, Ldap, Ntlm, RpcBind, RpcCall, RpcEndpoint, RpcResult, Smb,
+            Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcBind, RpcCall, RpcEndpoint, RpcResult,
+            Smb,
         };
         self.has_any(&[
             Anomaly,
             Dcerpc,
             Http,
             Ldap,
+            LdapOp,
             Ntlm,
             RpcBind,
             RpcCall,
@@ -248,7 +254,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,ldap,ntlm,rpc_bind,rpc_call,rpc_endpoint,rpc_result,sensor,smb,stats"
+             alert,anomaly,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,rpc_bind,rpc_call,rpc_endpoint,rpc_result,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

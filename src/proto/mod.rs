@@ -4,6 +4,7 @@
 //! Carriers import what they carry, never the reverse:
 //! `http, ldap, smb, dcerpc → spnego → ntlmssp`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
+pub mod datagram;
 pub mod dcerpc;
 pub mod epm;
 pub mod http;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub rpch: rpch::VirtualConnections,
     /// Dynamic endpoints that endpoint mappers told.
     pub endpoints: epm::Endpoints,
+    /// Room for the texts of one LDAP request.
+    pub ldap: ldap::Scratch,
 }
 
 pub use crate::event::identity;
