@@ -180,7 +180,7 @@ fn call(event: &Value) -> Call {
     let transport = match text("transport").as_str() {
         "np" => "ncacn_np".to_owned(),
         "tcp" => "ncacn_ip_tcp".to_owned(),
-        "http" | "rpch" => "ncacn_http".to_owned(),
+        "http" | "rpch" | "rpc_over_http_v2" => "ncacn_http".to_owned(),
         other => other.to_owned(),
     };
     Call {

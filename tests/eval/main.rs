@@ -2,17 +2,22 @@
 //!
 //! ```text
 //! case.rs      captures and what is true of them      labels.rs    which detectors answer a label
-//! run.rs       the sensor, case by case               score.rs     what it said, judged
-//! baseline.rs  against what was accepted              report.rs    table and JSON
+//! public.rs    captures of others                     run.rs       the sensor, case by case
+//! score.rs     what it said, judged                   baseline.rs  against what was accepted
+//! mutants.rs   rules with a condition less            report.rs    table and JSON
+//! selftest.rs  that the evaluation itself can fail
 //! ```
 
 mod baseline;
 #[allow(dead_code)] // warm-up and declared hosts come with the next change
 mod case;
 mod labels;
+mod mutants;
+mod public;
 mod report;
 mod run;
 mod score;
+mod selftest;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,7 +53,7 @@ fn main() -> ExitCode {
             _ => {}
         }
     }
-    match evaluate(args) {
+    match selftest::run().and_then(|()| evaluate(args)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
@@ -60,15 +65,33 @@ fn main() -> ExitCode {
 
 fn evaluate(args: Args) -> Result<bool> {
     let labels = Labels::read(&read(&root().join("testdata/eval/labels.toml"))?)?;
-    let collected = collect(args, &labels);
+    let collected = collect(args, &labels)?;
     let results = run_all(&collected.cases, &labels)?;
     let path = root().join("testdata/eval/baseline.json");
     let old = Baseline::read(&read(&path)?)?;
     let mut changes = old.compare(&results);
+    let mutants = mutants::run(&collected.cases, &results, &labels)?;
+    old.compare_mutants(&mutants, &mut changes);
     let fatal = collected.errors.clone();
-    let report = report::Report::new(&labels, &results, &collected);
+    let report = report::Report::new(&labels, &results, &collected, &mutants);
+    // With testdata alone most rules are not reached; there, those it kills must stay killed.
+    if collected
+        .cases
+        .iter()
+        .any(|c| c.set == "lab" || c.set == "shared-lab")
+    {
+        let (open, needless) = mutants.check()?;
+        let open = open
+            .iter()
+            .map(|m| format!("survives, not in mutants.toml: {m}"));
+        changes.worse.extend(open);
+        let needless = needless
+            .iter()
+            .map(|m| format!("not needed in mutants.toml: {m}"));
+        changes.better.extend(needless);
+    }
     if args.accept && fatal.is_empty() {
-        let text = old.accept(&results).text()?;
+        let text = old.accept(&results, &mutants).text()?;
         std::fs::write(&path, text).map_err(|e| e.to_string())?;
         report.print(&changes);
         println!(
@@ -88,7 +111,8 @@ fn evaluate(args: Args) -> Result<bool> {
 }
 
 /// Every case there is.
-fn collect(args: Args, labels: &Labels) -> Collected {
+fn collect(args: Args, labels: &Labels) -> Result<Collected> {
+    let table = public::Table::read(&read(&root().join("testdata/eval/public.toml"))?)?;
     let mut all = Collected::default();
     let testdata = root().join("testdata");
     all.folder("recorded", &testdata.join("captures"), labels);
@@ -97,6 +121,8 @@ fn collect(args: Args, labels: &Labels) -> Collected {
         all.folder("lab", &testdata.join("lab/out"), labels);
         all.folder("lab-derived", &testdata.join("lab/out/derived"), labels);
         all.folder("shared-lab", &shared().join("captures/lab"), labels);
+        table.collect(&shared().join("captures/public"), labels, &mut all);
+        table.amend(&mut all.cases, labels)?;
     } else {
         all.skipped
             .push("lab, shared-lab, public: only `make eval` runs them".to_owned());
@@ -107,7 +133,7 @@ fn collect(args: Args, labels: &Labels) -> Collected {
             all.cases.len()
         ));
     }
-    all
+    Ok(all)
 }
 
 /// Runs and judges every case, two at a time.
