@@ -207,8 +207,10 @@ impl Bench {
             }
         }
         let mutants = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-        let mut accepted = Baseline::default();
-        accepted.mutants = mutants(&["a: removed"]);
+        let accepted = Baseline {
+            mutants: mutants(&["a: removed"]),
+            ..Baseline::default()
+        };
         let survives = Outcome {
             survived: mutants(&["a: removed"]),
             ..Outcome::default()
