@@ -19,8 +19,10 @@ pub enum EventType {
     Http,
     /// Ours: the state of an incident.
     Incident,
-    /// Suricata's: LDAP binds.
+    /// Suricata's: LDAP requests and answers.
     Ldap,
+    /// Ours: LDAP requests and answers with filter, sizes and what protects the session.
+    LdapOp,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
     /// Ours: a DCE/RPC call with names, path and protection.
@@ -35,7 +37,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
@@ -43,6 +45,7 @@ impl EventType {
         Self::Http,
         Self::Incident,
         Self::Ldap,
+        Self::LdapOp,
         Self::Ntlm,
         Self::RpcCall,
         Self::Sensor,
@@ -61,6 +64,7 @@ impl EventType {
             Self::Http => "http",
             Self::Incident => "incident",
             Self::Ldap => "ldap",
+            Self::LdapOp => "ldap_op",
             Self::Ntlm => "ntlm",
             Self::RpcCall => "rpc_call",
             Self::Sensor => "sensor",
@@ -101,8 +105,8 @@ impl EventTypes {
     /// True if events of single packets are wanted, which only workers see.
     #[must_use]
     pub fn any_protocol(self) -> bool {
-        use EventType::{Anomaly, Dcerpc, Http, Ldap, Ntlm, RpcCall, Smb};
-        self.has_any(&[Anomaly, Dcerpc, Http, Ldap, Ntlm, RpcCall, Smb])
+        use EventType::{Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcCall, Smb};
+        self.has_any(&[Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcCall, Smb])
     }
 }
 
@@ -223,7 +227,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,ldap,ntlm,rpc_call,sensor,smb,stats"
+             alert,anomaly,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,rpc_call,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));
