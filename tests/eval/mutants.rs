@@ -74,7 +74,9 @@ pub(crate) fn run(cases: &[Case], results: &[(Case, Judged)], labels: &Labels) -
         text: m.text.clone(),
     }));
     let sensor = Sensor::new(&sources)?;
-    let said = each(cases, |case| sensor.case(case))?;
+    let said = each(cases, |case| sensor.case(case));
+    // A case that cannot be run is told by the first run.
+    let said: Vec<Said> = said.into_iter().map(Result::unwrap_or_default).collect();
     let everywhere: Vec<usize> = (0..cases.len()).collect();
     let testdata = |n: &usize| cases.get(*n).is_some_and(|c| TESTDATA.contains(&c.set));
     let here: Vec<usize> = everywhere.iter().copied().filter(testdata).collect();
@@ -163,6 +165,25 @@ impl Seen<'_> {
 }
 
 impl Outcome {
+    /// Writes survivors into `mutants.toml` and takes out what is killed or gone by now.
+    pub(crate) fn accept(&self) -> Result<()> {
+        let path = root().join("testdata/eval/mutants.toml");
+        let text = read(&path)?;
+        let (open, needless) = self.check()?;
+        let fail = || "mutants.toml: `unreached = [` to `]` is not where it should be".to_owned();
+        let (head, rest) = text.split_once("unreached = [\n").ok_or_else(fail)?;
+        let (list, tail) = rest.split_once("]\n").ok_or_else(fail)?;
+        let mut lines: BTreeSet<String> = list
+            .lines()
+            .map(|l| l.trim().trim_end_matches(',').trim_matches('"').to_owned())
+            .filter(|l| !needless.contains(l))
+            .collect();
+        lines.extend(open);
+        let lines: Vec<String> = lines.iter().map(|l| format!("    \"{l}\",\n")).collect();
+        let text = format!("{head}unreached = [\n{}]\n{tail}", lines.concat());
+        std::fs::write(&path, text).map_err(|e| e.to_string())
+    }
+
     /// Survivors that nobody accepted, and accepted ones that are killed or gone by now.
     pub(crate) fn check(&self) -> Result<(Vec<String>, Vec<String>)> {
         let text = read(&root().join("testdata/eval/mutants.toml"))?;

@@ -32,7 +32,7 @@ pub(crate) fn run() -> Result<()> {
     let bench = Bench {
         labels: Labels::read(&read(&root().join("testdata/eval/labels.toml"))?)?,
         json: serde_json::from_str(&text).map_err(|e| e.to_string())?,
-        said: Sensor::new(&[RuleSource::Builtin])?.run(&pcap, &Default::default())?,
+        said: Sensor::new(&[RuleSource::Builtin])?.run(&pcap, None, &Default::default())?,
         pcap,
     };
     let checks = bench.truths()? + bench.alerts()? + bench.tables()?;
