@@ -318,7 +318,7 @@ fn a_sealed_call_joins_the_relay_that_follows() {
     assert_eq!(sids, [7, 8, 1, 9]);
     let closed = story.closed();
     assert_eq!(closed.len(), 1, "one story");
-    assert_eq!(closed[0].detectors, ["RW-01", "RW-07"]);
+    assert_eq!(closed[0].detectors, ["RW-01", "RW-07", "RW-08", "RW-09"]);
     assert_eq!(closed[0].level, Level::Critical);
     assert_eq!(closed[0].legs.len(), 3);
     assert_eq!(story.alerts()[0].incident_id, story.alerts()[1].incident_id);
