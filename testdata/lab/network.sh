@@ -22,6 +22,11 @@ add_host() { # name address
   ip -n "$ns" link set eth0 address "02:00:0a:0a:00:$(printf %02x "${address##*.}")"
   ip -n "$ns" addr add "$address/24" dev eth0
   wire "$ns" $SWITCH "to-$name" $SPAN
+  # IPv6 beside it, by hand: no link-local address, no router, nothing announced by itself.
+  ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.eth0.addr_gen_mode=1 \
+    net.ipv6.conf.eth0.accept_ra=0
+  ip -n "$ns" addr flush dev eth0 scope link
+  ip -n "$ns" addr add "fd10::${address##*.}/64" dev eth0 nodad
   write_etc "$name" "$address"
 }
 

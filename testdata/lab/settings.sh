@@ -19,6 +19,7 @@ CLIENTS=$LAB_DIR/venv-clients/bin
 
 # The network has no route to anywhere else. The stand-ins refuse every other address.
 export LAB_NET=10.10.0.0/24
+export LAB_NET6=fd10::/64 # host .N is also fd10::N
 NAT_NET=10.10.1
 export DC=10.10.0.10        # Samba AD domain controller, DNS, KDC, LDAP
 export SRV=10.10.0.20  # the victim: real smbd in front, coercible RPC stand-ins behind
@@ -30,6 +31,8 @@ WS2=10.10.0.51       # second workstation
 GW=10.10.0.60        # NAT gateway; pc1 and pc2 sit behind it
 EVIL=10.10.0.66      # the attacker
 DROP=10.10.0.67      # a second host of the attacker, so that a listener need not be the caller
+SRV6=fd10::20 EVIL6=fd10::66
+export DC1_V4=$DC DC1_V6=fd10::10 SRV1_V4=$SRV SRV1_V6=$SRV6 # as victim.py looks them up
 HOSTS=(dc1:$DC srv1:$SRV files1:$FILES ca1:$CA proxy1:$PROXY ws1:$WS1 ws2:$WS2 gw1:$GW evil:$EVIL drop:$DROP)
 
 # Throw-away accounts of a domain that exists only while the lab runs. They are listed in each
@@ -38,9 +41,10 @@ export DOMAIN=LAB REALM=LAB.EXAMPLE
 ADMIN_PW='Adm1n-of-the-lab!'
 export ALICE_PW='Alice-likes-Tea-7'
 BOB_PW='Bob-prints-A4-paper'
+DC_PW='dc1-Machine-7ad5'
 SRV_PW='srv1-Machine-0fc3'
 FILES_PW='files1-Machine-9b21'
-export ACCOUNTS="Administrator:$ADMIN_PW alice:$ALICE_PW bob:$BOB_PW SRV1\$:$SRV_PW FILES1\$:$FILES_PW"
+export ACCOUNTS="Administrator:$ADMIN_PW alice:$ALICE_PW bob:$BOB_PW DC1\$:$DC_PW SRV1\$:$SRV_PW FILES1\$:$FILES_PW"
 
 # in_host NAME COMMAND...: run a command on one of the lab's hosts. In the background call the
 # program itself: $! of a function is a shell around the command, and killing that does not end it.

@@ -6,6 +6,8 @@
   - tshark (NTLM messages and their flows) and a plain search of the capture's bytes.
 
 usage: truth.py PATH-WITHOUT-SUFFIX malicious=yes|no [KEY=VALUE...] [expect=LABEL...]
+
+expect, looks_like and allow may be repeated; also=ROLE:ADDRESS adds an address to a role.
 """
 
 import collections
@@ -22,15 +24,22 @@ PATH = sys.argv[1]
 RUN = os.environ["RUN"]
 # 593 is not a port on which tshark expects bare DCE/RPC
 TSHARK = ["tshark", "-n", "-r", PATH + ".pcap", "-d", "tcp.port==593,dcerpc"]
+TSHARK += ["-d", "tcp.port==49664,dcerpc"]
+PRIVACY = 6  # RPC authentication level that seals the stub
+LISTS = ("expect", "looks_like", "allow", "also")
 # What a listener that is no relay hands to everybody: never a pair
 STATIC_CHALLENGES = {"4141414141414141", "a" * 16}
 
 
 def main():
-    given, expect = {}, []
+    given, lists = {}, {key: [] for key in LISTS}
     for argument in sys.argv[2:]:
         key, _, value = argument.partition("=")
-        expect.append(value) if key == "expect" else given.__setitem__(key, value)
+        lists[key].append(value) if key in lists else given.__setitem__(key, value)
+    also = collections.defaultdict(list)
+    for entry in lists["also"]:
+        role, _, address = entry.partition(":")
+        also[role].append(address)
     malicious = given["malicious"] == "yes"
     coercions = [
         coercion(entry) for entry in journal("victim") if entry["event"] == "coercion"
@@ -38,6 +47,7 @@ def main():
     messages = ntlm_messages()
     pairs, repeated = challenge_pairs(messages, given.get("listener"), malicious)
     capture = read(PATH + ".pcap")
+    calls = rpc_calls()
     truth = {
         "scenario": os.path.basename(PATH),
         "file": os.path.basename(PATH) + ".pcap",
@@ -46,12 +56,25 @@ def main():
         "victim": given.get("victim") or None,
         "listener": given.get("listener") or None,
         "target": given.get("target") or None,
-        "expect": expect,
-        "visible_rpc": visible(capture, coercions, lambda event: uuid.UUID(event["uuid"]).bytes_le),
-        "visible_path": visible(capture, coercions, lambda event: utf16(event["unc"] + "\0")),
+        "also": also,
+        "family": given.get("family"),
+        "base": True,
+        "varied": given.get("varied") == "yes",
+        "seed": int(given["seed"]) if "seed" in given else None,
+        "expect": lists["expect"],
+        "looks_like": lists["looks_like"],
+        "allow": lists["allow"],
+        "visible_rpc": visible(coercions, lambda event: call_shows(capture, calls, event)),
+        "visible_path": visible(coercions, lambda event: path_shows(capture, calls, event)),
         "coercion_events": coercions,
+        "rpc_calls": [
+            {"uuid": interface, "opnum": opnum, "count": count}
+            for (interface, opnum), count in calls.items()
+            if interface
+        ],
         "relay_pairs": pairs,
         "repeated_challenges": repeated,
+        "outcome": given.get("outcome"),
         "relay_outcome": relay_outcome(),
         "certificates": [
             {"time": entry["time"], "account": entry["account"]}
@@ -87,11 +110,13 @@ def coercion(entry):
     """time is when the callback was over; rpc_auth_level as on the wire, 1 is none"""
     order = ("time", "method", "uuid", "opnum", "unc", "caller")
     order += ("transport", "pipe", "port", "rpc_auth_level", "outcome")
-    return {key: entry[key] for key in order}
+    flags = [key for key in ("ndr64", "big_endian", "object_uuid") if entry.get(key)]
+    return {key: entry[key] for key in order} | dict.fromkeys(flags, True)
 
 
 def ntlm_messages():
-    fields = ["frame.time_epoch", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport"]
+    fields = ["frame.time_epoch", "ip.src", "ipv6.src", "tcp.srcport"]
+    fields += ["ip.dst", "ipv6.dst", "tcp.dstport"]
     fields += ["ntlmssp.messagetype", "ntlmssp.ntlmserverchallenge"]
     fields += ["ntlmssp.auth.domain", "ntlmssp.auth.username"]
     fields += ["ntlmssp.ntlmv2_response.ntproofstr"]
@@ -101,12 +126,13 @@ def ntlm_messages():
         arguments += ["-e", field]
     messages = []
     for line in run(TSHARK + arguments).splitlines():
-        time, source, sport, destination, dport, kind, challenge, domain, user, proof = line.split("|")
+        time, source, source6, sport, destination, destination6, dport, *rest = line.split("|")
+        kind, challenge, domain, user, proof = rest
         messages.append(
             {
                 "time": float(time),
-                "sender": f"{source}:{sport}",
-                "receiver": f"{destination}:{dport}",
+                "sender": f"{source or source6}:{sport}",
+                "receiver": f"{destination or destination6}:{dport}",
                 "kind": int(kind, 16),
                 "challenge": challenge.replace(":", ""),
                 "user": f"{domain}\\{user}" if user not in ("", "NULL") else None,
@@ -132,8 +158,8 @@ def challenge_pairs(messages, listener, malicious):
         if len(seen) < 2:
             continue
         legs = [{"client": client, "server": server} for client, server in seen]
-        victim = [leg for leg in legs if leg["server"].split(":")[0] == listener]
-        target = [leg for leg in legs if leg["client"].split(":")[0] == listener]
+        victim = [leg for leg in legs if leg["server"].rpartition(":")[0] == listener]
+        target = [leg for leg in legs if leg["client"].rpartition(":")[0] == listener]
         if malicious and victim and target and challenge not in STATIC_CHALLENGES:
             pairs.append(
                 {
@@ -148,11 +174,49 @@ def challenge_pairs(messages, listener, malicious):
     return pairs, repeated
 
 
-def visible(capture, coercions, needle):
-    """Whether the bytes are in the capture as they are, in other words not encrypted"""
-    if not coercions:
-        return None
-    return all(needle(event) in capture for event in coercions)
+def rpc_calls():
+    """(interface, opnum) -> how many requests tshark decodes, over pipes and ports"""
+    fields = ["tcp.stream", "smb2.fid", "dcerpc.pkt_type", "dcerpc.cn_ctx_id"]
+    fields += ["dcerpc.cn_bind_to_uuid", "dcerpc.opnum"]
+    arguments = ["-Y", "dcerpc.pkt_type in {0, 11, 14}", "-T", "fields", "-E", "separator=|"]
+    for field in fields:
+        arguments += ["-e", field]
+    bound, calls = {}, collections.Counter()
+    for line in run(TSHARK + arguments).splitlines():
+        stream, file, kinds, contexts, uuids, opnums = line.split("|")
+        contexts, opnums, uuids = contexts.split(","), opnums.split(","), uuids.split(",")
+        for kind in kinds.split(","):
+            if kind in ("11", "14"):
+                bound |= {
+                    (stream, file, context): interface
+                    for context, interface in zip(contexts, uuids)
+                }
+            elif kind == "0" and opnums[0]:
+                context = (stream, file, contexts.pop(0) if contexts[0] else "0")
+                calls[bound.get(context), int(opnums.pop(0) or 0)] += 1
+    return calls
+
+
+def call_shows(capture, calls, event):
+    """Whether bind and opnum are readable: tshark decodes them. It does not look into the bodies of
+    RPC over HTTP nor at what is not DCE/RPC; there the plain bytes of the identifier decide."""
+    if event["uuid"] is None:
+        return utf16("file:") in capture
+    if event["transport"] == "ncacn_http" and event["port"] == 80:
+        return uuid.UUID(event["uuid"]).bytes_le in capture
+    return calls[event["uuid"], event["opnum"]] > 0
+
+
+def path_shows(capture, calls, event):
+    """Whether the call can be read, is not sealed by RPC itself, and its path is in there as it is"""
+    if event["rpc_auth_level"] == PRIVACY or not call_shows(capture, calls, event):
+        return False
+    return utf16(event["unc"]) in capture or event["unc"].encode("utf-16-be") in capture
+
+
+def visible(coercions, shows):
+    """Whether every coerced call shows something; null if there is none"""
+    return all(shows(event) for event in coercions) if coercions else None
 
 
 def relay_outcome():
