@@ -28,7 +28,7 @@ NAMES = {
     "NetrDfsRemoveStdRoot": "dfsnm-13",
     "RpcRemoteFindFirstPrinterChangeNotificationEx": "rprn-65",
 }
-ACCOUNT = "alice", os.environ["ALICE_PW"], os.environ["DOMAIN"]
+ACCOUNT = os.environ["ALICE"], os.environ["ALICE_PW"], os.environ["DOMAIN"]
 
 
 def main():
@@ -101,7 +101,7 @@ def search(host, scope):
     session.login(*ACCOUNT)
     tree = session.connectTree("IPC$")
     file = session.openFile(tree, "MsFteWds")
-    for request in (wsp.connect_in("EVIL", "alice"), wsp.create_query(scope)):
+    for request in (wsp.connect_in("EVIL", ACCOUNT[0]), wsp.create_query(scope)):
         session.writeFile(tree, file, request)
         print("answer", session.readFile(tree, file).hex())
     session.close()

@@ -23,7 +23,7 @@ user = credentials.Credentials()
 user.guess(loadparm)
 if binding.startswith("ncacn_np"):
     user.set_domain(os.environ["DOMAIN"])
-    user.set_username("alice")
+    user.set_username(os.environ["ALICE"])
     user.set_password(os.environ["ALICE_PW"])
     user.set_kerberos_state(credentials.DONT_USE_KERBEROS)
 else:

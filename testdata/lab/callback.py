@@ -20,7 +20,9 @@ import subprocess
 import methods
 
 VICTIM = os.environ.get("VICTIM", "srv1")
-MACHINE = VICTIM.upper() + "$"
+NAMES = dict(entry.split("=") for entry in os.environ["HOSTNAMES"].split())
+NAME = NAMES[VICTIM]  # on the wire; VICTIM is the key that the scripts use
+MACHINE = NAME.upper() + "$"
 PASSWORD = dict(entry.split(":", 1) for entry in os.environ["ACCOUNTS"].split())[MACHINE]
 DOMAIN = os.environ["DOMAIN"]
 LAB = [ipaddress.ip_network(os.environ[name]) for name in ("LAB_NET", "LAB_NET6")]

@@ -103,7 +103,8 @@ class RpcConnection:
         if auth_type != NTLM_AUTH:
             return None
         if self.exchange is None:
-            self.exchange = NtlmServer(os.environ.get("VICTIM", "srv1").upper())
+            name = os.environ["DC_NAME" if os.environ.get("VICTIM") == "dc1" else "SRV_NAME"]
+            self.exchange = NtlmServer(name.upper())
         challenge = self.exchange.step(trailer[8:])
         if challenge is None and self.exchange.ok:
             self.security = DceSecurity(self.exchange)

