@@ -1,7 +1,8 @@
 """The coerced methods: one table for the caller (call.py) and for the victim (victim.py).
 
 Layouts are those of MS-EFSR, MS-RPRN, MS-PAR, MS-DFSNM, MS-FSRVP, MS-EVEN, MS-TSCH, MS-RRP, MS-DNSP,
-MS-DHCPM, MS-RAIW and MS-DCOM. srvsvc 74 is documented nowhere; its layout is that of public recordings.
+MS-DHCPM, MS-RAIW and MS-DCOM. srvsvc 74 is documented nowhere; its
+name is the catalogue's and its layout that of public recordings.
 """
 
 import os
@@ -92,7 +93,7 @@ METHODS = {
     "srvs-74": Method(
         "srvs",
         74,
-        "LocalrServerCertificateMappingSet",
+        "NetrServerCertificateMapping",
         r"utext=\\SERVER u32=2 u32=2 ref ref ref ref ref ref ref ref ref ref ref"
         " text=LabCertificate text=a3011a23 text=CN=LabCA text=d1ebb23a text=Lab"
         " text=20260101 text=20290119 path path text=Member",
@@ -106,7 +107,8 @@ METHODS = {
     "dnsp-0": Method(
         "dnsp", 0, "R_DnssrvOperation", "utext=SERVER null u32=0 uatext=LogFilePath u32=3 u32=3 upath"
     ),
-    "dcom-oxid": Method("dcom", 0, "RemoteActivation", "activation"),
+    # Three calls activate remotely and the project's catalogue has one name for them.
+    "dcom-oxid": Method("dcom", 0, "Remote activation with a foreign object reference", "activation"),
 }
 
 # Methods that want a handle get it here first: opnum and request

