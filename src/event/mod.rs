@@ -25,9 +25,11 @@ pub use claim::{Claim, HostRole, Roles as HostRoles, Source};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
-pub use ldap::{LdapBind, LdapResult};
-pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
-pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
+pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
+pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
+pub use schema::{
+    EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
+};
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
 pub use smb::{SmbCommand, SmbNegotiate};
 pub use stats::{
@@ -46,6 +48,8 @@ pub enum Event<'a> {
     RpcCall(RpcCall<'a>),
     /// A remote procedure answered or failed.
     RpcResult(RpcResult<'a>),
+    /// An endpoint was asked for or told.
+    RpcEndpoint(RpcEndpoint<'a>),
     /// NTLM type 1.
     NtlmNegotiate(NtlmNegotiate<'a>),
     /// NTLM type 2.
@@ -60,7 +64,9 @@ pub enum Event<'a> {
     HttpTransaction(HttpTransaction<'a>),
     /// An LDAP bind request.
     LdapBind(LdapBind<'a>),
-    /// An LDAP bind response.
+    /// Another LDAP request.
+    LdapRequest(LdapRequest<'a>),
+    /// An LDAP response.
     LdapResult(LdapResult<'a>),
     /// An SMB dialect was agreed.
     SmbNegotiate(SmbNegotiate),
@@ -108,12 +114,14 @@ impl Event<'_> {
             Self::RpcBind(e) => Some(e),
             Self::RpcCall(e) => Some(e),
             Self::RpcResult(e) => Some(e),
+            Self::RpcEndpoint(e) => Some(e),
             Self::NtlmNegotiate(e) => Some(e),
             Self::NtlmChallenge(e) => Some(e),
             Self::NtlmAuthenticate(e) => Some(e),
             Self::HttpRequest(e) => Some(e),
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
+            Self::LdapRequest(e) => Some(e),
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
@@ -127,12 +135,14 @@ pub static SCHEMAS: &[&EventSchema] = &[
     RpcBind::SCHEMA,
     RpcCall::SCHEMA,
     RpcResult::SCHEMA,
+    RpcEndpoint::SCHEMA,
     NtlmNegotiate::SCHEMA,
     NtlmChallenge::SCHEMA,
     NtlmAuthenticate::SCHEMA,
     HttpRequest::SCHEMA,
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
+    LdapRequest::SCHEMA,
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,

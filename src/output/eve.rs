@@ -13,6 +13,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::community::CommunityId;
+use super::ldap;
 use super::protocol;
 use super::types::{EventType, EventTypes};
 use crate::event::{
@@ -48,18 +49,32 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
     use EventType as T;
     let mut out = Selected { buf, types, header };
     match event {
-        Event::RpcBind(e) => out.put(T::Dcerpc, &protocol::rpc_bind(e)),
+        Event::RpcBind(e) => {
+            out.put(T::Dcerpc, &protocol::rpc_bind(e));
+            out.put(T::RpcBind, &OurFields(e));
+        }
         Event::RpcCall(e) => {
             out.put(T::Dcerpc, &protocol::rpc_request(e));
             out.put(T::RpcCall, &OurFields(e));
         }
-        Event::RpcResult(e) => out.put(T::Dcerpc, &protocol::rpc_response(e)),
+        Event::RpcResult(e) => {
+            out.put(T::Dcerpc, &protocol::rpc_response(e));
+            out.put(T::RpcResult, &OurFields(e));
+        }
+        Event::RpcEndpoint(e) => out.put(T::RpcEndpoint, &OurFields(e)),
         Event::NtlmNegotiate(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::NtlmChallenge(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::NtlmAuthenticate(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::HttpTransaction(e) => out.put(T::Http, &protocol::http(e)),
-        Event::LdapBind(e) => out.put(T::Ldap, &protocol::ldap_bind(e)),
-        Event::LdapResult(e) => out.put(T::Ldap, &protocol::ldap_result(e)),
+        Event::LdapBind(e) => out.put(T::Ldap, &ldap::bind(e)),
+        Event::LdapRequest(e) => {
+            out.put(T::Ldap, &ldap::request(e));
+            out.put(T::LdapOp, &OurFields(e));
+        }
+        Event::LdapResult(e) => {
+            out.put(T::Ldap, &ldap::result(e));
+            out.put(T::LdapOp, &OurFields(e));
+        }
         Event::SmbNegotiate(e) => out.put(T::Smb, &protocol::smb_negotiate(e)),
         Event::SmbCommand(e) => out.put(T::Smb, &protocol::smb_command(e)),
         Event::Anomaly(e) => protocol::with_anomaly(e, |body| out.put(T::Anomaly, body)),

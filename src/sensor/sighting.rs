@@ -8,13 +8,15 @@ use crate::event::{
 /// EVE's `app_proto` for an event whose flow is not identified yet.
 pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
     match event {
-        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) => "dcerpc",
+        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) | Event::RpcEndpoint(_) => {
+            "dcerpc"
+        }
         Event::NtlmNegotiate(e) => e.carrier.name(),
         Event::NtlmChallenge(e) => e.carrier.name(),
         Event::NtlmAuthenticate(e) => e.carrier.name(),
         Event::AuthResult(e) => e.carrier.name(),
         Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
-        Event::LdapBind(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
+        Event::LdapBind(_) | Event::LdapRequest(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
         Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
         Event::Anomaly(a) => a.protocol,
     }

@@ -1,41 +1,51 @@
 #!/usr/bin/env python3
-"""Writes the table of recorded captures in testdata/README.md from their JSON.
+"""Writes the tables of ../README.md between "<!-- table: FAMILY ... -->" and "<!-- end -->" from the
+JSON of the captures of these families: what was recorded, with which programs, and what it shows.
 
-It replaces what stands between the two markers; the rest of the file is written by hand.
-
-usage: provenance.py
+usage: provenance.py [--check]      with --check it only says whether the tables are as they should be
 """
 
+import glob
 import json
-import pathlib
+import os
+import re
+import sys
 
-TESTDATA = pathlib.Path(__file__).parent.parent
-BEGIN, END = "<!-- provenance: begin -->\n", "<!-- provenance: end -->\n"
-ORDER = ["coercion", "recon", "rpc-attack", "relay", "chain", "poisoning", "kerberos", "benign"]
+TESTDATA = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+README = os.path.join(TESTDATA, "README.md")
+TABLE = re.compile(r"(<!-- table: ([a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+EVERYWHERE = {"samba", "tshark"}
 
 
 def main():
-    families = {}
-    for path in sorted((TESTDATA / "captures").glob("*.json")):
-        truth = json.loads(path.read_text())
-        if truth.get("family"):
-            families.setdefault(truth["family"], []).append(truth)
-    lines = []
-    for family in sorted(families, key=lambda name: (ORDER + [name]).index(name)):
-        lines += [f"### {family}", "", "| file | frames | programs | true of it | what it shows |"]
-        lines += ["|---|---|---|---|---|"]
-        lines += [row(truth) for truth in families[family]] + [""]
-    readme = TESTDATA / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    readme.write_text(before + BEGIN + "\n".join(lines) + END + rest.partition(END)[2])
+    truths = []
+    for path in sorted(glob.glob(os.path.join(TESTDATA, "captures", "*.json"))):
+        with open(path, encoding="utf-8") as file:
+            truths.append(json.load(file))
+    with open(README, encoding="utf-8") as file:
+        old = file.read()
+    new = TABLE.sub(
+        lambda found: found[1] + table(truths, found[2].split()) + found[3],
+        old,
+    )
+    if "--check" in sys.argv:
+        sys.exit("README.md: run testdata/lab/provenance.py" if new != old else 0)
+    with open(README, "w", encoding="utf-8") as file:
+        file.write(new)
+
+
+def table(truths, families):
+    rows = [row(truth) for truth in truths if truth.get("family") in families]
+    head = "| file | frames | labels | programs | what it shows |\n|---|---|---|---|---|\n"
+    return head + "".join(rows)
 
 
 def row(truth):
-    programs = ", ".join(f"{name} {version}" for name, version in truth["tools"].items())
-    programs = programs.replace(" 4.17.12-Debian", " 4.17.12")
-    labels = " ".join(f"`{label}`" for label in truth["expect"] or truth["looks_like"]) or "-"
+    labels = ", ".join(f"`{label}`" for label in truth["expect"])
+    used = (f"{name} {version}" for name, version in truth["tools"].items())
+    programs = ", ".join(tool for tool in used if tool.split()[0] not in EVERYWHERE)
     notes = truth["notes"].replace("|", "\\|")
-    return f"| `{truth['scenario']}` | {truth['packets']} | {programs} | {labels} | {notes} |"
+    return f"| `{truth['scenario']}` | {truth['packets']} | {labels} | {programs} | {notes} |\n"
 
 
 if __name__ == "__main__":

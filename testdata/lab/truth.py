@@ -20,34 +20,41 @@ import uuid
 
 from impacket import ntlm
 
+import observed
+from observed import address, rows
+
 PATH = sys.argv[1]
 RUN = os.environ["RUN"]
-# 593 is not a port on which tshark expects bare DCE/RPC
-TSHARK = ["tshark", "-n", "-r", PATH + ".pcap", "-d", "tcp.port==593,dcerpc"]
-TSHARK += ["-d", f"tcp.port=={os.environ['DYNAMIC_PORT']},dcerpc"]
+REPEATED = {"expect", "also", "looks_like", "allow"}
 PRIVACY = 6  # RPC authentication level that seals the stub
-LISTS = ("expect", "looks_like", "allow", "also")
 # What a listener that is no relay hands to everybody: never a pair
 STATIC_CHALLENGES = {"4141414141414141", "a" * 16}
 
 
 def main():
-    given, lists = {}, {key: [] for key in LISTS}
+    given, lists = {}, collections.defaultdict(list)
     for argument in sys.argv[2:]:
         key, _, value = argument.partition("=")
-        lists[key].append(value) if key in lists else given.__setitem__(key, value)
+        lists[key].append(value) if key in REPEATED else given.__setitem__(key, value)
     also = collections.defaultdict(list)
     for entry in lists["also"]:
-        role, _, address = entry.partition(":")
-        also[role].append(address)
+        role, _, other = entry.partition(":")
+        also[role].append(other)
     malicious = given["malicious"] == "yes"
     coercions = [
         coercion(entry) for entry in journal("victim") if entry["event"] == "coercion"
     ]
+    capture_file = PATH + ".pcap"
     messages = ntlm_messages()
-    pairs, repeated = challenge_pairs(messages, given.get("listener"), malicious)
-    capture = read(PATH + ".pcap")
-    calls = rpc_calls()
+    roles = {
+        role: {given.get(role), *also[role]} - {None, ""}
+        for role in ("attacker", "victim", "listener", "target")
+    }
+    everything = messages + observed.hidden_challenges(capture_file, messages)
+    everything.sort(key=lambda message: message["time"])
+    pairs, repeated = challenge_pairs(everything, roles, malicious)
+    capture = read(capture_file)
+    calls = observed.rpc_calls(capture_file)
     truth = {
         "scenario": os.path.basename(PATH),
         "file": os.path.basename(PATH) + ".pcap",
@@ -59,8 +66,8 @@ def main():
         "also": also,
         "family": given.get("family"),
         "base": True,
-        "varied": given.get("varied") == "yes",
-        "seed": int(given["seed"]) if "seed" in given else None,
+        "varied": bool(os.environ["LAB_SEED"]),
+        "seed": os.environ["LAB_SEED"] or None,
         "expect": lists["expect"],
         "looks_like": lists["looks_like"],
         "allow": lists["allow"],
@@ -70,11 +77,12 @@ def main():
         "rpc_calls": [
             {"uuid": interface, "opnum": opnum, "count": count}
             for (interface, opnum), count in calls.items()
-            if interface
         ],
         "relay_pairs": pairs,
         "repeated_challenges": repeated,
         "outcome": given.get("outcome"),
+        "kerberos_pairs": observed.kerberos_pairs(capture_file),
+        "writes": observed.ldap_writes(capture_file),
         "relay_outcome": relay_outcome(),
         "certificates": [
             {"time": entry["time"], "account": entry["account"]}
@@ -95,8 +103,12 @@ def main():
         file.write("\n")
     print(
         f"   {truth['packets']} packets, {len(coercions)} coercions, {len(pairs)} relay pairs, "
-        f"visible rpc {truth['visible_rpc']} path {truth['visible_path']}, {truth['ntlm_messages']}"
+        f"visible rpc {truth['visible_rpc']} path {truth['visible_path']}, {truth['ntlm_messages']}, "
+        f"{len(truth['kerberos_pairs'])} kerberos pairs, {len(truth['writes'])} writes"
     )
+    for reason in (missing := observed.missing_evidence(truth)):
+        print(f"   {reason}, though the scenario says so")
+    sys.exit(1 if missing else 0)
 
 
 def journal(name):
@@ -115,24 +127,19 @@ def coercion(entry):
 
 
 def ntlm_messages():
-    fields = ["frame.time_epoch", "ip.src", "ipv6.src", "tcp.srcport"]
-    fields += ["ip.dst", "ipv6.dst", "tcp.dstport"]
-    fields += ["ntlmssp.messagetype", "ntlmssp.ntlmserverchallenge"]
+    fields = ["ntlmssp.messagetype", "ntlmssp.ntlmserverchallenge"]
     fields += ["ntlmssp.auth.domain", "ntlmssp.auth.username"]
     fields += ["ntlmssp.ntlmv2_response.ntproofstr"]
-    arguments = ["-Y", "ntlmssp.messagetype", "-T", "fields", "-E", "separator=|"]
-    arguments += ["-E", "occurrence=l"]
-    for field in fields:
-        arguments += ["-e", field]
     messages = []
-    for line in run(TSHARK + arguments).splitlines():
-        time, source, source6, sport, destination, destination6, dport, *rest = line.split("|")
-        kind, challenge, domain, user, proof = rest
+    for time, sender, receiver, values in rows(
+        PATH + ".pcap", "ntlmssp.messagetype", fields, occurrence="l"
+    ):
+        kind, challenge, domain, user, proof = (",".join(value) for value in values)
         messages.append(
             {
-                "time": float(time),
-                "sender": f"{source or source6}:{sport}",
-                "receiver": f"{destination or destination6}:{dport}",
+                "time": time,
+                "sender": sender,
+                "receiver": receiver,
                 "kind": int(kind, 16),
                 "challenge": challenge.replace(":", ""),
                 "user": f"{domain}\\{user}" if user not in ("", "NULL") else None,
@@ -142,7 +149,7 @@ def ntlm_messages():
     return messages
 
 
-def challenge_pairs(messages, listener, malicious):
+def challenge_pairs(messages, roles, malicious):
     """Challenges seen on more than one flow: (relays, the others)"""
     flows = collections.defaultdict(dict)  # challenge -> {(client, server)}, in order of time
     for message in messages:
@@ -158,8 +165,13 @@ def challenge_pairs(messages, listener, malicious):
         if len(seen) < 2:
             continue
         legs = [{"client": client, "server": server} for client, server in seen]
-        victim = [leg for leg in legs if leg["server"].rpartition(":")[0] == listener]
-        target = [leg for leg in legs if leg["client"].rpartition(":")[0] == listener]
+        victim = [leg for leg in legs if address(leg["server"]) in roles["listener"]]
+        target = [
+            leg
+            for leg in legs
+            if address(leg["client"]) in roles["listener"] | roles["attacker"]
+            and address(leg["server"]) not in roles["listener"] | roles["attacker"]
+        ]
         if malicious and victim and target and challenge not in STATIC_CHALLENGES:
             pairs.append(
                 {
@@ -172,29 +184,6 @@ def challenge_pairs(messages, listener, malicious):
         else:
             repeated.append({"server_challenge": challenge, "flows": legs})
     return pairs, repeated
-
-
-def rpc_calls():
-    """(interface, opnum) -> how many requests tshark decodes, over pipes and ports"""
-    fields = ["tcp.stream", "smb2.fid", "dcerpc.pkt_type", "dcerpc.cn_ctx_id"]
-    fields += ["dcerpc.cn_bind_to_uuid", "dcerpc.opnum"]
-    arguments = ["-Y", "dcerpc.pkt_type in {0, 11, 14}", "-T", "fields", "-E", "separator=|"]
-    for field in fields:
-        arguments += ["-e", field]
-    bound, calls = {}, collections.Counter()
-    for line in run(TSHARK + arguments).splitlines():
-        stream, file, kinds, contexts, uuids, opnums = line.split("|")
-        contexts, opnums, uuids = contexts.split(","), opnums.split(","), uuids.split(",")
-        for kind in kinds.split(","):
-            if kind in ("11", "14"):
-                bound |= {
-                    (stream, file, context): interface
-                    for context, interface in zip(contexts, uuids)
-                }
-            elif kind == "0" and opnums[0]:
-                context = (stream, file, contexts.pop(0) if contexts[0] else "0")
-                calls[bound.get(context), int(opnums.pop(0) or 0)] += 1
-    return calls
 
 
 def call_shows(capture, calls, event):
