@@ -27,12 +27,14 @@ truth() {
   stop_scenario
   mv "$RUN/$NAME.pcap" "$CAPTURES/$NAME.pcap"
   rm -f "$CAPTURES/$NAME.pcap.zst"
-  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@"
+  local code=0
+  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@" || code=$?
   # A long burst compresses well, and what ships should stay small.
   if [ "$(stat -c %s "$CAPTURES/$NAME.pcap")" -gt 100000 ]; then
     zstd -q -19 --rm -f "$CAPTURES/$NAME.pcap"
     sed -i "s/\"file\": \"$NAME.pcap\"/\"file\": \"$NAME.pcap.zst\"/" "$CAPTURES/$NAME.json"
   fi
+  return $code
 }
 
 stop_scenario() {
