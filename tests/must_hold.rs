@@ -286,7 +286,11 @@ fn printerbug_level_is_earned() {
         .iter()
         .map(|a| format!("{} {}", context(a)["detector"], context(a)["level"]))
         .collect();
-    assert_eq!(said, [r#""RW-07" "low""#, r#""RW-08" "low""#], "{alerts:#?}");
+    assert_eq!(
+        said,
+        [r#""RW-07" "low""#, r#""RW-08" "low""#],
+        "{alerts:#?}"
+    );
 }
 
 /// Every other capture runs to its end: no panic, no error exit but for what cannot be read at all,
