@@ -6,12 +6,14 @@
 //! score.rs     what it said, judged                   baseline.rs  against what was accepted
 //! mutants.rs   rules with a condition less            report.rs    table and JSON
 //! selftest.rs  that the evaluation itself can fail    start.rs     what the sensor knows before a case
+//! provenance.rs  which came first, truth or rule
 //! ```
 
 mod baseline;
 mod case;
 mod labels;
 mod mutants;
+mod provenance;
 mod public;
 mod report;
 mod run;

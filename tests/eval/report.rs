@@ -171,6 +171,10 @@ impl<'a> Report<'a> {
             m.killed_by_testdata.len(),
             m.survived.len()
         );
+        println!("\n== which came first, by git (captures of testdata only)");
+        for line in super::provenance::lines(self.results) {
+            println!("  {line}");
+        }
         for (title, lines) in [
             ("new since the baseline", &changes.new),
             ("better than the baseline", &changes.better),
