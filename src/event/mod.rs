@@ -16,6 +16,8 @@ mod schema;
 mod sighting;
 mod smb;
 mod stats;
+mod tds;
+mod tls;
 
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
@@ -36,6 +38,8 @@ pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,
     FragmentStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
 };
+pub use tds::TdsLogin;
+pub use tls::TlsHandshake;
 
 use crate::net::Direction;
 
@@ -70,6 +74,10 @@ pub enum Event<'a> {
     SmbNegotiate(SmbNegotiate),
     /// An SMB command of interest was answered.
     SmbCommand(SmbCommand<'a>),
+    /// A logon to SQL Server.
+    TdsLogin(TdsLogin<'a>),
+    /// The clear part of a TLS handshake.
+    Tls(TlsHandshake<'a>),
     /// Bytes that do not fit their protocol.
     Anomaly(Anomaly),
 }
@@ -122,6 +130,8 @@ impl Event<'_> {
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
+            Self::TdsLogin(e) => Some(e),
+            Self::Tls(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
         }
     }
@@ -142,5 +152,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,
+    TdsLogin::SCHEMA,
+    TlsHandshake::SCHEMA,
     Finding::SCHEMA,
 ];

@@ -60,7 +60,7 @@ fn no_secret_reaches_a_line() {
 fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
     use crate::event::{
         Finding, LdapRequest, LdapResult, Mark, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate,
-        RpcCall,
+        RpcCall, TdsLogin,
     };
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../docs/eve.schema.json")).unwrap();
@@ -73,6 +73,7 @@ fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
         ("rpc_call", RpcCall::SCHEMA),
         ("ldap_op", LdapRequest::SCHEMA),
         ("ldap_op", LdapResult::SCHEMA),
+        ("tds", TdsLogin::SCHEMA),
     ] {
         for field in declared.fields.iter().filter(|f| f.mark == Mark::Ours) {
             let name = field.name;

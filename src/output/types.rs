@@ -33,11 +33,15 @@ pub enum EventType {
     Smb,
     /// Suricata's: counters that depend on packets alone.
     Stats,
+    /// Ours: logons to SQL Server.
+    Tds,
+    /// Suricata's: TLS handshakes, as far as they are in clear.
+    Tls,
 }
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
@@ -51,6 +55,8 @@ impl EventType {
         Self::Sensor,
         Self::Smb,
         Self::Stats,
+        Self::Tds,
+        Self::Tls,
     ];
 
     /// As written in `event_type`.
@@ -70,13 +76,15 @@ impl EventType {
             Self::Sensor => "sensor",
             Self::Smb => "smb",
             Self::Stats => "stats",
+            Self::Tds => "tds",
+            Self::Tls => "tls",
         }
     }
 }
 
 /// A set of event types.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EventTypes(u16);
+pub struct EventTypes(u32);
 
 impl EventTypes {
     /// No type.
@@ -105,8 +113,10 @@ impl EventTypes {
     /// True if events of single packets are wanted, which only workers see.
     #[must_use]
     pub fn any_protocol(self) -> bool {
-        use EventType::{Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcCall, Smb};
-        self.has_any(&[Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcCall, Smb])
+        use EventType::{Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcCall, Smb, Tds, Tls};
+        self.has_any(&[
+            Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcCall, Smb, Tds, Tls,
+        ])
     }
 }
 
@@ -227,7 +237,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,rpc_call,sensor,smb,stats"
+             alert,anomaly,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,rpc_call,sensor,smb,stats,tds,tls"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

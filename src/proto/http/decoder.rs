@@ -98,6 +98,14 @@ impl<T: Tap> Decoder<T> {
                         };
                     }
                 },
+                Step::Follows(n) => {
+                    self.flush(out);
+                    shared.follows = true;
+                    return Progress::Took {
+                        bytes: taken.saturating_add(n).min(bytes.len()),
+                        need: 0,
+                    };
+                }
                 Step::Done => {
                     self.flush(out);
                     return Progress::Done;
@@ -311,9 +319,12 @@ impl<T: Tap> Decoder<T> {
         } else {
             framing
         };
-        let over = status == 101 || (success && is("CONNECT"));
+        let tunnel = success && is("CONNECT");
         out.event(direction, &Event::HttpTransaction(transaction));
-        if over {
+        if tunnel {
+            return Some(Step::Follows(head.len()));
+        }
+        if status == 101 {
             return Some(Step::Done);
         }
 
