@@ -40,6 +40,8 @@ pub struct Shared {
     /// Set by a decoder whose connection turns into another protocol behind the bytes it took
     /// (STARTTLS, CONNECT); taken back by [`Session`].
     pub follows: bool,
+    /// Dynamic endpoints that endpoint mappers told.
+    pub endpoints: epm::Endpoints,
     /// Room for the texts of one LDAP request.
     pub ldap: ldap::Scratch,
 }
