@@ -161,6 +161,30 @@ fn tls_server_names() {
 /// Differences, and why.
 const TLS_EXPLAINED: [&str; 0] = [];
 
+/// Host names that domain controllers give when they are pinged, as often as tshark sees them.
+#[test]
+fn netlogon_answers() {
+    let Some(paths) = with_protocols(&["cldap"]) else {
+        return skipped("no ../shared/captures");
+    };
+    let mut total = 0;
+    for path in paths {
+        let Some(theirs) = tshark(&path, "cldap", "mscldap.hostname") else {
+            return skipped("no tshark");
+        };
+        let out = relaywatch(&["-q", "--events", "ldap_op", "-r", path.to_str().unwrap()]);
+        let mut ours: BTreeMap<String, usize> = BTreeMap::new();
+        for line in &lines(&out.stdout) {
+            if let Some(name) = line["ldap_op"]["dns_host"].as_str() {
+                *ours.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        assert_eq!(ours, theirs, "{}", path.display());
+        total += ours.values().sum::<usize>();
+    }
+    println!("{total} answers");
+}
+
 /// Logons to SQL Server, as many as tshark sees.
 #[test]
 fn tds_logons() {

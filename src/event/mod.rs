@@ -27,7 +27,7 @@ pub use claim::{Claim, HostRole, Roles as HostRoles, Source};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
-pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
+pub use ldap::{LdapBind, LdapNetlogon, LdapRequest, LdapResult, SaslLayer};
 pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
@@ -70,6 +70,8 @@ pub enum Event<'a> {
     LdapBind(LdapBind<'a>),
     /// Another LDAP request.
     LdapRequest(LdapRequest<'a>),
+    /// A domain controller says who it is.
+    LdapNetlogon(LdapNetlogon<'a>),
     /// An LDAP response.
     LdapResult(LdapResult<'a>),
     /// An SMB dialect was agreed.
@@ -130,6 +132,7 @@ impl Event<'_> {
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
             Self::LdapRequest(e) => Some(e),
+            Self::LdapNetlogon(e) => Some(e),
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
@@ -153,6 +156,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
     LdapRequest::SCHEMA,
+    LdapNetlogon::SCHEMA,
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,

@@ -71,6 +71,7 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
             out.put(T::Ldap, &ldap::request(e));
             out.put(T::LdapOp, &OurFields(e));
         }
+        Event::LdapNetlogon(e) => out.put(T::LdapOp, &OurFields(e)),
         Event::LdapResult(e) => {
             out.put(T::Ldap, &ldap::result(e));
             out.put(T::LdapOp, &OurFields(e));

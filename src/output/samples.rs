@@ -150,6 +150,9 @@ pub(super) fn silent() -> [Event<'static>; 2] {
             uri: "/",
             host: "",
             user_agent: "",
+            via: "",
+            forwarded: false,
+            credentials: "",
             tx_id: 0,
             authorization: false,
             session_id: 0,
@@ -278,6 +281,22 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         ),
     ];
     events.extend(logons_and_hellos());
+    events.push((
+        "ldap netlogon",
+        Event::LdapNetlogon(LdapNetlogon {
+            operation: "search_result_entry",
+            message_id: 1,
+            forest: "lab.example",
+            dns_domain: "lab.example",
+            dns_host: "dc01.lab.example",
+            nb_domain: "LAB",
+            nb_computer: "DC01",
+            site: "Default-First-Site-Name",
+            client_site: "Default-First-Site-Name",
+            ds_flags: 0x33fd,
+            sasl_layer: SaslLayer::None,
+        }),
+    ));
     events.extend(ldap_requests().map(|e| ("ldap request", Event::LdapRequest(e))));
     for operation in [
         "search_result_done",

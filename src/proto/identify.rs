@@ -179,6 +179,17 @@ pub(super) fn http(bytes: &[u8], _: &FlowKey) -> Probe {
     }
 }
 
+/// HTTP/2: the client's preface (RFC 9113 3.4).
+pub(super) fn http2(bytes: &[u8], _: &FlowKey) -> Probe {
+    if !prefix(bytes, http::PREFACE) {
+        Probe::No
+    } else if bytes.len() < http::PREFACE.len() {
+        Probe::Perhaps(http::PREFACE.len())
+    } else {
+        Probe::Is(Some(Direction::ToServer))
+    }
+}
+
 /// LDAP: a message whose lengths fit each other; on its ports, a SASL buffer.
 pub(super) fn ldap(bytes: &[u8], key: &FlowKey) -> Probe {
     let probe = |begins| match begins {

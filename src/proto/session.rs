@@ -145,6 +145,8 @@ protocols! {
     Rpc(rpch::Decoder) = |key, _| rpch::Decoder::new(key), "dcerpc", identify::rpc;
     /// HTTP/1, and RPC over it.
     Http(http::Decoder<rpch::Bodies>) = |key, _| http::Decoder::new(rpch::Bodies::new(key)), "http", identify::http;
+    /// HTTP/2, recognised only.
+    Http2(http::Preface) = |_, _| http::Preface, "http2", identify::http2;
     /// LDAP.
     Ldap(ldap::Decoder) = |_, _| ldap::Decoder::default(), "ldap", identify::ldap;
     /// SQL Server.
