@@ -26,7 +26,8 @@ truth() {
   sleep 0.7
   stop_scenario
   mv "$RUN/$NAME.pcap" "$CAPTURES/$NAME.pcap"
-  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@"
+  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@" ||
+    fail 'the capture does not show what the scenario says'
 }
 
 stop_scenario() {
