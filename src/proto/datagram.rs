@@ -62,6 +62,7 @@ macro_rules! datagrams {
 
 datagrams! {
     "dcerpc" on [135] if cl::probe => cl::datagram;
+    "ldap" on [389] if super::ldap::datagram_probe => super::ldap::datagram;
 }
 
 /// What a conversation turned out to be. Sits in every flow record, so it is small.
