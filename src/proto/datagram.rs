@@ -15,6 +15,7 @@
 )]
 
 use super::Shared;
+use super::dcerpc::cl;
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
 use crate::net::{Direction, FlowKey, Side};
@@ -60,6 +61,7 @@ macro_rules! datagrams {
 }
 
 datagrams! {
+    "dcerpc" on [135] if cl::probe => cl::datagram;
     "ldap" on [389] if super::ldap::datagram_probe => super::ldap::datagram;
 }
 
