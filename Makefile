@@ -32,10 +32,10 @@ lint: deps ## format and clippy
 	cargo clippy --locked --all-targets -- -D warnings
 
 eval: deps ## score every detector on every capture there is, against the ground truth
-	cargo test --locked --profile fast --test eval -- --all
+	cargo test --locked --test eval -- --all
 
 eval-accept: deps ## make what `make eval` finds the new baseline; read the diff before you commit it
-	cargo test --locked --profile fast --test eval -- --all --accept
+	cargo test --locked --test eval -- --all --accept
 
 bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 	cargo bench --locked --bench floor -- $(BENCH_PCAP)

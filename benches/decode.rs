@@ -138,6 +138,18 @@ fn talks() -> Vec<Talk> {
             round: vec![(ToServer, v.bytes("auth3_ntlm_type3"))],
         },
         Talk {
+            name: "rpch: RTS flow control",
+            port: 6001,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("rts_FlowControlAckWithDestination"))],
+        },
+        Talk {
+            name: "smb1: TransactNmPipe with a call",
+            port: 445,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("smb1_trans_TransactNmPipe_efs"))],
+        },
+        Talk {
             name: "smb2: session setup with NTLM type 1",
             port: 445,
             open: Vec::new(),
@@ -187,6 +199,18 @@ fn talks() -> Vec<Talk> {
                 (ToServer, LDAP_MODIFY.to_vec()),
                 (ToClient, b"\x30\x0c\x02\x01\x05\x67\x07\x0a\x01\x00\x04\x00\x04\x00".to_vec()),
             ],
+        },
+        Talk {
+            name: "tds: SSPI message with NTLM type 3",
+            port: 1433,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("tds_sspi_message_type3"))],
+        },
+        Talk {
+            name: "smtp: a command before the logon",
+            port: 25,
+            open: vec![(ToServer, b"EHLO client\r\n".to_vec())],
+            round: vec![(ToServer, b"NOOP\r\n".to_vec())],
         },
         Talk {
             name: "http: request and response without body",

@@ -1,4 +1,5 @@
-//! What must hold on real traffic. The captures are not ours to ship: they are looked for in
+//! What must hold on real traffic, beyond what `tests/eval` scores (detector, roles, call, challenge,
+//! silence): counts, outcomes, and what no alert may mention. The captures are not ours to ship: they are looked for in
 //! `../shared/captures`, and without them each test says that it was skipped.
 
 mod common;
@@ -74,20 +75,6 @@ fn unpatched_dc_is_efs_rpc_open_file_raw_and_nothing_else() {
 }
 
 #[test]
-fn antonlovesdnb_petitpotam_path_is_decoded() {
-    let Some(path) = public("Antonlovesdnb__random/PetitPotam.pcapng") else {
-        return;
-    };
-    let events = replay(&path, &[]);
-    let alerts = of_type(&events, "alert");
-    let calls = detector(&alerts, "RW-06");
-    assert_eq!(calls.len(), 1, "{alerts:#?}");
-    assert_eq!(context(calls[0])["rpc"]["method"], "EfsRpcOpenFileRaw");
-    let shown = context(calls[0])["rpc"]["path"].as_str().unwrap();
-    assert!(shown.starts_with(r"\\"), "{shown}");
-}
-
-#[test]
 fn srvsvc_74_is_an_attempt_that_failed() {
     let Some(path) = public("corelight__CVE-2022-30216/unsuccessful.pcap") else {
         return;
@@ -100,22 +87,6 @@ fn srvsvc_74_is_an_attempt_that_failed() {
         .collect();
     assert_eq!(calls.len(), 1, "{alerts:#?}");
     assert_eq!(context(calls[0])["outcome"], "failure");
-}
-
-#[test]
-fn office_printing_is_quiet() {
-    let Some(dir) = public("markofu__pcaps") else {
-        return;
-    };
-    let mut seen = 0;
-    for path in common::captures(&dir) {
-        if path.to_string_lossy().ends_with("printerproblem.pcap") {
-            seen += 1;
-            let events = replay(&path, &[]);
-            assert!(loud(&events).is_empty(), "{:#?}", loud(&events));
-        }
-    }
-    assert!(seen > 0, "the printer capture was found");
 }
 
 #[test]
@@ -247,28 +218,6 @@ fn lab_relays_have_the_right_roles() {
             .collect();
         assert_eq!(ids.len(), 1, "{name}: one story: {alerts:#?}");
     }
-}
-
-#[test]
-fn lab_benign_traffic_is_quiet() {
-    let Some(dir) = shared("captures/lab") else {
-        return;
-    };
-    let mut seen = 0;
-    let mut wrong = Vec::new();
-    for path in common::captures(&dir) {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if !name.starts_with("benign_") && !name.starts_with("d_benign_") {
-            continue;
-        }
-        seen += 1;
-        let events = replay(&path, &[]);
-        if !loud(&events).is_empty() {
-            wrong.push(format!("{name}: {:#?}", loud(&events)));
-        }
-    }
-    assert!(seen >= 14, "only {seen} captures");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Design §4: what looks like a print client that asks for notification is low, even with the

@@ -12,8 +12,9 @@ use super::eve::Show;
 use super::names::{self, Named, Snake};
 use crate::event::{
     Anomaly, Fields, HttpTransaction, OurFields, RpcBind, RpcCall, RpcResult, SmbCommand,
-    SmbNegotiate,
+    SmbNegotiate, TlsHandshake, Words,
 };
+use crate::net::Transport;
 use crate::wire::{Guid, Text};
 
 /// Text, if there is any.
@@ -66,6 +67,15 @@ struct Interface<'a> {
 
 /// The only version there is with connections (C706 12.6.3.1).
 const RPC_VERSION: &str = "5.0";
+/// The version of datagrams (C706 12.5.2.1).
+const DATAGRAM_VERSION: &str = "4.0";
+
+fn version(transport: Option<Transport>) -> &'static str {
+    match transport {
+        Some(Transport::Udp) => DATAGRAM_VERSION,
+        _ => RPC_VERSION,
+    }
+}
 
 pub(super) fn rpc_bind<'a>(e: &RpcBind<'a>) -> Dcerpc<'a> {
     Dcerpc {
@@ -85,7 +95,7 @@ pub(super) fn rpc_bind<'a>(e: &RpcBind<'a>) -> Dcerpc<'a> {
     }
 }
 
-pub(super) fn rpc_request<'a>(e: &RpcCall<'a>) -> Dcerpc<'a> {
+pub(super) fn rpc_request<'a>(e: &RpcCall<'a>, transport: Option<Transport>) -> Dcerpc<'a> {
     Dcerpc {
         request: Some("REQUEST"),
         req: Some(Request {
@@ -101,12 +111,12 @@ pub(super) fn rpc_request<'a>(e: &RpcCall<'a>) -> Dcerpc<'a> {
             }]
         }),
         call_id: e.call_id,
-        rpc_version: RPC_VERSION,
+        rpc_version: version(transport),
         ..Dcerpc::default()
     }
 }
 
-pub(super) fn rpc_response(e: &RpcResult<'_>) -> Dcerpc<'static> {
+pub(super) fn rpc_response(e: &RpcResult<'_>, transport: Option<Transport>) -> Dcerpc<'static> {
     let fault = e.fault.is_some();
     Dcerpc {
         response: Some(if fault { "FAULT" } else { "RESPONSE" }),
@@ -115,7 +125,7 @@ pub(super) fn rpc_response(e: &RpcResult<'_>) -> Dcerpc<'static> {
             stub_data_size: e.stub_len,
         }),
         call_id: e.call_id,
-        rpc_version: RPC_VERSION,
+        rpc_version: version(transport),
         ..Dcerpc::default()
     }
 }
@@ -230,6 +240,47 @@ pub(super) fn smb_command<'a>(e: &SmbCommand<'a>) -> Smb<'a> {
         filename: some_text(e.filename),
         client_guid: None,
         server_guid: None,
+    }
+}
+
+/// Suricata's `tls`.
+#[derive(Serialize)]
+pub(super) struct Tls<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuerdn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subjectaltname: Option<Words<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sni: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ja4: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_alpns: Option<Words<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_alpns: Option<Words<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_proto: Option<&'a str>,
+}
+
+pub(super) fn tls<'a>(e: &TlsHandshake<'a>) -> Tls<'a> {
+    let words = |words: Words<'a>| Some(words).filter(|w| !w.is_empty());
+    Tls {
+        subject: some(e.subject),
+        issuerdn: some(e.issuer),
+        subjectaltname: words(e.names),
+        fingerprint: some(e.fingerprint),
+        sni: some(e.server_name),
+        version: some(e.version),
+        ja4: some(e.ja4),
+        client_alpns: words(e.client_alpns),
+        server_alpns: words(e.server_alpns),
+        from_proto: some(e.from_proto),
     }
 }
 

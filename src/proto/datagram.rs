@@ -15,6 +15,7 @@
 )]
 
 use super::Shared;
+use super::dcerpc::cl;
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
 use crate::net::{Direction, FlowKey, Side};
@@ -59,7 +60,10 @@ macro_rules! datagrams {
     };
 }
 
-datagrams! {}
+datagrams! {
+    "dcerpc" on [135] if cl::probe => cl::datagram;
+    "ldap" on [389] if super::ldap::datagram_probe => super::ldap::datagram;
+}
 
 /// What a conversation turned out to be. Sits in every flow record, so it is small.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,12 +6,14 @@
 //! score.rs     what it said, judged                   baseline.rs  against what was accepted
 //! mutants.rs   rules with a condition less            report.rs    table and JSON
 //! selftest.rs  that the evaluation itself can fail    start.rs     what the sensor knows before a case
+//! provenance.rs  which came first, truth or rule
 //! ```
 
 mod baseline;
 mod case;
 mod labels;
 mod mutants;
+mod provenance;
 mod public;
 mod report;
 mod run;
@@ -150,11 +152,15 @@ fn run_all(collected: &mut Collected, labels: &Labels) -> Result<Vec<(Case, Judg
     let said = each(&collected.cases, |case| sensor.case(case));
     let mut results = Vec::new();
     for (case, said) in collected.cases.iter().zip(said) {
-        let said = said.unwrap_or_else(|e| {
-            collected.errors.push(format!("{}: {e}", case.id()));
-            Said::default()
-        });
-        results.push((case.clone(), judge.case(case, &said)));
+        let (said, not_run) = match said {
+            Ok(said) => (said, false),
+            Err(e) => {
+                collected.errors.push(format!("{}: {e}", case.id()));
+                (Said::default(), true)
+            }
+        };
+        let judged = judge.case(case, &said);
+        results.push((case.clone(), Judged { not_run, ..judged }));
     }
     Ok(results)
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::case::{Call, Case, Collected, Start, Truth, Visibility};
 use super::labels::Labels;
@@ -40,7 +42,7 @@ struct Amendment {
 #[serde(deny_unknown_fields)]
 struct Expected {
     path: String,
-    /// First eight digits: enough to notice another file under that name.
+    /// So that another file under that name is noticed.
     sha256: String,
     expect: Vec<String>,
     attacker: Option<String>,
@@ -121,8 +123,9 @@ impl Table {
             let truth = match known {
                 Some(known) => {
                     used += 1;
-                    let hash = entry["sha256"].as_str().unwrap_or_default();
-                    if !hash.starts_with(&known.sha256) {
+                    let bytes =
+                        std::fs::read(dir.join(path)).map_err(|e| format!("{path}: {e}"))?;
+                    if HEXLOWER.encode(&Sha256::digest(&bytes)) != known.sha256 {
                         return Err(format!("{path}: not the file that public.toml is about"));
                     }
                     known.truth(labels)?

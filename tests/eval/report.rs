@@ -20,6 +20,7 @@ const PROVEN: usize = 3;
 #[derive(Clone, Copy, Debug, Default)]
 struct Cell {
     expected: usize,
+    run: usize,
     found: usize,
     /// Found, but at low only.
     quiet: usize,
@@ -63,6 +64,7 @@ impl<'a> Report<'a> {
                     .entry((row.transport.clone(), row.visibility.name()))
                     .or_default();
                 cell.expected += 1;
+                cell.run += usize::from(!judged.not_run);
                 if let Some((_, level)) = &row.found {
                     cell.found += 1;
                     cell.quiet += usize::from(!level.is_loud());
@@ -123,11 +125,12 @@ impl<'a> Report<'a> {
         }
         println!("\n== detectors");
         println!(
-            "  {:<8}{:<22}{:<11}{:>8}{:>7}{:>8}{:>8}   {:>6}{:>13}",
+            "  {:<8}{:<31}{:<11}{:>8}{:>6}{:>7}{:>8}{:>8}   {:>6}{:>13}",
             "",
             "transport",
             "visible",
             "expected",
+            "run",
             "found",
             "missed",
             "at low",
@@ -141,8 +144,9 @@ impl<'a> Report<'a> {
             }
             let line = |first: &str, transport: &str, visible: &str, c: Cell| {
                 format!(
-                    "  {first:<8}{transport:<22}{visible:<11}{:>8}{:>7}{:>8}{:>8}",
+                    "  {first:<8}{transport:<31}{visible:<11}{:>8}{:>6}{:>7}{:>8}{:>8}",
                     c.expected,
+                    c.run,
                     c.found,
                     c.expected - c.found,
                     c.quiet
@@ -155,7 +159,7 @@ impl<'a> Report<'a> {
                 d.false_alarms
             );
             for ((transport, visible), cell) in &d.cells {
-                println!("{}", line("", transport, visible, *cell));
+                println!("{}", line("", &clipped(transport), visible, *cell));
             }
         }
         self.print_sets();
@@ -171,6 +175,10 @@ impl<'a> Report<'a> {
             m.killed_by_testdata.len(),
             m.survived.len()
         );
+        println!("\n== which came first, by git (captures of testdata only)");
+        for line in super::provenance::lines(self.results) {
+            println!("  {line}");
+        }
         for (title, lines) in [
             ("new since the baseline", &changes.new),
             ("better than the baseline", &changes.better),
@@ -313,6 +321,15 @@ fn case_json(case: &Case, judged: &Judged) -> Value {
     })
 }
 
+/// A name that fits its column.
+fn clipped(name: &str) -> String {
+    let mut short: String = name.chars().take(29).collect();
+    if short.len() < name.len() {
+        short.push('…');
+    }
+    short
+}
+
 impl Detector {
     fn is_proven(&self) -> bool {
         self.attacks.len() >= PROVEN && self.benign.len() >= PROVEN
@@ -321,13 +338,14 @@ impl Detector {
     fn total(&self) -> Cell {
         self.cells.values().fold(Cell::default(), |a, b| Cell {
             expected: a.expected + b.expected,
+            run: a.run + b.run,
             found: a.found + b.found,
             quiet: a.quiet + b.quiet,
         })
     }
 
     fn json(&self) -> Value {
-        let cell = |c: &Cell| json!({"expected": c.expected, "found": c.found, "missed": c.expected - c.found, "found_at_low": c.quiet});
+        let cell = |c: &Cell| json!({"expected": c.expected, "run": c.run, "found": c.found, "missed": c.expected - c.found, "found_at_low": c.quiet});
         let cells: Vec<Value> = self
             .cells
             .iter()

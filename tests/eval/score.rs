@@ -26,6 +26,8 @@ pub(crate) struct Row {
 /// What a case came to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Judged {
+    /// The sensor could not be run on it.
+    pub(crate) not_run: bool,
     pub(crate) rows: Vec<Row>,
     /// Alerts for a label of the case that say something untrue.
     pub(crate) wrong: Vec<String>,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use relaywatch::capture::first_timestamp;
 use relaywatch::catalog::Catalog;
 use relaywatch::rule::RuleSource;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use super::labels::Labels;
 use super::mutants::Outcome;
 use super::run::{Level, Said, Sensor};
 use super::score::{Judge, Judged};
-use super::{Result, read, root};
+use super::{Result, read, root, start};
 
 /// A capture of ours with a coercion and a relay, all of it readable.
 const NAME: &str = "relay_smb_ldap";
@@ -36,6 +37,7 @@ pub(crate) fn run() -> Result<()> {
         pcap,
     };
     let checks = bench.truths()? + bench.alerts()? + bench.tables()?;
+    bench.starts()?;
     println!("eval: {checks} ways to fail were tried, all failed");
     Ok(())
 }
@@ -169,6 +171,34 @@ impl Bench {
             }
         }
         Ok(worse.len())
+    }
+
+    /// A warm-up comes before the case and adds nothing to it; the lab's hosts are declared.
+    fn starts(&self) -> Result<()> {
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let ordinary = root().join("testdata/captures/member_logon.pcap");
+        let before = start::shifted(&ordinary, &self.pcap, dir.path())?;
+        let first = |path| first_timestamp(path).ok().flatten().ok_or("no time");
+        let between = first(&self.pcap)?.since(first(&before)?).as_secs();
+        if !(60..600).contains(&between) {
+            return Err(format!("the warm-up begins {between} s before the case"));
+        }
+        let sensor = Sensor::new(&[RuleSource::Builtin])?;
+        let warm = sensor.run(&self.pcap, Some(&before), &Default::default())?;
+        let said = |said: &Said| {
+            said.alerts
+                .iter()
+                .map(|a| (a.sid, a.frame))
+                .collect::<Vec<_>>()
+        };
+        if said(&warm) != said(&self.said) {
+            return Err(format!("warmed up: {:?}", warm.alerts));
+        }
+        let declared = start::declared()?;
+        if declared.hosts.len() < 5 || declared.forwarders.is_empty() {
+            return Err(format!("testdata/eval/lab.toml: {declared:?}"));
+        }
+        Ok(())
     }
 
     /// A case that is gone, a label without detector, and a table that does not hold are noticed.
