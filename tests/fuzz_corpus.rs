@@ -223,6 +223,20 @@ fn sessions() {
     replay("session", &seeds, 1_500, fuzzing::session);
 }
 
+/// A client's hello of TLS 1.2 with one suite and one name, and a server's, half and half.
+fn tls_hellos() -> Vec<u8> {
+    let mut client = b"\x16\x03\x01\x00\x3f\x01\x00\x00\x3b\x03\x03".to_vec();
+    client.extend([7; 32]); // random
+    client.extend(b"\x00\x00\x02\xc0\x2f\x01\x00"); // no session, a suite, no compression
+    client.extend(b"\x00\x10\x00\x00\x00\x0c\x00\x0a\x00\x00\x07a.local"); // server_name
+    let mut server = b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03".to_vec();
+    server.extend([8; 32]); // random
+    server.extend(b"\x00\xc0\x2f\x00"); // no session, the suite, no compression
+    let whole = client.len() + server.len();
+    let part = u8::try_from(client.len() * 255 / whole + 1).unwrap();
+    [vec![part, 9], client, server].concat()
+}
+
 #[test]
 fn decoders() {
     let flows = flows();
@@ -235,7 +249,7 @@ fn decoders() {
     let http = with(&[80, 8080], &["http", "rpch"]);
     replay("http", &http, 600, fuzzing::http);
     replay("ldap", &with(&[389], &["ldap"]), 600, fuzzing::ldap);
-    replay("tls", &with(&[443, 636], &[]), 600, fuzzing::tls);
+    replay("tls", &[tls_hellos()], 2_000, fuzzing::tls);
     replay("tds", &with(&[1433], &["tds"]), 600, fuzzing::tds);
     let mail = [
         &b"\x80\x08EHLO a\r\nAUTH NTLM\r\nTlRMTVNTUAABAAAA\r\n"[..],
