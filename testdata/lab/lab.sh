@@ -13,6 +13,7 @@ set -Eeuo pipefail
 . "$(dirname "$0")/settings.sh"
 . "$HERE/network.sh"
 . "$HERE/samba.sh"
+. "$HERE/pki.sh"
 . "$HERE/record.sh"
 for scenarios in "$HERE"/scenarios/*.sh; do . "$scenarios"; done
 
@@ -21,6 +22,7 @@ up() {
   trap 'echo "lab: failed in line $LINENO, logs are in $RUN" >&2; down' ERR
   trap 'down; exit 130' INT TERM
   network_up
+  pki_up
   dc_up
   dns_records
   member_up srv1 $SRV "$SRV_PW"
@@ -156,10 +158,11 @@ all() {
   LAB_SEED='' step up
   LAB_SEED='' step run $fixed || code=1
   LAB_SEED='' step down
-  rm -rf "$LAB_DIR/state$LAB_ID-varied"
+  rm -rf "${STATE%-varied}-varied"
   LAB_SEED=$seed step up
   LAB_SEED=$seed step run $varied || code=1
   LAB_SEED=$seed step down
+  rm -rf "${STATE%-varied}-varied"
   step derive
   echo "lab: $(ls "$CAPTURES"/*.json | wc -l) recordings, $(ls "$CAPTURES"/derived/*.json | wc -l) derived," \
     "$(du -sm "$CAPTURES" | cut -f1) MB, $((SECONDS - begun)) s, seed $seed"

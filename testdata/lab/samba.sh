@@ -104,6 +104,7 @@ member_configure() { # name address
 	msdfs root = yes
 [print\$]
 	path = $dir/share
+	force user = root
 	write list = @"$DOMAIN\\Domain Admins"
 [laser]
 	path = $dir/spool

@@ -177,10 +177,8 @@ scenario_nat_two_clients() {
 scenario_kerberos_only() {
   record kerberos_only
   ticket ws1 $ALICE "$ALICE_PW"
-  on ws1 env KRB5CCNAME="$RUN/$ALICE.ccache" smbclient "//$FILES_FQDN/share" --use-kerberos=required \
-    --use-krb5-ccache="$RUN/$ALICE.ccache" -c ls
-  on ws1 env KRB5CCNAME="$RUN/$ALICE.ccache" rpcclient "$DC_FQDN" --use-kerberos=required \
-    --use-krb5-ccache="$RUN/$ALICE.ccache" -c 'lsaquery; enumdomusers'
+  on ws1 env KRB5CCNAME="$RUN/$ALICE.ccache" smbclient "//$FILES_FQDN/share" --use-kerberos=required -c ls
+  on ws1 env KRB5CCNAME="$RUN/$ALICE.ccache" rpcclient "$DC_FQDN" --use-kerberos=required -c 'lsaquery; enumdomusers'
   benign "RW-13 RW-14 RW-25" tools="$SAMBA_CLIENT, kinit 1.20.1" \
     notes="A day without NTLM: tickets, a share, RPC over pipes."
 }
