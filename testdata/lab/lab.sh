@@ -107,7 +107,7 @@ run() {
 # attempt NAME: 0 if the capture and its JSON are there and show what they should
 attempt() {
   : > "$RUN/failed"
-  rm -f "$CAPTURES/$1".{pcap,json}
+  rm -f "$CAPTURES/$1".{pcap,pcap.zst,json}
   "scenario_$1" || fail "ended with an error"
   stop_scenario
   [ -s "$CAPTURES/$1.json" ] || fail "no JSON"
@@ -115,7 +115,7 @@ attempt() {
 }
 
 report_missing() {
-  rm -f "$CAPTURES/$1".{pcap,json}
+  rm -f "$CAPTURES/$1".{pcap,pcap.zst,json}
   echo "$1: $(paste -sd ';' "$RUN/failed")" | tee -a "$CAPTURES/MISSING.txt" >&2
 }
 
@@ -152,7 +152,7 @@ all() {
   trap 'trap "" INT TERM; end_step; down' EXIT
   trap 'echo "lab: interrupted" >&2; exit 130' INT TERM
   mkdir -p "$CAPTURES"
-  rm -rf "$CAPTURES"/*.pcap "$CAPTURES"/*.json "$CAPTURES/MISSING.txt" "$CAPTURES/derived"
+  rm -rf "$CAPTURES"/*.{pcap,pcap.zst,json} "$CAPTURES/MISSING.txt" "$CAPTURES/derived"
   echo "$seed" > "$CAPTURES/SEED"
   varied=$(one_in_five "$seed")
   fixed=$(scenarios | grep -vxF "$varied")

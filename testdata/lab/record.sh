@@ -26,7 +26,7 @@ truth() {
   sleep 0.7
   stop_scenario
   mv "$RUN/$NAME.pcap" "$CAPTURES/$NAME.pcap"
-  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@"
+  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@" ${LAB_SEED:+varied=yes "seed=$LAB_SEED"}
 }
 
 stop_scenario() {

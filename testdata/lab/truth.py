@@ -62,6 +62,8 @@ def main():
         "also": also,
         "family": given.get("family"),
         "base": True,
+        "varied": given.get("varied") == "yes",
+        "seed": int(given["seed"]) if "seed" in given else None,
         "expect": lists["expect"],
         "looks_like": lists["looks_like"],
         "allow": lists["allow"],

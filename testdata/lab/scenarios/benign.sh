@@ -19,14 +19,14 @@ quietly() { timeout 20 "$@" >> "$RUN/clients.log" 2>&1 < /dev/null || true; }
 benign() {
   local detector labels=()
   for detector in $1; do labels+=("looks_like=$detector"); done
-  truth malicious=no family=benign "${labels[@]}" "${@:2}"
+  truth malicious=no family=benign "${labels[@]}" "${@:2}" || fail 'the truth could not be told'
 }
 
 # shows FILTER...: each of tshark's filters must find something in what was just recorded
 shows() {
   local filter
   for filter in "$@"; do
-    [ -n "$(tshark -n -r "$CAPTURES/$NAME.pcap" -Y "$filter" 2> /dev/null | head -1)" ] || fail "no frame shows $filter"
+    [ -n "$(tshark -n -r "$(ls "$CAPTURES/$NAME".pcap*)" -Y "$filter" 2> /dev/null | head -1)" ] || fail "no frame shows $filter"
   done
 }
 
