@@ -25,8 +25,14 @@ pub enum EventType {
     LdapOp,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
+    /// Ours: a DCE/RPC presentation context with names and protection.
+    RpcBind,
     /// Ours: a DCE/RPC call with names, path and protection.
     RpcCall,
+    /// Ours: who listens where, as endpoint mappers and OXID resolvers are asked and say.
+    RpcEndpoint,
+    /// Ours: the answer to a DCE/RPC call.
+    RpcResult,
     /// Ours: what depends on the machine: queues, memory, latency.
     Sensor,
     /// Suricata's: SMB commands that open something.
@@ -37,7 +43,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
@@ -47,7 +53,10 @@ impl EventType {
         Self::Ldap,
         Self::LdapOp,
         Self::Ntlm,
+        Self::RpcBind,
         Self::RpcCall,
+        Self::RpcEndpoint,
+        Self::RpcResult,
         Self::Sensor,
         Self::Smb,
         Self::Stats,
@@ -66,7 +75,10 @@ impl EventType {
             Self::Ldap => "ldap",
             Self::LdapOp => "ldap_op",
             Self::Ntlm => "ntlm",
+            Self::RpcBind => "rpc_bind",
             Self::RpcCall => "rpc_call",
+            Self::RpcEndpoint => "rpc_endpoint",
+            Self::RpcResult => "rpc_result",
             Self::Sensor => "sensor",
             Self::Smb => "smb",
             Self::Stats => "stats",
@@ -76,7 +88,7 @@ impl EventType {
 
 /// A set of event types.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EventTypes(u16);
+pub struct EventTypes(u32);
 
 impl EventTypes {
     /// No type.
@@ -105,8 +117,23 @@ impl EventTypes {
     /// True if events of single packets are wanted, which only workers see.
     #[must_use]
     pub fn any_protocol(self) -> bool {
-        use EventType::{Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcCall, Smb};
-        self.has_any(&[Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcCall, Smb])
+        use EventType::{
+            Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcBind, RpcCall, RpcEndpoint, RpcResult,
+            Smb,
+        };
+        self.has_any(&[
+            Anomaly,
+            Dcerpc,
+            Http,
+            Ldap,
+            LdapOp,
+            Ntlm,
+            RpcBind,
+            RpcCall,
+            RpcEndpoint,
+            RpcResult,
+            Smb,
+        ])
     }
 }
 
@@ -227,7 +254,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,rpc_call,sensor,smb,stats"
+             alert,anomaly,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,rpc_bind,rpc_call,rpc_endpoint,rpc_result,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));
