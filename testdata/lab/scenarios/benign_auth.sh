@@ -60,7 +60,7 @@ Connection(Server('$DC'), '$DOMAIN\\\\$BOB', '$BOB_PW', authentication=NTLM).bin
 
 scenario_encrypted_sessions() {
   encrypted_sessions encrypted_sessions 8
-  benign "RW-07 RW-08 RW-10" tools="$SAMBA_CLIENT" \
+  benign "RW-07 RW-08 RW-09 RW-10" tools="$SAMBA_CLIENT" \
     notes="32 encrypted sessions of clients to two file servers, and each server, shortly after, opens an SMB session of its own to the other one or to the domain controller, as servers do."
   shows 'smb2.header.transform.signature || smb2.protocol_id == 0xfd' "ip.src == $FILES && tcp.dstport == 445"
 }
