@@ -26,9 +26,6 @@ truth() {
   sleep 0.7
   stop_scenario
   mv "$RUN/$NAME.pcap" "$CAPTURES/$NAME.pcap"
-<<<<<<< HEAD
-  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@"
-=======
   rm -f "$CAPTURES/$NAME.pcap.zst"
   local code=0
   "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@" || code=$?
@@ -38,7 +35,6 @@ truth() {
     sed -i "s/\"file\": \"$NAME.pcap\"/\"file\": \"$NAME.pcap.zst\"/" "$CAPTURES/$NAME.json"
   fi
   return $code
->>>>>>> main
 }
 
 stop_scenario() {
