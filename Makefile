@@ -5,7 +5,7 @@ FUZZ ?= session
 FUZZ_SECS ?= 60
 BENCH_PCAP ?= target/bench/mix.pcap
 
-.PHONY: help deps build demo test lint eval eval-accept bench bench-smoke fuzz lab clean
+.PHONY: help deps build demo test lint eval eval-accept bench bench-smoke fuzz lab lab-smoke clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -51,9 +51,12 @@ bench-smoke: deps ## the benches on a small capture: that they run, not how fast
 fuzz: deps ## fuzz one target with cargo-fuzz (FUZZ=session FUZZ_SECS=60)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ) -- -max_total_time=$(FUZZ_SECS) -max_len=65536
 
-lab: ## record the captures of testdata/ again (root, Debian; network namespaces)
+lab: ## record every scenario into testdata/lab/out, derive, clean up (root, Debian; LAB_SEED=N repeats)
 	testdata/lab/install.sh
 	testdata/lab/lab.sh all
+
+lab-smoke: ## two scenarios, from nothing to nothing; says so and skips where the lab cannot run
+	testdata/lab/lab.sh smoke
 
 clean: ## remove what was built
 	cargo clean

@@ -9,7 +9,6 @@ usage: benign_calls.py WHAT HOST USER PASSWORD [ARGUMENT...]
   event-backup PATH       ElfrBackupELFW (1 of the EVENTLOG interface) to a local path
   enrol CSR LEVEL         CertServerRequest (MS-ICPR 3.1.4.1.1), template User or Machine
   reauthenticate          SESSION_SETUP twice more on one SMB session
-  kerberos-by-name NAME   SMB with a ticket for cifs/NAME, which may be an address
   nas ADDRESS             not a client: an SMB server whose challenge never changes
 """
 
@@ -140,13 +139,6 @@ def reauthenticate(host, user, password):
         connection.listPath("share", "*")
         # impacket keeps the session's id, and a SESSION_SETUP with one is a re-authentication
         connection.login(user, password, DOMAIN)
-    connection.logoff()
-
-
-def kerberos_by_name(host, user, password, name):
-    connection = SMBConnection(name, host, timeout=10)
-    connection.kerberosLogin(user, password, os.environ["REALM"], kdcHost=os.environ["DC"])
-    connection.connectTree("share")
     connection.logoff()
 
 

@@ -92,8 +92,9 @@ def mpls_control_word(frames, _):
 
 
 def mpls_pseudowire(frames, _):
-    """The same without a control word: a label, then an Ethernet frame"""
-    return ETHERNET, each(frames, lambda data, _: outer(b"\x88\x47", label(3000, True) + data))
+    """The same without a control word: a label, then an Ethernet frame. What begins with a nibble of
+    zero would be taken for a control word (RFC 4385 3), so the inner destination is a2:..."""
+    return ETHERNET, each(frames, lambda data, _: outer(b"\x88\x47", label(3000, True) + b"\xa2" + data[1:]))
 
 
 def label(value, bottom):

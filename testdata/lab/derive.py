@@ -10,7 +10,7 @@ usage: derive.py CAPTURES                      the shipped selection, CAPTURES/d
 The JSON of a variant is that of the recording with derived_from, derivation and lossy. Without
 loss the expectations are unchanged. Where frames are missing, a label whose hosts have lost payload
 moves from expect to uncertain: it may still be found, but nobody may demand it. So do, in IPv6,
-labels of captures whose payload spells an IPv4 address of a role.
+labels that compare names with addresses, where the payload spells the IPv4 address of a role.
 """
 
 import argparse
@@ -33,6 +33,8 @@ ROLES = ("attacker", "victim", "listener", "target")
 CLIENTS_SHOW = {"coercion", "callback", "relay", "one-leg", "reflection", "krb-relay", "krb-misplaced", "adcs-enrollment"}
 CLIENTS_SHOW |= {"icpr-enrollment", "ldap-write", "chain", "tier0-outbound", "marshalled-name", "webdav", "recon", "rpc-attack"}
 CLIENTS_SHOW |= {"follow-up", "tampering", "poisoning", "rogue"}
+# Labels that compare an address in the payload with one in the headers
+PINNED = {"coercion", "callback", "chain", "one-leg", "krb-misplaced", "marshalled-name", "webdav", "poisoning", "rogue"}
 SERVERS_SHOW = {"relay", "rogue-server", "poisoning", "rogue"}
 
 
@@ -231,7 +233,9 @@ def in_ipv6(truth, frames):
     addresses = [truth.get(role) for role in ROLES if truth.get(role)]
     payload = b"".join(frame.data[ETH + IP :] for frame in frames)
     if any(spelled(address) in payload for address in addresses for spelled in (str.encode, lambda a: a.encode("utf-16-le"))):
-        truth["uncertain"], truth["expect"] = truth["expect"], []
+        pinned = [label for label in truth["expect"] if label.split(":")[0] in PINNED]
+        truth["uncertain"] = pinned
+        truth["expect"] = [label for label in truth["expect"] if label not in pinned]
         truth["coercion_events"] = []
 
     def rewrite(value):

@@ -13,6 +13,7 @@ set -Eeuo pipefail
 . "$(dirname "$0")/settings.sh"
 . "$HERE/network.sh"
 . "$HERE/samba.sh"
+. "$HERE/pki.sh"
 . "$HERE/record.sh"
 for scenarios in "$HERE"/scenarios/*.sh; do . "$scenarios"; done
 
@@ -21,6 +22,7 @@ up() {
   trap 'echo "lab: failed in line $LINENO, logs are in $RUN" >&2; down' ERR
   trap 'down; exit 130' INT TERM
   network_up
+  pki_up
   dc_up
   dns_records
   member_up srv1 $SRV "$SRV_PW"
@@ -105,7 +107,7 @@ run() {
 # attempt NAME: 0 if the capture and its JSON are there and show what they should
 attempt() {
   : > "$RUN/failed"
-  rm -f "$CAPTURES/$1".{pcap,json}
+  rm -f "$CAPTURES/$1".{pcap,pcap.zst,json}
   "scenario_$1" || fail "ended with an error"
   stop_scenario
   [ -s "$CAPTURES/$1.json" ] || fail "no JSON"
@@ -113,7 +115,7 @@ attempt() {
 }
 
 report_missing() {
-  rm -f "$CAPTURES/$1".{pcap,json}
+  rm -f "$CAPTURES/$1".{pcap,pcap.zst,json}
   echo "$1: $(paste -sd ';' "$RUN/failed")" | tee -a "$CAPTURES/MISSING.txt" >&2
 }
 
@@ -150,7 +152,7 @@ all() {
   trap 'trap "" INT TERM; end_step; down' EXIT
   trap 'echo "lab: interrupted" >&2; exit 130' INT TERM
   mkdir -p "$CAPTURES"
-  rm -rf "$CAPTURES"/*.pcap "$CAPTURES"/*.json "$CAPTURES/MISSING.txt" "$CAPTURES/derived"
+  rm -rf "$CAPTURES"/*.{pcap,pcap.zst,json} "$CAPTURES/MISSING.txt" "$CAPTURES/derived"
   echo "$seed" > "$CAPTURES/SEED"
   varied=$(one_in_five "$seed")
   fixed=$(scenarios | grep -vxF "$varied")
@@ -158,10 +160,11 @@ all() {
   LAB_SEED='' step up
   LAB_SEED='' step run $fixed || code=1
   LAB_SEED='' step down
-  rm -rf "$LAB_DIR/state$LAB_ID-varied"
+  rm -rf "${STATE%-varied}-varied"
   LAB_SEED=$seed step up
   LAB_SEED=$seed step run $varied || code=1
   LAB_SEED=$seed step down
+  rm -rf "${STATE%-varied}-varied"
   step derive
   echo "lab: $(ls "$CAPTURES"/*.json | wc -l) recordings, $(ls "$CAPTURES"/derived/*.json | wc -l) derived," \
     "$(du -sm "$CAPTURES" | cut -f1) MB, $((SECONDS - begun)) s, seed $seed"

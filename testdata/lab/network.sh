@@ -76,6 +76,8 @@ write_etc() { # name address: "ip netns exec" mounts these files over /etc
 [realms]
  $REALM = {
   kdc = $DC
+  pkinit_kdc_hostname = $DC_FQDN
+  pkinit_eku_checking = kpServerAuth
  }
 [domain_realm]
  .$DNS_DOMAIN = $REALM

@@ -36,12 +36,12 @@ def main():
 
 def table(truths, families):
     rows = [row(truth) for truth in truths if truth.get("family") in families]
-    head = "| file | frames | labels | programs | what it shows |\n|---|---|---|---|---|\n"
+    head = "| file | frames | labels, or detectors it resembles | programs | what it shows |\n|---|---|---|---|---|\n"
     return head + "".join(rows)
 
 
 def row(truth):
-    labels = ", ".join(f"`{label}`" for label in truth["expect"])
+    labels = ", ".join(f"`{label}`" for label in truth["expect"] or truth["looks_like"])
     used = (f"{name} {version}" for name, version in truth["tools"].items())
     programs = ", ".join(tool for tool in used if tool.split()[0] not in EVERYWHERE)
     notes = truth["notes"].replace("|", "\\|")

@@ -3,7 +3,8 @@
 SERVICE_LOG='log level = 1 auth_audit:3'
 
 dc_up() {
-  [ -d "$STATE/dc1/private" ] || dc_provision
+  # Not the directory but the last thing done tells that an earlier "up" was not interrupted.
+  [ -e "$STATE/dc1/provisioned" ] || dc_provision
   "$HERE/in_host" dc1 samba -i --no-process-group --debug-stdout -s "$STATE/dc1/etc/smb.conf" \
     > "$RUN/dc1.log" 2>&1 &
   local port
@@ -11,7 +12,7 @@ dc_up() {
 }
 
 dc_provision() {
-  rm -rf "$STATE/dc1"
+  rm -rf "$STATE"/{dc1,dc2,srv1,files1,ws3}
   mkdir -p "$STATE/dc1"
   in_host dc1 samba-tool domain provision --targetdir="$STATE/dc1" --realm=$REALM --domain=$DOMAIN \
     --server-role=dc --dns-backend=SAMBA_INTERNAL --host-name=$DC_NAME --host-ip=$DC \
@@ -34,6 +35,7 @@ dc_provision() {
   in_host dc1 samba-tool user create $BOB "$BOB_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
   # Samba lets only administrators ask for printer notifications.
   in_host dc1 samba-tool group addmembers 'Domain Admins' $BOB -s "$STATE/dc1/etc/smb.conf" > /dev/null
+  touch "$STATE/dc1/provisioned"
 }
 
 # Samba's schema is that of 2012 R2 and lacks msDS-KeyCredentialLink (MS-ADA2), which is of 2016.
@@ -65,9 +67,11 @@ EOF
 member_up() { # name address machine-password
   local name=$1 address=$2 conf=$STATE/$1/smb.conf
   member_configure "$name" "$address"
-  if [ ! -e "$STATE/$name/private/secrets.tdb" ]; then
+  if [ ! -e "$STATE/$name/joined" ]; then
+    rm -f "$STATE/$name/private"/*.tdb
     in_host "$name" net ads join -s "$conf" -S "$DC_FQDN" -U "Administrator%$ADMIN_PW" \
       machinepass="$3" --no-dns-updates >> "$RUN/join.log" 2>&1
+    touch "$STATE/$name/joined"
   fi
   "$HERE/in_host" "$name" winbindd -F --no-process-group -s "$conf" > "$RUN/$name.winbindd.log" 2>&1 &
   sleep 2
@@ -131,6 +135,7 @@ member_configure() { # name address
 	msdfs root = yes
 [print\$]
 	path = $dir/share
+	force user = root
 	write list = @"$DOMAIN\\Domain Admins"
 [laser]
 	path = $dir/spool

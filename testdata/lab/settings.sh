@@ -12,7 +12,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TESTDATA=$(dirname "$HERE")
 CAPTURES=${LAB_OUT:-$HERE/out}  # what "lab.sh run" records; testdata/captures ships a selection
 export LAB_DIR=${LAB_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/relaywatch-lab}
-export STATE=$LAB_DIR/state$LAB_ID${LAB_SEED:+-varied}  # Samba databases; delete it for a fresh domain
+# Samba databases; delete it for a fresh domain. Not under a home directory, which users of a share cannot enter.
+export STATE=${LAB_STATE:-/var/lib/relaywatch-lab}/state$LAB_ID${LAB_SEED:+-varied}
 export PYTHONDONTWRITEBYTECODE=1
 export RUN=$LAB_DIR/run$LAB_ID         # logs of the current run, thrown away with it
 

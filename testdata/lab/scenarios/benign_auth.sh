@@ -60,7 +60,7 @@ Connection(Server('$DC'), '$DOMAIN\\\\$BOB', '$BOB_PW', authentication=NTLM).bin
 
 scenario_encrypted_sessions() {
   encrypted_sessions encrypted_sessions 8
-  benign "RW-07 RW-08 RW-10" tools="$SAMBA_CLIENT" \
+  benign "RW-07 RW-08 RW-09 RW-10" tools="$SAMBA_CLIENT" \
     notes="32 encrypted sessions of clients to two file servers, and each server, shortly after, opens an SMB session of its own to the other one or to the domain controller, as servers do."
   shows 'smb2.header.transform.signature || smb2.protocol_id == 0xfd' "ip.src == $FILES && tcp.dstport == 445"
 }
@@ -107,7 +107,7 @@ scenario_machine_startup() {
   on srv1 smbclient //$FILES/share "${AS_SRV[@]}" -c 'get hello.txt /dev/null'
   benign "RW-05 RW-10 RW-14" tools="$SAMBA_CLIENT" \
     notes="Computers at start-up fetch policies from sysvol as their machine accounts with Kerberos, and one reads a software share with NTLM."
-  shows 'kerberos.msg_type == 14' "ip.src == $SRV && ntlmssp.messagetype == 3"
+  shows 'smb2 && kerberos.msg_type == 14' "ip.src == $SRV && ntlmssp.messagetype == 3"
 }
 
 scenario_group_policy() {
@@ -118,7 +118,7 @@ scenario_group_policy() {
   on files1 smbclient //$DC/sysvol "${AS_FILES[@]}" -c "$fetch"
   benign "RW-01 RW-05 RW-17" tools="$SAMBA_CLIENT, ldbsearch 4.17.12" \
     notes="Group policy as users and computers fetch it: the list over LDAP, GPT.INI over SMB, NTLM on both, user and machine account."
-  shows 'smb2.filename contains "GPT.INI"'
+  shows 'smb2.filename contains "GPT.INI"' 'smb2.cmd == 8 && smb2.nt_status == 0 && smb2.flags.response == 1'
 }
 
 scenario_domain_join() {
@@ -161,13 +161,15 @@ scenario_dc_replication() {
 # Joining takes a while and is not recorded.
 dc2_up() {
   local conf=$STATE/dc2/etc/smb.conf
-  if [ ! -d "$STATE/dc2/private" ]; then
+  if [ ! -e "$STATE/dc2/joined" ]; then
+    rm -rf "$STATE/dc2"
     mkdir -p "$STATE/dc2"
     in_host dc2 samba-tool domain join "$DNS_DOMAIN" DC -U "Administrator%$ADMIN_PW" --server="$DC_FQDN" --realm=$REALM \
       --targetdir="$STATE/dc2" --dns-backend=NONE --option="interfaces=$DC2/24 lo" --option="bind interfaces only=yes" \
       > "$RUN/dc2-join.log" 2>&1 || { fail "dc2 did not join"; return 1; }
     sed -i "s|^\[global\]|[global]\n\tserver services = -dns -dnsupdate\n\tkccsrv:periodic_interval = 100000|" "$conf"
     in_host dc1 samba-tool dns add "$DC_FQDN" "$DNS_DOMAIN" $DC2_NAME A $DC2 -U "Administrator%$ADMIN_PW" > /dev/null 2>&1 || true
+    touch "$STATE/dc2/joined"
   fi
   "$HERE/in_host" dc2 samba -i --no-process-group --debug-stdout -s "$conf" > "$RUN/dc2.log" 2>&1 &
   DC2_PID=$!
@@ -215,9 +217,9 @@ changetype: modify
 replace: description
 description: moved to another room
 LDIF
-  on ws2 ldbadd -H "$1" "${@:2}" "$RUN/add.ldif"
-  on ws2 ldbmodify -H "$1" "${@:2}" "$RUN/modify.ldif"
-  on ws2 ldbdel -H "$1" "${@:2}" "CN=new.colleague,CN=Users,$BASE_DN"
+  on ws2 env KRB5CCNAME="$RUN/$BOB.ccache" ldbadd -H "$1" "${@:2}" "$RUN/add.ldif"
+  on ws2 env KRB5CCNAME="$RUN/$BOB.ccache" ldbmodify -H "$1" "${@:2}" "$RUN/modify.ldif"
+  on ws2 env KRB5CCNAME="$RUN/$BOB.ccache" ldbdel -H "$1" "${@:2}" "CN=new.colleague,CN=Users,$BASE_DN"
 }
 
 scenario_provisioning_ntlm() {
@@ -231,10 +233,10 @@ scenario_provisioning_ntlm() {
 scenario_provisioning_kerberos() {
   record provisioning_kerberos
   ticket ws2 $BOB "$BOB_PW"
-  provisioning ldap://$DC_FQDN --use-kerberos=required --use-krb5-ccache="$RUN/$BOB.ccache" --option='client ldap sasl wrapping=plain'
+  provisioning ldap://$DC_FQDN --use-kerberos=required --option='client ldap sasl wrapping=plain'
   benign "RW-17 RW-13 RW-14" tools="ldbmodify 4.17.12, kinit 1.20.1" \
     notes="The same with Kerberos, not sealed, so that the writes are readable."
-  shows 'ldap' 'kerberos.msg_type == 14'
+  shows 'ldap && kerberos.msg_type == 14' 'ldap.protocolOp == 6'
 }
 
 scenario_kerberos_alias() {
@@ -242,21 +244,22 @@ scenario_kerberos_alias() {
   in_host dc1 samba-tool spn add "cifs/intranet.$DNS_DOMAIN" "${FILES_NAME^^}\$" -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
   record kerberos_alias
   ticket ws1 $ALICE "$ALICE_PW"
-  on ws1 smbclient "//intranet.$DNS_DOMAIN/share" --use-kerberos=required --use-krb5-ccache="$RUN/$ALICE.ccache" -c ls
-  on ws1 "${CALLS[@]}" kerberos-by-name $FILES $ALICE "$ALICE_PW" "intranet.$DNS_DOMAIN"
-  benign "RW-14 RW-03 RW-11" tools="$SAMBA_CLIENT, $IMPACKET_CLIENT" \
+  on ws1 env KRB5CCNAME="$RUN/$ALICE.ccache" smbclient "//intranet.$DNS_DOMAIN/share" --use-kerberos=required -c ls
+  benign "RW-14 RW-03 RW-11" tools="$SAMBA_CLIENT, kinit 1.20.1" \
     notes="A file server is reached by a CNAME, with a service ticket for the alias: the name in the ticket is not the name in the server's own address record."
-  shows 'dns.cname' 'kerberos.msg_type == 14'
+  shows 'dns.cname' 'smb2 && kerberos.msg_type == 14'
 }
 
 scenario_kerberos_address() {
-  in_host dc1 samba-tool spn add "cifs/$FILES" "${FILES_NAME^^}\$" -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
+  in_host dc1 samba-tool spn add "HTTP/$CA" $BOB -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
   record kerberos_address
-  on ws1 "${CALLS[@]}" kerberos-by-name $FILES $ALICE "$ALICE_PW" $FILES
-  on ws2 "${CALLS[@]}" kerberos-by-name $FILES $BOB "$BOB_PW" $FILES
-  benign "RW-14 RW-03 RW-13" tools="$IMPACKET_CLIENT" \
-    notes="A service principal with an address for a name, as administrators register for clients that are configured so."
-  shows "kerberos.SNameString == \"$FILES\""
+  ticket ws1 $ALICE "$ALICE_PW"
+  on ws1 env KRB5CCNAME="$RUN/$ALICE.ccache" curl -sS --max-time 10 -o /dev/null --negotiate -u : http://$CA/app
+  ticket ws2 $BOB "$BOB_PW"
+  on ws2 env KRB5CCNAME="$RUN/$BOB.ccache" curl -sS --max-time 10 -o /dev/null --negotiate -u : http://$CA/app
+  benign "RW-14 RW-03 RW-13" tools="$CURL_VERSION, kinit 1.20.1" \
+    notes="A service principal with an address for a name, HTTP/$CA, as administrators register for clients that are configured so. The web server is our stand-in, which takes NTLM only, so the ticket gets the client nowhere."
+  shows "http && kerberos.SNameString == \"$CA\""
 }
 
 scenario_s4u_front_end() {
@@ -264,11 +267,11 @@ scenario_s4u_front_end() {
   in_host dc1 samba-tool delegation for-any-protocol $BOB on -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
   in_host dc1 samba-tool spn add "http/front.$DNS_DOMAIN" $BOB -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
   record s4u_front_end
-  ticket ca1 $BOB "$BOB_PW"
+  on ca1 bash -c "echo '$BOB_PW' | kinit -f -c '$RUN/$BOB.ccache' '$BOB@$REALM'"
   on ca1 env KRB5CCNAME="$RUN/$BOB.ccache" kvno -U $ALICE -P "cifs/$FILES_FQDN"
   benign "RW-25" tools="kvno 1.20.1" \
     notes="Constrained delegation as a web front end uses it: S4U2Self and S4U2Proxy by a service account from its own host, with MIT's kvno for a client."
-  shows 'kerberos.PAC_TYPE || kerberos.padata_type == 129 || kerberos.padata_type == 130' 'kerberos.msg_type == 13'
+  shows 'kerberos.msg_type == 13 && kerberos.CNameString == "'$ALICE'"'
 }
 
 scenario_dns_update() {
@@ -361,4 +364,29 @@ scenario_webdav_anonymous() {
   benign "RW-22" tools="$CURL_VERSION" \
     notes="The redirector asks a web server what it can do, also from a server, and goes away when it wants a logon."
   shows 'http.request.method == "OPTIONS"'
+}
+
+# certificate_logon HOST FILE ACCOUNT: PKINIT, and a ticket for a share with what it gives
+certificate_logon() {
+  on "$1" env KRB5CCNAME="$RUN/$2.pkinit" kinit -X "X509_user_identity=FILE:$PKI/$2.pem,$PKI/$2.key" -X "X509_anchors=FILE:$PKI/ca.pem" "$3@$REALM"
+  on "$1" env KRB5CCNAME="$RUN/$2.pkinit" smbclient "//$DC_FQDN/sysvol" --use-kerberos=required -c ls
+}
+
+scenario_certificate_logon_machine() {
+  record certificate_logon_machine
+  on ws1 smbclient //$FILES/share "${AS_ALICE[@]}" -c ls
+  on files1 wbinfo -t
+  certificate_logon files1 files1 "${FILES_NAME^^}\$"
+  benign "RW-25 RW-05" tools="kinit 1.20.1, $SAMBA_CLIENT" \
+    notes="A member logs on with its own certificate (PKINIT) from its own address, which the file has shown before, and reads sysvol. Samba's KDC."
+  shows "ip.src == $FILES && kerberos.padata_type == 16" 'kerberos.msg_type == 11 && kerberos.padata_type == 17' "ip.src == $FILES && smb2 && kerberos.msg_type == 14"
+}
+
+scenario_certificate_logon_user() {
+  record certificate_logon_user
+  certificate_logon ws1 alice $ALICE
+  certificate_logon ws2 alice $ALICE
+  benign "RW-25" tools="kinit 1.20.1, $SAMBA_CLIENT" \
+    notes="A user with a smart card (here a file) logs on with PKINIT on two workstations."
+  shows 'kerberos.msg_type == 11 && kerberos.padata_type == 17' 'smb2 && kerberos.msg_type == 14'
 }

@@ -110,13 +110,13 @@ scenario_nat_kerberos() {
   record nat_kerberos
   record_inside gw1 inside
   ticket pc1 $ALICE "$ALICE_PW"
-  on pc1 smbclient "//$FILES_FQDN/share" --use-kerberos=required --use-krb5-ccache="$RUN/$ALICE.ccache" -c ls
+  on pc1 env KRB5CCNAME="$RUN/$ALICE.ccache" smbclient "//$FILES_FQDN/share" --use-kerberos=required -c ls
   ticket pc2 $BOB "$BOB_PW"
-  on pc2 ldbsearch -H ldap://$DC_FQDN --use-kerberos=required --use-krb5-ccache="$RUN/$BOB.ccache" -b "$BASE_DN" "(cn=$BOB)" cn
+  on pc2 env KRB5CCNAME="$RUN/$BOB.ccache" ldbsearch -H ldap://$DC_FQDN --use-kerberos=required -b "$BASE_DN" "(cn=$BOB)" cn
   one_capture
   benign "RW-13 RW-14 RW-25" tools="$SAMBA_CLIENT, kinit 1.20.1" \
     notes="Kerberos through source NAT, seen on both sides: every AP-REQ twice, from two clients."
-  shows "ip.src == $GW && kerberos.msg_type == 14" "ip.src == $NAT_NET.0/24 && kerberos.msg_type == 14"
+  shows "ip.src == $GW && smb2 && kerberos.msg_type == 14" "ip.src == $NAT_NET.0/24 && ldap && kerberos.msg_type == 14"
 }
 
 scenario_port_forward() {
@@ -165,11 +165,11 @@ scenario_balancer_kerberos() {
   done
   record balancer_kerberos
   ticket ws1 $ALICE "$ALICE_PW"
-  on ws1 smbclient "//$PROXY_FQDN/share" --use-kerberos=required --use-krb5-ccache="$RUN/$ALICE.ccache" -c ls
-  on ws1 ldbsearch -H "ldap://$PROXY_FQDN" --use-kerberos=required --use-krb5-ccache="$RUN/$ALICE.ccache" -b "$BASE_DN" "(cn=$BOB)" cn
+  on ws1 env KRB5CCNAME="$RUN/$ALICE.ccache" smbclient "//$PROXY_FQDN/share" --use-kerberos=required -c ls
+  on ws1 env KRB5CCNAME="$RUN/$ALICE.ccache" ldbsearch -H "ldap://$PROXY_FQDN" --use-kerberos=required -b "$BASE_DN" "(cn=$BOB)" cn
   benign "RW-13 RW-14" tools="$SAMBA_CLIENT, $PROXY_VERSION, kinit 1.20.1" \
     notes="Kerberos through a TCP load balancer that has a name and service principals of its own: the same AP-REQ on two flows, to two servers."
-  shows "ip.src == $PROXY && kerberos.msg_type == 14"
+  shows "ip.src == $PROXY && smb2 && kerberos.msg_type == 14" "ip.src == $PROXY && ldap && kerberos.msg_type == 14"
 }
 
 scenario_hairpin() {
@@ -224,7 +224,7 @@ SCRIPT
   chmod +x "$RUN/dhclient-script"
   rm -f "$RUN/dhclient.leases"
   on "$1" dhclient "${2:--4}" -1 -v -cf /dev/null -sf "$RUN/dhclient-script" -lf "$RUN/dhclient.leases" -pf "$RUN/dhclient.pid" eth0
-  kill -9 "$(cat "$RUN/dhclient.pid")" 2> /dev/null || true
+  kill -9 "$(cat "$RUN/dhclient.pid" 2> /dev/null)" 2> /dev/null || true
 }
 
 address_of() { ip -n "$NS$1" -4 -o addr show dev eth0 | awk '{print $4}' | cut -d/ -f1 | head -1; }
