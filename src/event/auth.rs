@@ -16,6 +16,14 @@ pub enum Carrier {
     Ldap,
     /// DCE/RPC security trailer.
     Rpc,
+    /// TDS logon.
+    Tds,
+    /// SMTP AUTH.
+    Smtp,
+    /// IMAP AUTHENTICATE.
+    Imap,
+    /// POP3 AUTH.
+    Pop3,
 }
 
 impl Carrier {
@@ -27,6 +35,10 @@ impl Carrier {
             Self::Http => "http",
             Self::Ldap => "ldap",
             Self::Rpc => "dcerpc",
+            Self::Tds => "tds",
+            Self::Smtp => "smtp",
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
         }
     }
 }

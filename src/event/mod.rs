@@ -16,6 +16,8 @@ mod schema;
 mod sighting;
 mod smb;
 mod stats;
+mod tds;
+mod tls;
 
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
@@ -25,7 +27,7 @@ pub use claim::{Claim, HostRole, Roles as HostRoles, Source};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
-pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
+pub use ldap::{LdapBind, LdapNetlogon, LdapRequest, LdapResult, SaslLayer};
 pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
@@ -36,6 +38,8 @@ pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,
     FragmentStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
 };
+pub use tds::TdsLogin;
+pub use tls::TlsHandshake;
 
 use crate::net::Direction;
 
@@ -66,12 +70,18 @@ pub enum Event<'a> {
     LdapBind(LdapBind<'a>),
     /// Another LDAP request.
     LdapRequest(LdapRequest<'a>),
+    /// A domain controller says who it is.
+    LdapNetlogon(LdapNetlogon<'a>),
     /// An LDAP response.
     LdapResult(LdapResult<'a>),
     /// An SMB dialect was agreed.
     SmbNegotiate(SmbNegotiate),
     /// An SMB command of interest was answered.
     SmbCommand(SmbCommand<'a>),
+    /// A logon to SQL Server.
+    TdsLogin(TdsLogin<'a>),
+    /// The clear part of a TLS handshake.
+    Tls(TlsHandshake<'a>),
     /// Bytes that do not fit their protocol.
     Anomaly(Anomaly),
 }
@@ -122,9 +132,12 @@ impl Event<'_> {
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
             Self::LdapRequest(e) => Some(e),
+            Self::LdapNetlogon(e) => Some(e),
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
+            Self::TdsLogin(e) => Some(e),
+            Self::Tls(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
         }
     }
@@ -143,8 +156,11 @@ pub static SCHEMAS: &[&EventSchema] = &[
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
     LdapRequest::SCHEMA,
+    LdapNetlogon::SCHEMA,
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,
+    TdsLogin::SCHEMA,
+    TlsHandshake::SCHEMA,
     Finding::SCHEMA,
 ];

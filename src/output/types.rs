@@ -39,11 +39,15 @@ pub enum EventType {
     Smb,
     /// Suricata's: counters that depend on packets alone.
     Stats,
+    /// Ours: logons to SQL Server.
+    Tds,
+    /// Suricata's: TLS handshakes, as far as they are in clear.
+    Tls,
 }
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
@@ -60,6 +64,8 @@ impl EventType {
         Self::Sensor,
         Self::Smb,
         Self::Stats,
+        Self::Tds,
+        Self::Tls,
     ];
 
     /// As written in `event_type`.
@@ -82,6 +88,8 @@ impl EventType {
             Self::Sensor => "sensor",
             Self::Smb => "smb",
             Self::Stats => "stats",
+            Self::Tds => "tds",
+            Self::Tls => "tls",
         }
     }
 }
@@ -117,23 +125,11 @@ impl EventTypes {
     /// True if events of single packets are wanted, which only workers see.
     #[must_use]
     pub fn any_protocol(self) -> bool {
-        use EventType::{
-            Anomaly, Dcerpc, Http, Ldap, LdapOp, Ntlm, RpcBind, RpcCall, RpcEndpoint, RpcResult,
-            Smb,
-        };
-        self.has_any(&[
-            Anomaly,
-            Dcerpc,
-            Http,
-            Ldap,
-            LdapOp,
-            Ntlm,
-            RpcBind,
-            RpcCall,
-            RpcEndpoint,
-            RpcResult,
-            Smb,
-        ])
+        use EventType::{Alert, Finding, Incident, Sensor, Stats};
+        let others = [Alert, Finding, Incident, Sensor, Stats]
+            .into_iter()
+            .fold(Self::NONE, Self::with);
+        self.0 & !others.0 != 0
     }
 }
 
@@ -254,7 +250,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,rpc_bind,rpc_call,rpc_endpoint,rpc_result,sensor,smb,stats"
+             alert,anomaly,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,rpc_bind,rpc_call,rpc_endpoint,rpc_result,sensor,smb,stats,tds,tls"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

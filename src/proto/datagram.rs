@@ -59,7 +59,9 @@ macro_rules! datagrams {
     };
 }
 
-datagrams! {}
+datagrams! {
+    "ldap" on [389] if super::ldap::datagram_probe => super::ldap::datagram;
+}
 
 /// What a conversation turned out to be. Sits in every flow record, so it is small.
 #[derive(Clone, Copy, Debug, Default)]

@@ -16,8 +16,13 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::NtlmAuthenticate(e) => e.carrier.name(),
         Event::AuthResult(e) => e.carrier.name(),
         Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
-        Event::LdapBind(_) | Event::LdapRequest(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
+        Event::LdapBind(_)
+        | Event::LdapRequest(_)
+        | Event::LdapNetlogon(_)
+        | Event::LdapResult(_) => Carrier::Ldap.name(),
         Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
+        Event::TdsLogin(_) => Carrier::Tds.name(),
+        Event::Tls(_) => "tls",
         Event::Anomaly(a) => a.protocol,
     }
 }
