@@ -146,6 +146,8 @@ pub const IDENTIFY_CHUNKS_MIDDLE: u8 = 8;
 /// The same on a port of a protocol we read, however the flow began.
 pub const IDENTIFY_CHUNKS_KNOWN: u8 = 64;
 
+/// Prefixes, and resolvers, read of one router advertisement; one holds as many as its length allows.
+pub const RA_LIST: usize = 8;
 /// Datagrams looked at before a conversation of UDP that fits no protocol is given up.
 pub const IDENTIFY_DATAGRAMS: u8 = 3;
 /// The same on a port of a protocol we read.

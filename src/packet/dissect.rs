@@ -25,7 +25,7 @@ pub struct DissectStats {
     pub frames: u64,
     /// Packets found.
     pub packets: u64,
-    /// Frames that carry something else (ARP, spanning tree ...).
+    /// Frames that carry something else (spanning tree, LLDP ...).
     pub not_ip: u64,
     /// Frames of a link type that is not read.
     pub unknown_link: u64,
@@ -33,7 +33,7 @@ pub struct DissectStats {
     pub too_short: u64,
     /// Frames whose headers contradict themselves.
     pub malformed: u64,
-    /// IP packets that are neither TCP nor UDP.
+    /// IP packets that are neither TCP, UDP nor a router advertisement.
     pub other_transport: u64,
     /// Packets of more nested tunnels than [`TUNNELS`].
     pub too_deep: u64,
@@ -76,6 +76,8 @@ pub(super) enum Layer {
     Ether(u16),
     /// An IP packet.
     Ip,
+    /// An ARP message.
+    Arp,
     /// What a protocol number of IP announces.
     Upper(u8),
 }
@@ -252,6 +254,7 @@ fn open<'a>(
     }
     match layer {
         Layer::Ip => ip::packet(view),
+        Layer::Arp => ip::arp(view),
         Layer::Upper(protocol) => ip::upper(protocol, addrs, view),
         // A tunnel between tags and IP that carries frames.
         Layer::Link(_) | Layer::Ether(_) => Ok(Found::Inner(layer, view)),

@@ -26,6 +26,7 @@ use etherparse::{IpAuthHeaderSlice, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSli
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ICMP6: u8 = 58;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
@@ -43,7 +44,7 @@ pub(super) enum Found<'a> {
     Inner(Layer, View<'a>),
 }
 
-/// A TCP segment or UDP datagram.
+/// A TCP segment or UDP datagram; a message that stands for one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
     pub(super) addrs: Addrs,
@@ -168,6 +169,7 @@ pub(super) fn upper(protocol: u8, addrs: Addrs, view: View<'_>) -> Result<Found<
         TCP => tcp(addrs, view),
         UDP => udp(addrs, view),
         AUTHENTICATION => extensions(protocol, addrs, view),
+        ICMP6 => icmp6(addrs, view),
         ROUTING | FRAGMENT | DESTINATION if !addrs.is_v4() => extensions(protocol, addrs, view),
         _ => {
             let mut view = view;
@@ -247,6 +249,41 @@ fn tcp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
         },
         payload: view.skip_sent(header).ok_or(Miss::Malformed)?,
     }))
+}
+
+/// A router advertisement (RFC 4861 4.2), which is type 134; the message is the payload.
+fn icmp6(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
+    match view.bytes.first() {
+        Some(134) => Ok(portless(addrs, Transport::Icmp6, view)),
+        _ => Err(Miss::Transport),
+    }
+}
+
+/// ARP for IPv4 over Ethernet (RFC 826): the message is the payload, its two protocol addresses are the ends.
+///
+/// `hardware type 2 (1), protocol type 2 (0x0800), lengths 6 and 4, operation 2, sender MAC 6, sender IP 4,
+/// target MAC 6, target IP 4`
+pub(super) fn arp(view: View<'_>) -> Result<Found<'_>, Miss> {
+    let Some(&message) = view.bytes.first_chunk::<28>() else {
+        return Err(Miss::Short);
+    };
+    #[rustfmt::skip]
+    let [0, 1, 8, 0, 6, 4, _, _, _, _, _, _, _, _, s0, s1, s2, s3, _, _, _, _, _, _, t0, t1, t2, t3] = message
+    else {
+        return Err(Miss::NotIp);
+    };
+    let addrs = Addrs::v4([s0, s1, s2, s3], [t0, t1, t2, t3]);
+    Ok(portless(addrs, Transport::Arp, view.keep(28)))
+}
+
+fn portless(addrs: Addrs, transport: Transport, payload: View<'_>) -> Found<'_> {
+    Found::Segment(Segment {
+        addrs,
+        ports: (0, 0),
+        transport,
+        tcp: Tcp::default(),
+        payload,
+    })
 }
 
 #[inline]

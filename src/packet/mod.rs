@@ -30,7 +30,7 @@ mod tests;
 pub use chunk::{Chunk, Datagram, Progress};
 pub use dissect::{DissectOptions, DissectStats, Dissector};
 
-use crate::net::{FlowKey, Side};
+use crate::net::{FlowKey, Mac, Side};
 use crate::time::Timestamp;
 
 /// Where bytes lie in a [`Block`].
@@ -130,7 +130,7 @@ pub struct Wrapping {
     /// Tunnels taken off.
     pub tunnels: u8,
     /// Source address of the innermost Ethernet header; zero if there is none.
-    pub mac: [u8; 6],
+    pub mac: Mac,
 }
 
 /// What the capture thread found in one frame.

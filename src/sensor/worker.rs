@@ -431,7 +431,7 @@ impl Collector {
             "ldap" => &mut self.flows.ldap,
             "tls" => &mut self.flows.tls,
             "" => return,
-            _ if transport == Transport::Udp => &mut self.flows.unknown_udp,
+            _ if transport != Transport::Tcp => &mut self.flows.unknown_udp,
             _ => &mut self.flows.unknown,
         };
         *count += 1;

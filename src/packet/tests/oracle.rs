@@ -101,6 +101,8 @@ fn theirs(link: u16, bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
 fn ours(link: u16, bytes: &[u8], wire: usize) -> (Option<(Answer, u32)>, DissectStats) {
     let (packet, stats, spill) = one(link, bytes, wire);
     assert!(spill.is_empty(), "one frame completes no datagram");
+    // Theirs is asked for TCP and UDP only.
+    let packet = packet.filter(|p| p.key.transport.has_ports());
     let answer = packet.map(|p| {
         let end = |side| {
             let e = p.key.end(side);
