@@ -20,6 +20,9 @@ pub const EXTENSION_HEADERS: usize = 16;
 /// Tunnels and reassembled datagrams opened within one frame. What is deeper is dropped and counted.
 pub const TUNNELS: usize = 8;
 
+/// Labels in one MPLS stack; four are many. A longer one is dropped and counted as not IP.
+pub const MPLS_LABELS: usize = 16;
+
 /// IP datagrams being put together at once. Beyond it the oldest is dropped and counted.
 pub const DEFRAG_DATAGRAMS: usize = 1024;
 /// Bytes of fragments held in all. Beyond it the oldest datagram is dropped and counted.

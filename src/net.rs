@@ -132,6 +132,19 @@ impl Transport {
     }
 }
 
+/// The outermost packet that carried another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outer {
+    /// Who sent it; port 0 if it has none.
+    pub src: Endpoint,
+    /// Whom it was sent to.
+    pub dst: Endpoint,
+    /// IP protocol number of the tunnel, 17 for those over UDP.
+    pub protocol: u8,
+    /// Packets around the innermost.
+    pub depth: u8,
+}
+
 /// An Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Mac(pub [u8; 6]);

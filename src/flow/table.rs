@@ -298,6 +298,7 @@ impl<T: Default> Table<T> {
         warm.first_number = packet.number;
         warm.wrapping = packet.wrapping;
         warm.iface = packet.iface;
+        to.opened(packet, &mut warm.state);
         self.index
             .insert_unique(Entry::hash(tag), Entry { tag, id }, |e| Entry::hash(e.tag));
         self.link(id);

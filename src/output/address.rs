@@ -1,10 +1,10 @@
-//! Bodies of the events that say who has which address: Suricata's `arp`, and `router_advert`.
+//! Bodies that are about addresses: Suricata's `arp` and `tunnel`, and `router_advert`.
 
 use serde::Serialize;
 
 use super::eve::Show;
 use crate::event::{Arp, ArpOperation, OurFields, Prefix, RouterAdvert};
-use crate::net::{Addr, Mac};
+use crate::net::{Addr, Endpoint, Mac, Outer};
 
 /// An Ethernet address, if it is one.
 pub(super) fn some_mac(mac: Mac) -> Option<Show<Mac>> {
@@ -34,6 +34,41 @@ pub(super) fn arp(e: &Arp) -> ArpBody {
         src_ip: Show(e.src_ip),
         dest_mac: some_mac(e.dest_mac),
         dest_ip: Show(e.dest_ip),
+    }
+}
+
+/// Suricata's `tunnel`: the outermost packet.
+#[derive(Serialize)]
+pub(super) struct Tunnel {
+    src_ip: Show<Addr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_port: Option<u16>,
+    dest_ip: Show<Addr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_port: Option<u16>,
+    proto: &'static str,
+    depth: u8,
+}
+
+impl Tunnel {
+    pub(super) fn new(outer: &Outer) -> Self {
+        let port = |end: Endpoint| (end.port != 0).then_some(end.port);
+        Self {
+            src_ip: Show(outer.src.addr),
+            src_port: port(outer.src),
+            dest_ip: Show(outer.dst.addr),
+            dest_port: port(outer.dst),
+            // Names of the IANA registry, as Suricata has them.
+            proto: match outer.protocol {
+                4 => "IPv4",
+                17 => "UDP",
+                41 => "IPv6",
+                47 => "GRE",
+                137 => "MPLS-in-IP",
+                _ => "unknown",
+            },
+            depth: outer.depth,
+        }
     }
 }
 

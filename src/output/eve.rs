@@ -170,6 +170,9 @@ impl<B: Serialize + ?Sized> Serialize for Record<'_, B> {
             if !vlan.is_empty() {
                 map.serialize_entry("vlan", vlan)?;
             }
+            if let Some(outer) = &flow.tunnel {
+                map.serialize_entry("tunnel", &address::Tunnel::new(outer))?;
+            }
             let (src, dest) = match header.direction {
                 None | Some(Direction::ToServer) => (flow.client, flow.server),
                 Some(Direction::ToClient) => (flow.server, flow.client),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::event::*;
-use crate::net::{Addr, Direction, Endpoint, Mac, Transport};
+use crate::net::{Addr, Direction, Endpoint, Mac, Outer, Transport};
 use crate::time::Timestamp;
 use crate::wire::{Guid, Text};
 
@@ -22,6 +22,12 @@ fn flow() -> FlowMeta {
         transport: Transport::Tcp,
         first_ts: Timestamp::new(1_795_336_000, 1000),
         vlan: [20, 30],
+        tunnel: Some(Outer {
+            src: Endpoint::new(addr(1), 50_000),
+            dst: Endpoint::new(addr(2), 4789),
+            protocol: 17,
+            depth: 1,
+        }),
         iface: 0,
         app_proto: "smb",
         gaps: 0,

@@ -19,9 +19,7 @@ use super::defrag::{Fragment, Key};
 use super::dissect::{Layer, Miss};
 use super::view::View;
 use crate::limits::EXTENSION_HEADERS;
-#[cfg(doc)]
-use crate::net::Addr;
-use crate::net::Transport;
+use crate::net::{Addr, Endpoint, Outer, Transport};
 use etherparse::{IpAuthHeaderSlice, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice};
 
 const TCP: u8 = 6;
@@ -40,8 +38,8 @@ pub(super) enum Found<'a> {
     Segment(Segment<'a>),
     /// A piece of a packet.
     Fragment(Fragment, View<'a>),
-    /// A tunnel.
-    Inner(Layer, View<'a>),
+    /// A tunnel, and the packet that carries it, if that is IP.
+    Inner(Layer, View<'a>, Option<Outer>),
 }
 
 /// A TCP segment or UDP datagram; a message that stands for one.
@@ -67,6 +65,17 @@ impl Addrs {
         Self {
             src: mapped(src),
             dst: mapped(dst),
+        }
+    }
+
+    #[cold]
+    fn outer(self, protocol: u8, ports: (u16, u16)) -> Outer {
+        let end = |addr: u128, port| Endpoint::new(Addr(addr.to_be_bytes()), port);
+        Outer {
+            src: end(self.src, ports.0),
+            dst: end(self.dst, ports.1),
+            protocol,
+            depth: 1,
         }
     }
 
@@ -174,7 +183,11 @@ pub(super) fn upper(protocol: u8, addrs: Addrs, view: View<'_>) -> Result<Found<
         _ => {
             let mut view = view;
             let layer = decap::by_protocol(protocol, &mut view).ok_or(Miss::Transport)?;
-            Ok(Found::Inner(layer, view))
+            Ok(Found::Inner(
+                layer,
+                view,
+                Some(addrs.outer(protocol, (0, 0))),
+            ))
         }
     }
 }
@@ -300,12 +313,14 @@ fn udp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
     {
         payload = payload.keep(len);
     }
-    if let Some(layer) = decap::by_udp_port(port, &mut payload) {
-        return Ok(Found::Inner(layer, payload));
+    let from = u16::from_be_bytes([s0, s1]);
+    if let Some(layer) = decap::by_udp_port(from, port, &mut payload) {
+        let outer = addrs.outer(UDP, (from, port));
+        return Ok(Found::Inner(layer, payload, Some(outer)));
     }
     Ok(Found::Segment(Segment {
         addrs,
-        ports: (u16::from_be_bytes([s0, s1]), port),
+        ports: (from, port),
         transport: Transport::Udp,
         tcp: Tcp::default(),
         payload,

@@ -378,3 +378,6 @@ fn tunnels_are_taken_off_to_a_depth() {
     let pppoe = ethernet(0x8864, &pppoe);
     assert_eq!(payload(found(1, &pppoe), &pppoe), b"hello");
 }
+
+#[path = "tunnels.rs"]
+mod tunnels;
