@@ -115,6 +115,7 @@ pub fn capture(bytes: &[u8]) {
             bytes,
             frames: found,
             spill,
+            ..
         } = &mut block;
         spill.clear();
         for frame in found.iter() {

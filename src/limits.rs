@@ -20,6 +20,9 @@ pub const EXTENSION_HEADERS: usize = 16;
 /// Tunnels and reassembled datagrams opened within one frame. What is deeper is dropped and counted.
 pub const TUNNELS: usize = 8;
 
+/// Labels in one MPLS stack; four are many. A longer one is dropped and counted as not IP.
+pub const MPLS_LABELS: usize = 16;
+
 /// IP datagrams being put together at once. Beyond it the oldest is dropped and counted.
 pub const DEFRAG_DATAGRAMS: usize = 1024;
 /// Bytes of fragments held in all. Beyond it the oldest datagram is dropped and counted.
@@ -146,6 +149,8 @@ pub const IDENTIFY_CHUNKS_MIDDLE: u8 = 8;
 /// The same on a port of a protocol we read, however the flow began.
 pub const IDENTIFY_CHUNKS_KNOWN: u8 = 64;
 
+/// Prefixes, and resolvers, read of one router advertisement; one holds as many as its length allows.
+pub const RA_LIST: usize = 8;
 /// Datagrams looked at before a conversation of UDP that fits no protocol is given up.
 pub const IDENTIFY_DATAGRAMS: u8 = 3;
 /// The same on a port of a protocol we read.

@@ -4,6 +4,7 @@
 //! matched and written it. One declaration per event ([`declare_event!`]) is at once the struct,
 //! the fields a rule may name, and the object that EVE carries.
 
+mod address;
 mod alert;
 mod auth;
 mod finding;
@@ -16,6 +17,7 @@ mod sighting;
 mod smb;
 mod stats;
 
+pub use address::{Arp, ArpOperation, Prefix, RouterAdvert};
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
 };
@@ -64,6 +66,10 @@ pub enum Event<'a> {
     SmbNegotiate(SmbNegotiate),
     /// An SMB command of interest was answered.
     SmbCommand(SmbCommand<'a>),
+    /// An ARP message.
+    Arp(Arp),
+    /// An IPv6 router advertisement.
+    RouterAdvert(RouterAdvert<'a>),
     /// Bytes that do not fit their protocol.
     Anomaly(Anomaly),
 }
@@ -115,6 +121,8 @@ impl Event<'_> {
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
+            Self::Arp(e) => Some(e),
+            Self::RouterAdvert(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
         }
     }
@@ -134,5 +142,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,
+    Arp::SCHEMA,
+    RouterAdvert::SCHEMA,
     Finding::SCHEMA,
 ];

@@ -7,6 +7,7 @@
 pub mod eve;
 pub mod writer;
 
+mod address;
 mod alert;
 mod community;
 mod destination;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::event::*;
-use crate::net::{Addr, Direction, Endpoint, Transport};
+use crate::net::{Addr, Direction, Endpoint, Mac, Outer, Transport};
 use crate::time::Timestamp;
 use crate::wire::{Guid, Text};
 
@@ -22,9 +22,28 @@ fn flow() -> FlowMeta {
         transport: Transport::Tcp,
         first_ts: Timestamp::new(1_795_336_000, 1000),
         vlan: [20, 30],
+        tunnel: Some(Outer {
+            src: Endpoint::new(addr(1), 50_000),
+            dst: Endpoint::new(addr(2), 4789),
+            protocol: 17,
+            depth: 1,
+        }),
         iface: 0,
         app_proto: "smb",
         gaps: 0,
+    }
+}
+
+const MAC: Mac = Mac([2, 0, 0, 0, 0, 0x66]);
+
+fn arp() -> Arp {
+    Arp {
+        operation: ArpOperation::REPLY,
+        src_mac: MAC,
+        src_ip: addr(66),
+        dest_mac: MAC,
+        dest_ip: addr(10),
+        frame_mac: MAC,
     }
 }
 
@@ -244,6 +263,51 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
                 filename: Text::default(),
                 dialect: 0,
                 ..command
+            }),
+        ),
+        ("arp", Event::Arp(arp())),
+        (
+            "bare arp",
+            Event::Arp(Arp {
+                operation: ArpOperation(9),
+                dest_mac: Mac::default(),
+                ..arp()
+            }),
+        ),
+        (
+            "router advertisement",
+            Event::RouterAdvert(RouterAdvert {
+                managed: true,
+                other: true,
+                preference: "high",
+                router_lifetime: 1800,
+                router_mac: MAC,
+                frame_mac: MAC,
+                dns_servers: &[Addr([0xfe; 16])],
+                dns_lifetime: Some(30),
+                mtu: Some(1500),
+                prefixes: &[Prefix {
+                    addr: Addr([0x20; 16]),
+                    bits: 64,
+                    autonomous: true,
+                    valid: 300,
+                    preferred: 120,
+                }],
+            }),
+        ),
+        (
+            "bare router advertisement",
+            Event::RouterAdvert(RouterAdvert {
+                managed: false,
+                other: false,
+                preference: "medium",
+                router_lifetime: 0,
+                router_mac: Mac::default(),
+                frame_mac: Mac::default(),
+                dns_servers: &[],
+                dns_lifetime: None,
+                mtu: None,
+                prefixes: &[],
             }),
         ),
         (

@@ -58,7 +58,9 @@ fn no_secret_reaches_a_line() {
 /// Fields are declared once, in `event/`; the schema and the handbook must follow.
 #[test]
 fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
-    use crate::event::{Finding, Mark, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, RpcCall};
+    use crate::event::{
+        Finding, Mark, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, RouterAdvert, RpcCall,
+    };
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../docs/eve.schema.json")).unwrap();
     let handbook = include_str!("../../docs/eve.md");
@@ -68,6 +70,7 @@ fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
         ("ntlm", NtlmChallenge::SCHEMA),
         ("ntlm", NtlmNegotiate::SCHEMA),
         ("rpc_call", RpcCall::SCHEMA),
+        ("router_advert", RouterAdvert::SCHEMA),
     ] {
         for field in declared.fields.iter().filter(|f| f.mark == Mark::Ours) {
             let name = field.name;

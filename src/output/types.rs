@@ -11,6 +11,8 @@ pub enum EventType {
     Alert,
     /// Suricata's: bytes that do not fit their protocol.
     Anomaly,
+    /// Suricata's: ARP messages.
+    Arp,
     /// Suricata's: DCE/RPC binds, requests and responses.
     Dcerpc,
     /// Ours: what a native detector concluded, before rules rate it.
@@ -23,6 +25,8 @@ pub enum EventType {
     Ldap,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
+    /// Ours: IPv6 router advertisements.
+    RouterAdvert,
     /// Ours: a DCE/RPC call with names, path and protection.
     RpcCall,
     /// Ours: what depends on the machine: queues, memory, latency.
@@ -35,15 +39,17 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Alert,
         Self::Anomaly,
+        Self::Arp,
         Self::Dcerpc,
         Self::Finding,
         Self::Http,
         Self::Incident,
         Self::Ldap,
         Self::Ntlm,
+        Self::RouterAdvert,
         Self::RpcCall,
         Self::Sensor,
         Self::Smb,
@@ -56,12 +62,14 @@ impl EventType {
         match self {
             Self::Alert => "alert",
             Self::Anomaly => "anomaly",
+            Self::Arp => "arp",
             Self::Dcerpc => "dcerpc",
             Self::Finding => "finding",
             Self::Http => "http",
             Self::Incident => "incident",
             Self::Ldap => "ldap",
             Self::Ntlm => "ntlm",
+            Self::RouterAdvert => "router_advert",
             Self::RpcCall => "rpc_call",
             Self::Sensor => "sensor",
             Self::Smb => "smb",
@@ -72,7 +80,7 @@ impl EventType {
 
 /// A set of event types.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EventTypes(u16);
+pub struct EventTypes(u32);
 
 impl EventTypes {
     /// No type.
@@ -101,8 +109,10 @@ impl EventTypes {
     /// True if events of single packets are wanted, which only workers see.
     #[must_use]
     pub fn any_protocol(self) -> bool {
-        use EventType::{Anomaly, Dcerpc, Http, Ldap, Ntlm, RpcCall, Smb};
-        self.has_any(&[Anomaly, Dcerpc, Http, Ldap, Ntlm, RpcCall, Smb])
+        use EventType::{Alert, Finding, Incident, Sensor, Stats};
+        let of_others = [Alert, Finding, Incident, Sensor, Stats];
+        let others = of_others.into_iter().fold(Self::NONE, Self::with);
+        self.0 & !others.0 != 0
     }
 }
 
@@ -223,7 +233,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,ldap,ntlm,rpc_call,sensor,smb,stats"
+             alert,anomaly,arp,dcerpc,finding,http,incident,ldap,ntlm,router_advert,rpc_call,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

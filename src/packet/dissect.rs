@@ -5,7 +5,7 @@ use super::ip::{self, Addrs, Found, Segment};
 use super::view::View;
 use super::{FrameRef, Packet, Span, Wrapping, link};
 use crate::limits::TUNNELS;
-use crate::net::{Addr, Endpoint, FlowKey, Transport};
+use crate::net::{Addr, Endpoint, FlowKey, Outer, Transport};
 use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hasher};
 
@@ -25,7 +25,7 @@ pub struct DissectStats {
     pub frames: u64,
     /// Packets found.
     pub packets: u64,
-    /// Frames that carry something else (ARP, spanning tree ...).
+    /// Frames that carry something else (spanning tree, LLDP ...).
     pub not_ip: u64,
     /// Frames of a link type that is not read.
     pub unknown_link: u64,
@@ -33,7 +33,7 @@ pub struct DissectStats {
     pub too_short: u64,
     /// Frames whose headers contradict themselves.
     pub malformed: u64,
-    /// IP packets that are neither TCP nor UDP.
+    /// IP packets that are neither TCP, UDP nor a router advertisement.
     pub other_transport: u64,
     /// Packets of more nested tunnels than [`TUNNELS`].
     pub too_deep: u64,
@@ -76,6 +76,8 @@ pub(super) enum Layer {
     Ether(u16),
     /// An IP packet.
     Ip,
+    /// An ARP message.
+    Arp,
     /// What a protocol number of IP announces.
     Upper(u8),
 }
@@ -86,6 +88,8 @@ pub struct Dissector {
     options: DissectOptions,
     hash: FixedState,
     defrag: Defrag,
+    /// The outermost packet around the last one found.
+    outer: Option<Outer>,
     stats: DissectStats,
 }
 
@@ -98,6 +102,7 @@ impl Dissector {
             options,
             hash: FixedState::with_seed(seed),
             defrag: Defrag::new(seed),
+            outer: None,
             stats: DissectStats::default(),
         }
     }
@@ -106,6 +111,12 @@ impl Dissector {
     #[must_use]
     pub fn stats(&self) -> DissectStats {
         self.stats
+    }
+
+    /// What carried the packet that [`Dissector::frame`] returned last, if it came through a tunnel over IP.
+    #[must_use]
+    pub fn outer(&self) -> Option<Outer> {
+        self.outer
     }
 
     /// The packet in `frame`, which lies in `bytes` ([`Block::bytes`](super::Block)). A packet that this frame's
@@ -146,7 +157,11 @@ impl Dissector {
                     let payload = segment.payload.span(span.spilled);
                     return Some(self.packet(segment, payload, wrapping, frame, number));
                 }
-                Ok(Found::Inner(inner, view)) => {
+                Ok(Found::Inner(inner, view, outer)) => {
+                    if wrapping.tunnels == 0 {
+                        self.outer = None;
+                    }
+                    self.around(outer);
                     bump(&mut self.stats.tunnels);
                     wrapping.tunnels = wrapping.tunnels.saturating_add(1);
                     (layer, span, cut) = (inner, view.span(span.spilled), view.cut);
@@ -223,6 +238,16 @@ impl Dissector {
         }
     }
 
+    /// Remembers the outermost packet and counts those inside it.
+    #[cold]
+    fn around(&mut self, outer: Option<Outer>) {
+        match (&mut self.outer, outer) {
+            (Some(known), Some(_)) => known.depth = known.depth.saturating_add(1),
+            (known @ None, found) => *known = found,
+            (Some(_), None) => {}
+        }
+    }
+
     #[cold]
     fn miss(&mut self, miss: Miss) {
         bump(match miss {
@@ -252,9 +277,10 @@ fn open<'a>(
     }
     match layer {
         Layer::Ip => ip::packet(view),
+        Layer::Arp => ip::arp(view),
         Layer::Upper(protocol) => ip::upper(protocol, addrs, view),
         // A tunnel between tags and IP that carries frames.
-        Layer::Link(_) | Layer::Ether(_) => Ok(Found::Inner(layer, view)),
+        Layer::Link(_) | Layer::Ether(_) => Ok(Found::Inner(layer, view, None)),
     }
 }
 

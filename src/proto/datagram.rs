@@ -14,10 +14,10 @@
     )
 )]
 
-use super::Shared;
+use super::{Shared, arp, ndp};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
-use crate::net::{Direction, FlowKey, Side};
+use crate::net::{Direction, FlowKey, Side, Transport};
 use crate::packet::Datagram;
 
 /// A datagram and where it was met.
@@ -35,6 +35,8 @@ pub struct Met<'a> {
 
 /// A protocol of datagrams.
 struct Protocol {
+    /// What carries it.
+    transport: Transport,
     /// EVE's `app_proto`.
     app_proto: &'static str,
     /// Ports of its servers, which say who is client.
@@ -45,11 +47,13 @@ struct Protocol {
     decode: fn(&Met<'_>, &mut Shared, &mut dyn Sink),
 }
 
-/// Declares the protocols: EVE's `app_proto`, ports of servers, probe, decoder. Probes are asked in this order.
+/// Declares the protocols: EVE's `app_proto`, carrier and ports of servers, probe, decoder. Probes are asked in
+/// this order.
 macro_rules! datagrams {
-    ($($app_proto:literal on [$($port:literal),*] if $probe:path => $decode:path;)*) => {
+    ($($app_proto:literal over $transport:ident [$($port:literal),*] if $probe:path => $decode:path;)*) => {
         static PROTOCOLS: &[Protocol] = &[$(
             Protocol {
+                transport: Transport::$transport,
                 app_proto: $app_proto,
                 ports: &[$($port),*],
                 probe: $probe,
@@ -59,7 +63,10 @@ macro_rules! datagrams {
     };
 }
 
-datagrams! {}
+datagrams! {
+    "arp" over Arp [] if arp::probe => arp::message;
+    "ndp" over Icmp6 [] if ndp::probe => ndp::message;
+}
 
 /// What a conversation turned out to be. Sits in every flow record, so it is small.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,7 +89,7 @@ impl Conversation {
         shared: &mut Shared,
         out: &mut dyn Sink,
     ) -> bool {
-        let fits = |p: &&Protocol| (p.probe)(datagram.bytes, key);
+        let fits = |p: &&Protocol| p.transport == key.transport && (p.probe)(datagram.bytes, key);
         let known = self.known().filter(fits);
         let Some(protocol) = known.or_else(|| PROTOCOLS.iter().find(fits)) else {
             self.tried = self.tried.saturating_add(1);

@@ -4,6 +4,7 @@
 //! Carriers import what they carry, never the reverse:
 //! `http, ldap, smb, dcerpc → spnego → ntlmssp`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
+pub mod arp;
 pub mod datagram;
 pub mod dcerpc;
 pub mod epm;
@@ -11,6 +12,7 @@ pub mod http;
 pub mod identify;
 pub mod ldap;
 pub mod nbss;
+pub mod ndp;
 pub mod ntlmssp;
 pub mod rpch;
 pub mod session;

@@ -16,6 +16,8 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
         Event::LdapBind(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
         Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
+        Event::Arp(_) => "arp",
+        Event::RouterAdvert(_) => "ndp",
         Event::Anomaly(a) => a.protocol,
     }
 }

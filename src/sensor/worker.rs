@@ -16,7 +16,7 @@ use crate::event::{
 };
 use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
 use crate::limits;
-use crate::net::{Direction, Side, Transport};
+use crate::net::{Direction, Outer, Side, Transport};
 use crate::output::{EventTypes, Header, write_event};
 use crate::packet::{Block, Chunk, Datagram, Packet, Progress};
 use crate::proto::rpch::VirtualConnections;
@@ -33,6 +33,8 @@ struct FlowState {
     session: Session,
     /// 0 until it is needed.
     flow_id: u64,
+    /// What its first packet was carried in.
+    tunnel: Option<Box<Outer>>,
     /// What it counts for in [`Decoders::held`].
     held: u32,
     /// Sides that ended.
@@ -184,7 +186,7 @@ impl Worker {
         while !rest.is_empty() {
             let group = rest.get(..limits::DECODER_PACKETS).unwrap_or(rest);
             let before = self.table.stats().packets;
-            let fed = self.guarded(|table, to| table.push_batch(group, block, to));
+            let fed = self.guarded(Some(block), |table, to| table.push_batch(group, block, to));
             let done = if fed.is_some() {
                 group.len()
             } else {
@@ -211,7 +213,7 @@ impl Worker {
     fn relieve(&mut self, now: Timestamp) {
         while self.decoders.full() {
             let before = self.decoders.held;
-            let gone = self.guarded(|table, to| table.give_up_idle(now, to));
+            let gone = self.guarded(None, |table, to| table.give_up_idle(now, to));
             if gone != Some(true) {
                 break;
             }
@@ -222,6 +224,7 @@ impl Worker {
     /// `None` if it panicked.
     fn guarded<R>(
         &mut self,
+        block: Option<&Block>,
         run: impl FnOnce(&mut Table<FlowState>, &mut Decoding<'_>) -> R,
     ) -> Option<R> {
         let Self {
@@ -235,6 +238,7 @@ impl Worker {
             shared,
             collector,
             decoders,
+            block,
         };
         let done = catch_unwind(AssertUnwindSafe(|| run(table, &mut to)));
         stats.panics += u64::from(done.is_err());
@@ -243,7 +247,7 @@ impl Worker {
 
     /// Ends what has been silent too long; at the end of the capture, everything.
     fn expire(&mut self, now: Timestamp, last: bool) {
-        self.guarded(|table, to| {
+        self.guarded(None, |table, to| {
             if last {
                 table.finish(now, to);
             } else {
@@ -258,6 +262,8 @@ struct Decoding<'w> {
     shared: &'w mut Shared,
     collector: &'w mut Collector,
     decoders: &'w mut Decoders,
+    /// Where the packets lie, while there are any.
+    block: Option<&'w Block>,
 }
 
 impl Deliver<FlowState> for Decoding<'_> {
@@ -291,6 +297,11 @@ impl Deliver<FlowState> for Decoding<'_> {
         progress
     }
 
+    fn opened(&mut self, packet: &Packet, state: &mut FlowState) {
+        let outer = self.block.and_then(|block| block.outer(packet.wrapping));
+        state.tunnel = outer.map(Box::new);
+    }
+
     fn datagram(
         &mut self,
         info: &FlowInfo,
@@ -303,6 +314,7 @@ impl Deliver<FlowState> for Decoding<'_> {
             collector: self.collector,
             info,
             flow_id: &mut state.flow_id,
+            tunnel: state.tunnel.as_deref().copied(),
             client: state.session.client(),
             side,
             app_proto: was,
@@ -336,6 +348,7 @@ impl Decoding<'_> {
             collector: self.collector,
             info,
             flow_id: &mut state.flow_id,
+            tunnel: state.tunnel.as_deref().copied(),
             client: state.session.client(),
             side,
             app_proto: was,
@@ -431,7 +444,7 @@ impl Collector {
             "ldap" => &mut self.flows.ldap,
             "tls" => &mut self.flows.tls,
             "" => return,
-            _ if transport == Transport::Udp => &mut self.flows.unknown_udp,
+            _ if transport != Transport::Tcp => &mut self.flows.unknown_udp,
             _ => &mut self.flows.unknown,
         };
         *count += 1;
@@ -499,6 +512,7 @@ struct FlowSink<'w> {
     collector: &'w mut Collector,
     info: &'w FlowInfo,
     flow_id: &'w mut u64,
+    tunnel: Option<Outer>,
     /// Known once the protocol is.
     client: Option<Side>,
     side: Side,
@@ -524,6 +538,7 @@ impl FlowSink<'_> {
             transport: self.info.key.transport,
             first_ts: self.info.first_ts,
             vlan: self.info.wrapping.vlan,
+            tunnel: self.tunnel,
             iface: self.info.iface,
             app_proto,
             gaps: self.info.gaps,

@@ -70,7 +70,7 @@ fn plain_tcp() {
     assert_eq!((payload(p, &frame), p.sent), (&b"hello"[..], 5));
     assert_eq!((p.number, p.iface, p.ts), (11, 2, Timestamp(5)));
     let wrapping = Wrapping {
-        mac: [2, 0, 0, 0, 0, 2],
+        mac: crate::net::Mac([2, 0, 0, 0, 0, 2]),
         ..Wrapping::default()
     };
     assert_eq!(p.wrapping, wrapping);
@@ -254,6 +254,7 @@ fn headers_that_contradict_themselves_are_counted() {
     icmp[9] = 1;
     assert_eq!(one(101, &icmp, 45).1.other_transport, 1);
     assert_eq!(one(1, &ethernet(0x0806, &[0; 28]), 42).1.not_ip, 1);
+    assert_eq!(one(1, &ethernet(0x88cc, &[0; 28]), 42).1.not_ip, 1);
     assert_eq!(one(101, &[0x99; 60], 60).1.malformed, 1);
 }
 
@@ -303,6 +304,35 @@ fn authentication_header_and_macsec_in_clear() {
 }
 
 #[test]
+fn arp_and_router_advertisements_are_conversations_without_ports() {
+    let arp = [
+        0, 1, 8, 0, 6, 4, 0, 1, // Ethernet, IPv4, lengths, request
+        2, 0, 0, 0, 0, 2, 192, 0, 2, 66, // sender
+        0, 0, 0, 0, 0, 0, 192, 0, 2, 1, // target
+    ];
+    let frame = ethernet(0x0806, &[&arp[..], &[0; 18]].concat());
+    let p = found(1, &frame);
+    assert_eq!(p.key.transport, Transport::Arp);
+    assert_eq!(p.key.end(p.side()).to_string(), "192.0.2.66:0");
+    assert_eq!(p.key.end(p.side().other()).to_string(), "192.0.2.1:0");
+    assert_eq!(payload(p, &frame), arp, "without padding");
+    for damage in [1, 2, 4, 5] {
+        let mut other = frame.clone();
+        other[14 + damage] ^= 1;
+        assert_eq!(one(1, &other, other.len()).1.not_ip, 1);
+    }
+
+    let mut advert = V6_UDP.to_vec();
+    advert[6] = 58;
+    advert[40] = 134;
+    let p = found(101, &advert);
+    assert_eq!(p.key.transport, Transport::Icmp6);
+    assert_eq!(payload(p, &advert), &advert[40..]);
+    advert[40] = 135; // neighbour solicitation
+    assert_eq!(one(101, &advert, advert.len()).1.other_transport, 1);
+}
+
+#[test]
 fn tunnels_are_taken_off_to_a_depth() {
     let wrap = |packet: &[u8]| {
         let mut outer = V4_TCP[..20].to_vec();
@@ -340,7 +370,7 @@ fn tunnels_are_taken_off_to_a_depth() {
         p.wrapping,
         Wrapping {
             tunnels: 1,
-            mac: [2, 0, 0, 0, 0, 2],
+            mac: crate::net::Mac([2, 0, 0, 0, 0, 2]),
             ..Wrapping::default()
         }
     );
@@ -348,3 +378,6 @@ fn tunnels_are_taken_off_to_a_depth() {
     let pppoe = ethernet(0x8864, &pppoe);
     assert_eq!(payload(found(1, &pppoe), &pppoe), b"hello");
 }
+
+#[path = "tunnels.rs"]
+mod tunnels;
