@@ -178,3 +178,9 @@ pub const INCIDENT_LIST: usize = 16;
 pub const NAMES_PER_ADDRESS: usize = 8;
 /// Addresses whose names are remembered.
 pub const NAMED_ADDRESSES: usize = 65_536;
+/// Seconds after which a name heard only in NTLM, and contested by nobody, is its address's own.
+pub const SETTLE_SECS: u64 = 120;
+/// Seconds an identity is kept without news.
+pub const IDENTITY_SECS: u64 = 7 * 24 * 3600;
+/// Seconds that a name from DNS or DHCP counts at least, however short its lease: caches outlive it.
+pub const NAME_SECS: u32 = 600;

@@ -7,6 +7,7 @@
 mod address;
 mod alert;
 mod auth;
+mod claim;
 mod finding;
 mod http;
 mod identity;
@@ -22,6 +23,7 @@ pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
 };
 pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret};
+pub use claim::{Claim, HostRole, Roles as HostRoles, Source};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};

@@ -25,14 +25,21 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
 /// The owned form of an event that the correlator needs.
 pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Option<Seen> {
     match event {
+        Event::NtlmNegotiate(e) => Some(Seen::Negotiate {
+            carrier: e.carrier,
+            session: e.session,
+            flags: e.flags,
+            workstation: e.workstation.to_string(),
+        }),
         Event::NtlmChallenge(e) => Some(Seen::Challenge {
             carrier: e.carrier,
             session: e.session,
+            flags: e.flags,
             challenge: e.server_challenge,
             nb_computer: e.nb_computer_name.to_string(),
             dns_computer: e.dns_computer_name.to_string(),
         }),
-        Event::NtlmAuthenticate(e) if !e.anonymous => Some(authenticate(key, e)),
+        Event::NtlmAuthenticate(e) => Some(authenticate(key, e)),
         Event::AuthResult(e) => Some(Seen::AuthResult {
             carrier: e.carrier,
             session: e.session,
@@ -58,6 +65,8 @@ fn authenticate(key: &SiteKey, e: &NtlmAuthenticate<'_>) -> Seen {
         session: e.session,
         challenge: e.server_challenge,
         nt_hash,
+        anonymous: e.anonymous,
+        flags: e.flags,
         user: e.user.to_string(),
         domain: e.domain.to_string(),
         workstation: e.workstation.to_string(),
