@@ -27,9 +27,11 @@ pub use claim::{Claim, HostRole, Roles as HostRoles, Source};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
-pub use ldap::{LdapBind, LdapResult};
+pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
 pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
-pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
+pub use schema::{
+    EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
+};
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
 pub use smb::{SmbCommand, SmbNegotiate};
 pub use stats::{
@@ -62,7 +64,9 @@ pub enum Event<'a> {
     HttpTransaction(HttpTransaction<'a>),
     /// An LDAP bind request.
     LdapBind(LdapBind<'a>),
-    /// An LDAP bind response.
+    /// Another LDAP request.
+    LdapRequest(LdapRequest<'a>),
+    /// An LDAP response.
     LdapResult(LdapResult<'a>),
     /// An SMB dialect was agreed.
     SmbNegotiate(SmbNegotiate),
@@ -120,6 +124,7 @@ impl Event<'_> {
             Self::HttpRequest(e) => Some(e),
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
+            Self::LdapRequest(e) => Some(e),
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
@@ -141,6 +146,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     HttpRequest::SCHEMA,
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
+    LdapRequest::SCHEMA,
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,

@@ -21,8 +21,10 @@ pub enum EventType {
     Http,
     /// Ours: the state of an incident.
     Incident,
-    /// Suricata's: LDAP binds.
+    /// Suricata's: LDAP requests and answers.
     Ldap,
+    /// Ours: LDAP requests and answers with filter, sizes and what protects the session.
+    LdapOp,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
     /// Ours: IPv6 router advertisements.
@@ -39,7 +41,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
@@ -48,6 +50,7 @@ impl EventType {
         Self::Http,
         Self::Incident,
         Self::Ldap,
+        Self::LdapOp,
         Self::Ntlm,
         Self::RouterAdvert,
         Self::RpcCall,
@@ -68,6 +71,7 @@ impl EventType {
             Self::Http => "http",
             Self::Incident => "incident",
             Self::Ldap => "ldap",
+            Self::LdapOp => "ldap_op",
             Self::Ntlm => "ntlm",
             Self::RouterAdvert => "router_advert",
             Self::RpcCall => "rpc_call",
@@ -233,7 +237,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,arp,dcerpc,finding,http,incident,ldap,ntlm,router_advert,rpc_call,sensor,smb,stats"
+             alert,anomaly,arp,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,router_advert,rpc_call,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));
