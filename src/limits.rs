@@ -149,6 +149,16 @@ pub const IDENTIFY_CHUNKS_MIDDLE: u8 = 8;
 /// The same on a port of a protocol we read, however the flow began.
 pub const IDENTIFY_CHUNKS_KNOWN: u8 = 64;
 
+/// Questions kept of one DNS message; two are rare, mDNS asks for a dozen at most.
+pub const DNS_QUESTIONS: usize = 16;
+/// Records kept of one DNS message; the others are counted.
+pub const DNS_RECORDS: usize = 32;
+/// Bytes of text made of one DNS message. Names beyond are left empty.
+pub const DNS_TEXT_BYTES: usize = 8 * 1024;
+/// Bytes of one DNS name (RFC 1035 3.1).
+pub const DNS_NAME_BYTES: usize = 255;
+/// Compression pointers followed in one DNS name. A name has at most 127 labels, and honest ones one pointer or two.
+pub const DNS_HOPS: usize = 32;
 /// Prefixes, and resolvers, read of one router advertisement; one holds as many as its length allows.
 pub const RA_LIST: usize = 8;
 /// Datagrams looked at before a conversation of UDP that fits no protocol is given up.

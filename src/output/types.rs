@@ -15,6 +15,8 @@ pub enum EventType {
     Arp,
     /// Suricata's: DCE/RPC binds, requests and responses.
     Dcerpc,
+    /// Suricata's: DNS messages.
+    Dns,
     /// Ours: what a native detector concluded, before rules rate it.
     Finding,
     /// Suricata's: an HTTP request and its response.
@@ -23,6 +25,12 @@ pub enum EventType {
     Incident,
     /// Suricata's: LDAP binds.
     Ldap,
+    /// Ours: LLMNR messages.
+    Llmnr,
+    /// Suricata's: multicast DNS messages.
+    Mdns,
+    /// Ours: messages of the NetBIOS name service.
+    Nbns,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
     /// Ours: IPv6 router advertisements.
@@ -39,15 +47,19 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
         Self::Dcerpc,
+        Self::Dns,
         Self::Finding,
         Self::Http,
         Self::Incident,
         Self::Ldap,
+        Self::Llmnr,
+        Self::Mdns,
+        Self::Nbns,
         Self::Ntlm,
         Self::RouterAdvert,
         Self::RpcCall,
@@ -61,6 +73,10 @@ impl EventType {
     pub fn name(self) -> &'static str {
         match self {
             Self::Alert => "alert",
+            Self::Nbns => "nbns",
+            Self::Mdns => "mdns",
+            Self::Llmnr => "llmnr",
+            Self::Dns => "dns",
             Self::Anomaly => "anomaly",
             Self::Arp => "arp",
             Self::Dcerpc => "dcerpc",
@@ -233,7 +249,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,arp,dcerpc,finding,http,incident,ldap,ntlm,router_advert,rpc_call,sensor,smb,stats"
+             alert,anomaly,arp,dcerpc,dns,finding,http,incident,ldap,llmnr,mdns,nbns,ntlm,router_advert,rpc_call,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

@@ -94,6 +94,7 @@ impl Worker {
             shared: Shared {
                 catalog: Arc::clone(&setup.catalog),
                 rpch: VirtualConnections::new(decoders / 4),
+                dns: crate::proto::dns::Scratch::default(),
             },
             decoders: Decoders {
                 held: 0,
