@@ -138,6 +138,12 @@ pub const HTTP_LINE_BYTES: usize = 4096;
 pub const LDAP_LENGTH: usize = 64 * 1024 * 1024;
 /// Bytes of an LDAP message that is read whole; a longer one is skipped after its head.
 pub const LDAP_MESSAGE_BYTES: usize = 64 * 1024;
+/// Bytes of each text made of an LDAP request: filter, names of attributes, classes. Beyond it they end.
+pub const LDAP_TEXT_BYTES: usize = 2048;
+/// Filters inside each other that are written out; servers take more, people do not.
+pub const LDAP_FILTER_DEPTH: usize = 24;
+/// Attributes of one LDAP request whose names are listed. Beyond it they are only counted in values and bytes.
+pub const LDAP_ATTRIBUTES: usize = 128;
 /// Outstanding LDAP binds of one connection.
 pub const LDAP_PENDING: usize = 16;
 /// Bytes looked at before a flow that fits no protocol is given up.

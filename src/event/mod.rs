@@ -30,10 +30,12 @@ pub use dns_names::{dns_opcode, dns_rcode, dns_type};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
-pub use ldap::{LdapBind, LdapResult};
+pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
 pub use name::{DnsData, DnsMessage, DnsQuestion, DnsRecord, DnsSection, DnsSoa};
 pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
-pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
+pub use schema::{
+    EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
+};
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
 pub use smb::{SmbCommand, SmbNegotiate};
 pub use stats::{
@@ -66,7 +68,9 @@ pub enum Event<'a> {
     HttpTransaction(HttpTransaction<'a>),
     /// An LDAP bind request.
     LdapBind(LdapBind<'a>),
-    /// An LDAP bind response.
+    /// Another LDAP request.
+    LdapRequest(LdapRequest<'a>),
+    /// An LDAP response.
     LdapResult(LdapResult<'a>),
     /// An SMB dialect was agreed.
     SmbNegotiate(SmbNegotiate),
@@ -126,6 +130,7 @@ impl Event<'_> {
             Self::HttpRequest(e) => Some(e),
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
+            Self::LdapRequest(e) => Some(e),
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
@@ -148,6 +153,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     HttpRequest::SCHEMA,
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
+    LdapRequest::SCHEMA,
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,

@@ -56,6 +56,37 @@ pub enum Value<'a> {
     Addresses(&'a [Addr]),
     /// Several texts; a rule matches if one does.
     Texts(&'a [String]),
+    /// The same, as they come off the wire.
+    Words(Words<'a>),
+}
+
+/// Several texts in one, a line each: what a decoder lists without owning it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Words<'a>(&'a str);
+
+impl<'a> Words<'a> {
+    /// Texts with a line feed between them.
+    #[must_use]
+    pub fn new(lines: &'a str) -> Self {
+        Self(lines)
+    }
+
+    /// True if there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each text.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        self.0.split('\n').filter(|word| !word.is_empty())
+    }
+}
+
+impl Serialize for Words<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(self.iter())
+    }
 }
 
 impl Value<'_> {
@@ -69,6 +100,7 @@ impl Value<'_> {
             Self::Texts(t) => t.is_empty(),
             Self::Mac(m) => m.is_zero(),
             Self::Addresses(a) => a.is_empty(),
+            Self::Words(w) => w.is_empty(),
             _ => false,
         }
     }
@@ -97,6 +129,13 @@ impl Value<'_> {
                 buf.push_str(&all.join(","));
                 Ok(())
             }
+            Self::Words(words) => {
+                for (at, word) in words.iter().enumerate() {
+                    buf.push_str(if at > 0 { "," } else { "" });
+                    buf.push_str(word);
+                }
+                Ok(())
+            }
         };
     }
 }
@@ -114,6 +153,7 @@ impl Serialize for Value<'_> {
             Self::Texts(all) => s.collect_seq(*all),
             Self::Mac(m) => s.collect_str(m),
             Self::Addresses(all) => s.collect_seq(all.iter().map(|a| a.ip())),
+            Self::Words(words) => words.serialize(s),
         }
     }
 }
@@ -211,6 +251,7 @@ as_value! {
     Mac => Text, |v| Value::Mac(*v);
     &[Addr] => Text, |v| Value::Addresses(v);
     Vec<String> => Text, |v| Value::Texts(v);
+    Words<'_> => Text, |v| Value::Words(*v);
 }
 impl<T: AsValue> AsValue for Option<T> {
     const KIND: ValueKind = T::KIND;

@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 use super::address;
 use super::community::CommunityId;
 use super::dns;
+use super::ldap;
 use super::protocol;
 use super::types::{EventType, EventTypes};
 use crate::event::{
@@ -60,8 +61,15 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
         Event::NtlmChallenge(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::NtlmAuthenticate(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::HttpTransaction(e) => out.put(T::Http, &protocol::http(e)),
-        Event::LdapBind(e) => out.put(T::Ldap, &protocol::ldap_bind(e)),
-        Event::LdapResult(e) => out.put(T::Ldap, &protocol::ldap_result(e)),
+        Event::LdapBind(e) => out.put(T::Ldap, &ldap::bind(e)),
+        Event::LdapRequest(e) => {
+            out.put(T::Ldap, &ldap::request(e));
+            out.put(T::LdapOp, &OurFields(e));
+        }
+        Event::LdapResult(e) => {
+            out.put(T::Ldap, &ldap::result(e));
+            out.put(T::LdapOp, &OurFields(e));
+        }
         Event::SmbNegotiate(e) => out.put(T::Smb, &protocol::smb_negotiate(e)),
         Event::SmbCommand(e) => out.put(T::Smb, &protocol::smb_command(e)),
         Event::Dns(e) => match e.protocol {

@@ -12,6 +12,7 @@ mod alert;
 mod community;
 mod destination;
 mod dns;
+mod ldap;
 mod names;
 mod protocol;
 mod types;

@@ -23,8 +23,10 @@ pub enum EventType {
     Http,
     /// Ours: the state of an incident.
     Incident,
-    /// Suricata's: LDAP binds.
+    /// Suricata's: LDAP requests and answers.
     Ldap,
+    /// Ours: LDAP requests and answers with filter, sizes and what protects the session.
+    LdapOp,
     /// Ours: LLMNR messages.
     Llmnr,
     /// Suricata's: multicast DNS messages.
@@ -47,7 +49,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
@@ -57,6 +59,7 @@ impl EventType {
         Self::Http,
         Self::Incident,
         Self::Ldap,
+        Self::LdapOp,
         Self::Llmnr,
         Self::Mdns,
         Self::Nbns,
@@ -73,17 +76,18 @@ impl EventType {
     pub fn name(self) -> &'static str {
         match self {
             Self::Alert => "alert",
-            Self::Nbns => "nbns",
-            Self::Mdns => "mdns",
-            Self::Llmnr => "llmnr",
-            Self::Dns => "dns",
             Self::Anomaly => "anomaly",
             Self::Arp => "arp",
             Self::Dcerpc => "dcerpc",
+            Self::Dns => "dns",
             Self::Finding => "finding",
             Self::Http => "http",
             Self::Incident => "incident",
             Self::Ldap => "ldap",
+            Self::LdapOp => "ldap_op",
+            Self::Llmnr => "llmnr",
+            Self::Mdns => "mdns",
+            Self::Nbns => "nbns",
             Self::Ntlm => "ntlm",
             Self::RouterAdvert => "router_advert",
             Self::RpcCall => "rpc_call",
@@ -249,7 +253,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,arp,dcerpc,dns,finding,http,incident,ldap,llmnr,mdns,nbns,ntlm,router_advert,rpc_call,sensor,smb,stats"
+             alert,anomaly,arp,dcerpc,dns,finding,http,incident,ldap,ldap_op,llmnr,mdns,nbns,ntlm,router_advert,rpc_call,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

@@ -39,6 +39,8 @@ pub struct Shared {
     pub rpch: rpch::VirtualConnections,
     /// Memory for the text of DNS messages, reused.
     pub dns: dns::Scratch,
+    /// Room for the texts of one LDAP request.
+    pub ldap: ldap::Scratch,
 }
 
 pub use crate::event::identity;

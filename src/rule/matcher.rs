@@ -100,14 +100,17 @@ impl Texts {
         self.event = event;
         self.buf.clear();
         self.ends.clear();
-        if let Value::Texts(all) = value {
-            for text in *all {
-                self.buf.push_str(text);
+        let mut add = |text: &str| {
+            self.buf.push_str(text);
+            self.ends.push(self.buf.len());
+        };
+        match value {
+            Value::Texts(all) => all.iter().for_each(|text| add(text)),
+            Value::Words(words) => words.iter().for_each(add),
+            _ => {
+                value.push_to(&mut self.buf);
                 self.ends.push(self.buf.len());
             }
-        } else {
-            value.push_to(&mut self.buf);
-            self.ends.push(self.buf.len());
         }
     }
 

@@ -14,7 +14,7 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::NtlmAuthenticate(e) => e.carrier.name(),
         Event::AuthResult(e) => e.carrier.name(),
         Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
-        Event::LdapBind(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
+        Event::LdapBind(_) | Event::LdapRequest(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
         Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
         Event::Dns(e) => match e.protocol {
             "mdns" => "mdns",

@@ -95,6 +95,7 @@ impl Worker {
                 catalog: Arc::clone(&setup.catalog),
                 rpch: VirtualConnections::new(decoders / 4),
                 dns: crate::proto::dns::Scratch::default(),
+                ..Shared::default()
             },
             decoders: Decoders {
                 held: 0,
