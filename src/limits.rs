@@ -23,6 +23,13 @@ pub const TUNNELS: usize = 8;
 /// Labels in one MPLS stack; four are many. A longer one is dropped and counted as not IP.
 pub const MPLS_LABELS: usize = 16;
 
+/// Milliseconds within which the same packet again is a copy that a mirror port made. Switches send both within one;
+/// retransmissions take longer, but for fast ones.
+pub const TWICE_MILLIS: u64 = 50;
+/// Fingerprints of packets remembered for that, 16 bytes each: 64 KiB stay in the second cache. Copies further apart
+/// are counted as retransmissions.
+pub const TWICE_SLOTS: usize = 4096;
+
 /// IP datagrams being put together at once. Beyond it the oldest is dropped and counted.
 pub const DEFRAG_DATAGRAMS: usize = 1024;
 /// Bytes of fragments held in all. Beyond it the oldest datagram is dropped and counted.

@@ -359,6 +359,7 @@ impl Join {
             incidents: correlator.incidents,
             gap_bytes: flow.gap_bytes,
             out_of_order: flow.out_of_order,
+            duplicates: dissect.duplicates,
             cut_frames: dissect.truncated,
             unsupported_links: self.capture.source.unsupported + dissect.unknown_link,
             fragments: FragmentStats {
