@@ -207,3 +207,13 @@ pub const SETTLE_SECS: u64 = 120;
 pub const IDENTITY_SECS: u64 = 7 * 24 * 3600;
 /// Seconds that a name from DNS or DHCP counts at least, however short its lease: caches outlive it.
 pub const NAME_SECS: u32 = 600;
+/// Seconds after a coercion call within which its victim's authentication is its callback: it begins after
+/// milliseconds, name resolution and the start of the WebDAV client take up to ten seconds.
+pub const CALLBACK_SECS: u64 = 10;
+/// Calls, and authentications, of one host remembered for that long; the oldest go first.
+pub const CALLBACKS_PER_HOST: usize = 32;
+/// Pairs of client and server that authenticated before. Beyond it the pair unused longest is forgotten
+/// and counts as new when it comes again.
+pub const HABITS: usize = 262_144;
+/// Seconds that such a pair is remembered without news.
+pub const HABIT_SECS: u64 = 7 * 24 * 3600;
