@@ -36,8 +36,9 @@ impl Twice {
     /// True if a packet of this fingerprint came not long before `at`.
     #[inline]
     pub(super) fn seen(&mut self, print: u64, at: Timestamp) -> bool {
-        const { assert!(TWICE_SLOTS.is_power_of_two()) };
-        let place = (print & (TWICE_SLOTS as u64 - 1)) as usize;
+        // The top 12 bits, one place each.
+        const { assert!(TWICE_SLOTS == 1 << 12) };
+        let place = usize::try_from(print >> 52).unwrap_or(0);
         let Some(slot) = self.slots.get_mut(place) else {
             return false;
         };
