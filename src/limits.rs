@@ -23,6 +23,13 @@ pub const TUNNELS: usize = 8;
 /// Labels in one MPLS stack; four are many. A longer one is dropped and counted as not IP.
 pub const MPLS_LABELS: usize = 16;
 
+/// Milliseconds within which the same packet again is a copy that a mirror port made. Switches send both within one;
+/// retransmissions take longer, but for fast ones.
+pub const TWICE_MILLIS: u64 = 50;
+/// Fingerprints of packets remembered for that, 16 bytes each: 64 KiB stay in the second cache. Copies further apart
+/// are counted as retransmissions.
+pub const TWICE_SLOTS: usize = 4096;
+
 /// IP datagrams being put together at once. Beyond it the oldest is dropped and counted.
 pub const DEFRAG_DATAGRAMS: usize = 1024;
 /// Bytes of fragments held in all. Beyond it the oldest datagram is dropped and counted.
@@ -155,6 +162,16 @@ pub const IDENTIFY_CHUNKS_MIDDLE: u8 = 8;
 /// The same on a port of a protocol we read, however the flow began.
 pub const IDENTIFY_CHUNKS_KNOWN: u8 = 64;
 
+/// Questions kept of one DNS message; two are rare, mDNS asks for a dozen at most.
+pub const DNS_QUESTIONS: usize = 16;
+/// Records kept of one DNS message; the others are counted.
+pub const DNS_RECORDS: usize = 32;
+/// Bytes of text made of one DNS message. Names beyond are left empty.
+pub const DNS_TEXT_BYTES: usize = 8 * 1024;
+/// Bytes of one DNS name (RFC 1035 3.1).
+pub const DNS_NAME_BYTES: usize = 255;
+/// Compression pointers followed in one DNS name. A name has at most 127 labels, and honest ones one pointer or two.
+pub const DNS_HOPS: usize = 32;
 /// Prefixes, and resolvers, read of one router advertisement; one holds as many as its length allows.
 pub const RA_LIST: usize = 8;
 /// Datagrams looked at before a conversation of UDP that fits no protocol is given up.
@@ -190,3 +207,13 @@ pub const SETTLE_SECS: u64 = 120;
 pub const IDENTITY_SECS: u64 = 7 * 24 * 3600;
 /// Seconds that a name from DNS or DHCP counts at least, however short its lease: caches outlive it.
 pub const NAME_SECS: u32 = 600;
+/// Seconds after a coercion call within which its victim's authentication is its callback: it begins after
+/// milliseconds, name resolution and the start of the WebDAV client take up to ten seconds.
+pub const CALLBACK_SECS: u64 = 10;
+/// Calls, and authentications, of one host remembered for that long; the oldest go first.
+pub const CALLBACKS_PER_HOST: usize = 32;
+/// Pairs of client and server that authenticated before. Beyond it the pair unused longest is forgotten
+/// and counts as new when it comes again.
+pub const HABITS: usize = 262_144;
+/// Seconds that such a pair is remembered without news.
+pub const HABIT_SECS: u64 = 7 * 24 * 3600;

@@ -8,10 +8,12 @@ mod address;
 mod alert;
 mod auth;
 mod claim;
+mod dns_names;
 mod finding;
 mod http;
 mod identity;
 mod ldap;
+mod name;
 mod rpc;
 mod schema;
 mod sighting;
@@ -24,10 +26,12 @@ pub use alert::{
 };
 pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret};
 pub use claim::{Claim, HostRole, Roles as HostRoles, Source};
+pub use dns_names::{dns_opcode, dns_rcode, dns_type};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
+pub use name::{DnsData, DnsMessage, DnsQuestion, DnsRecord, DnsSection, DnsSoa};
 pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
@@ -72,6 +76,8 @@ pub enum Event<'a> {
     SmbNegotiate(SmbNegotiate),
     /// An SMB command of interest was answered.
     SmbCommand(SmbCommand<'a>),
+    /// A message of DNS, mDNS, LLMNR or NBT-NS.
+    Dns(DnsMessage<'a>),
     /// An ARP message.
     Arp(Arp),
     /// An IPv6 router advertisement.
@@ -128,6 +134,7 @@ impl Event<'_> {
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
+            Self::Dns(e) => Some(e),
             Self::Arp(e) => Some(e),
             Self::RouterAdvert(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
@@ -150,6 +157,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,
+    DnsMessage::SCHEMA,
     Arp::SCHEMA,
     RouterAdvert::SCHEMA,
     Finding::SCHEMA,

@@ -304,9 +304,11 @@ impl<T: Default> Table<T> {
         self.link(id);
         self.stats.opened = self.stats.opened.saturating_add(1);
         if !tcp {
-            let udp = u64::from(transport == Transport::Udp);
-            self.stats.udp_flows = self.stats.udp_flows.saturating_add(udp);
-            self.stats.other_flows = self.stats.other_flows.saturating_add(1 - udp);
+            let counter = match transport {
+                Transport::Udp => &mut self.stats.udp_flows,
+                _ => &mut self.stats.other_flows,
+            };
+            *counter = counter.saturating_add(1);
         } else if !syn {
             self.stats.midstream = self.stats.midstream.saturating_add(1);
         }

@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 
 use super::address;
 use super::community::CommunityId;
+use super::dns;
 use super::ldap;
 use super::protocol;
 use super::types::{EventType, EventTypes};
@@ -71,6 +72,12 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
         }
         Event::SmbNegotiate(e) => out.put(T::Smb, &protocol::smb_negotiate(e)),
         Event::SmbCommand(e) => out.put(T::Smb, &protocol::smb_command(e)),
+        Event::Dns(e) => match e.protocol {
+            "mdns" => out.put(T::Mdns, &dns::mdns(e)),
+            "llmnr" => out.put(T::Llmnr, &dns::dns(e)),
+            "nbns" => out.put(T::Nbns, &dns::dns(e)),
+            _ => out.put(T::Dns, &dns::dns(e)),
+        },
         Event::Arp(e) => out.put(T::Arp, &address::arp(e)),
         Event::RouterAdvert(e) => out.put(T::RouterAdvert, &address::RouterAdvertBody::new(e)),
         Event::Anomaly(e) => protocol::with_anomaly(e, |body| out.put(T::Anomaly, body)),

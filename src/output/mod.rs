@@ -11,6 +11,7 @@ mod address;
 mod alert;
 mod community;
 mod destination;
+mod dns;
 mod ldap;
 mod names;
 mod protocol;

@@ -36,6 +36,73 @@ fn flow() -> FlowMeta {
 
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 0x66]);
 
+/// A message with a record of every kind, or one with as little as there can be.
+fn dns(protocol: &'static str, full: bool) -> DnsMessage<'static> {
+    const fn record(section: DnsSection, kind: u16, data: DnsData<'static>) -> DnsRecord<'static> {
+        DnsRecord {
+            section,
+            name: "lab.example",
+            kind,
+            class: 1,
+            ttl: 30,
+            data,
+            suffix: None,
+        }
+    }
+    const SOA: DnsData<'static> = DnsData::Soa(DnsSoa {
+        mname: "ns.lab.example",
+        rname: "mitm6",
+        serial: 1337,
+        times: [1, 2, 3, 4],
+    });
+    const SRV: DnsData<'static> = DnsData::Service {
+        priority: 0,
+        weight: 100,
+        port: 389,
+        target: "dc01.lab.example",
+    };
+    static RECORDS: [DnsRecord<'static>; 9] = [
+        record(DnsSection::Answer, 1, DnsData::Address(Addr([1; 16]))),
+        record(DnsSection::Answer, 33, SRV),
+        record(DnsSection::Answer, 6, SOA),
+        record(DnsSection::Answer, 16, DnsData::Text("v=1")),
+        record(DnsSection::Answer, 12, DnsData::Name("dc01.lab.example")),
+        record(DnsSection::Authority, 6, SOA),
+        record(DnsSection::Authority, 999, DnsData::Other),
+        record(DnsSection::Additional, 33, SRV),
+        record(DnsSection::Additional, 16, DnsData::Text("v=1")),
+    ];
+    DnsMessage {
+        protocol,
+        query: "lab.example",
+        qtype_name: "A",
+        answers: "192.0.2.66",
+        response: full,
+        opcode_name: "query",
+        rcode_name: "NOERROR",
+        ttl: Some(30),
+        frame_mac: MAC,
+        id: 7,
+        flags: if full { 0xffff } else { 0 },
+        opcode: 0,
+        rcode: 0,
+        questions: if full {
+            &[DnsQuestion {
+                name: "lab.example",
+                kind: 1,
+                class: 1,
+                suffix: None,
+            }]
+        } else {
+            &[]
+        },
+        records: if full { &RECORDS } else { &[] },
+        more: 0,
+        signed: false,
+        gss: false,
+    }
+}
+
 fn arp() -> Arp {
     Arp {
         operation: ArpOperation::REPLY,
@@ -268,6 +335,12 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
                 ..command
             }),
         ),
+        ("dns", Event::Dns(dns("dns", true))),
+        ("dns request", Event::Dns(dns("dns", false))),
+        ("mdns", Event::Dns(dns("mdns", true))),
+        ("mdns request", Event::Dns(dns("mdns", false))),
+        ("llmnr", Event::Dns(dns("llmnr", true))),
+        ("nbns", Event::Dns(dns("nbns", true))),
         ("arp", Event::Arp(arp())),
         (
             "bare arp",

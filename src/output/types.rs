@@ -15,6 +15,8 @@ pub enum EventType {
     Arp,
     /// Suricata's: DCE/RPC binds, requests and responses.
     Dcerpc,
+    /// Suricata's: DNS messages.
+    Dns,
     /// Ours: what a native detector concluded, before rules rate it.
     Finding,
     /// Suricata's: an HTTP request and its response.
@@ -25,6 +27,12 @@ pub enum EventType {
     Ldap,
     /// Ours: LDAP requests and answers with filter, sizes and what protects the session.
     LdapOp,
+    /// Ours: LLMNR messages.
+    Llmnr,
+    /// Suricata's: multicast DNS messages.
+    Mdns,
+    /// Ours: messages of the NetBIOS name service.
+    Nbns,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
     /// Ours: IPv6 router advertisements.
@@ -41,16 +49,20 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
         Self::Dcerpc,
+        Self::Dns,
         Self::Finding,
         Self::Http,
         Self::Incident,
         Self::Ldap,
         Self::LdapOp,
+        Self::Llmnr,
+        Self::Mdns,
+        Self::Nbns,
         Self::Ntlm,
         Self::RouterAdvert,
         Self::RpcCall,
@@ -67,11 +79,15 @@ impl EventType {
             Self::Anomaly => "anomaly",
             Self::Arp => "arp",
             Self::Dcerpc => "dcerpc",
+            Self::Dns => "dns",
             Self::Finding => "finding",
             Self::Http => "http",
             Self::Incident => "incident",
             Self::Ldap => "ldap",
             Self::LdapOp => "ldap_op",
+            Self::Llmnr => "llmnr",
+            Self::Mdns => "mdns",
+            Self::Nbns => "nbns",
             Self::Ntlm => "ntlm",
             Self::RouterAdvert => "router_advert",
             Self::RpcCall => "rpc_call",
@@ -237,7 +253,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,arp,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,router_advert,rpc_call,sensor,smb,stats"
+             alert,anomaly,arp,dcerpc,dns,finding,http,incident,ldap,ldap_op,llmnr,mdns,nbns,ntlm,router_advert,rpc_call,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

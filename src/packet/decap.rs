@@ -93,12 +93,15 @@ fn gre(view: &mut View<'_>) -> Option<Layer> {
     const ROUTING: u16 = 0x4000;
     let &[f0, f1, k0, k1] = view.bytes.first_chunk()?;
     let (flags, kind) = (u16::from_be_bytes([f0, f1]), u16::from_be_bytes([k0, k1]));
-    let words = |bits: u16| usize::from((flags & bits).count_ones() as u8).saturating_mul(4);
+    let words = |bits: &[u16]| {
+        let set = bits.iter().filter(|bit| flags & **bit != 0);
+        set.count().saturating_mul(4)
+    };
     let sequence = flags & 0x1000 != 0;
     match (flags & 7, kind) {
         _ if flags & ROUTING != 0 => None,
         (0, _) => {
-            view.pass(words(0x8000 | 0x2000 | 0x1000).saturating_add(4))
+            view.pass(words(&[0x8000, 0x2000, 0x1000]).saturating_add(4))
                 .ok()?;
             match (kind, view.bytes) {
                 // ERSPAN (draft-foschiano-erspan): type I has no header of its own and no sequence number; type II
@@ -114,7 +117,7 @@ fn gre(view: &mut View<'_>) -> Option<Layer> {
             }
         }
         (1, 0x880b) => {
-            view.pass(words(0x1000 | 0x0080).saturating_add(8)).ok()?;
+            view.pass(words(&[0x1000, 0x0080]).saturating_add(8)).ok()?;
             ppp(view)
         }
         _ => None,

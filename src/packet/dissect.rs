@@ -2,6 +2,7 @@
 
 use super::defrag::Defrag;
 use super::ip::{self, Addrs, Found, Segment};
+use super::twice::Twice;
 use super::view::View;
 use super::{FrameRef, Packet, Span, Wrapping, link};
 use crate::limits::TUNNELS;
@@ -18,7 +19,7 @@ pub struct DissectOptions {
 }
 
 /// What was seen, and what was given up and why. Every frame that gives no packet counts in one of
-/// `not_ip`, `unknown_link`, `too_short`, `malformed`, `other_transport`, `too_deep`, or is a fragment.
+/// `not_ip`, `unknown_link`, `too_short`, `malformed`, `other_transport`, `too_deep`, `duplicates`, or is a fragment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DissectStats {
     /// Frames looked at.
@@ -39,6 +40,8 @@ pub struct DissectStats {
     pub too_deep: u64,
     /// Packets whose payload the capture did not keep whole (snapshot length).
     pub truncated: u64,
+    /// Copies that a mirror port made of packets seen just before. They are not shown again.
+    pub duplicates: u64,
     /// Tunnels taken off.
     pub tunnels: u64,
     /// Fragments of IP packets.
@@ -88,6 +91,7 @@ pub struct Dissector {
     options: DissectOptions,
     hash: FixedState,
     defrag: Defrag,
+    twice: Twice,
     /// The outermost packet around the last one found.
     outer: Option<Outer>,
     stats: DissectStats,
@@ -102,6 +106,7 @@ impl Dissector {
             options,
             hash: FixedState::with_seed(seed),
             defrag: Defrag::new(seed),
+            twice: Twice::new(),
             outer: None,
             stats: DissectStats::default(),
         }
@@ -155,7 +160,7 @@ impl Dissector {
             match found {
                 Ok(Found::Segment(segment)) => {
                     let payload = segment.payload.span(span.spilled);
-                    return Some(self.packet(segment, payload, wrapping, frame, number));
+                    return self.packet(segment, payload, wrapping, frame, number);
                 }
                 Ok(Found::Inner(inner, view, outer)) => {
                     if wrapping.tunnels == 0 {
@@ -197,18 +202,16 @@ impl Dissector {
         wrapping: Wrapping,
         frame: FrameRef,
         number: u64,
-    ) -> Packet {
+    ) -> Option<Packet> {
         let Segment {
             addrs,
             ports,
             transport,
             tcp,
+            checksum,
+            id,
             payload,
         } = segment;
-        bump(&mut self.stats.packets);
-        if payload.cut > 0 {
-            bump(&mut self.stats.truncated);
-        }
         let (mut key, from_a) = key(addrs, ports, transport);
         if self.options.vlan_in_key {
             // The innermost of the tags: the network the hosts are in.
@@ -223,10 +226,32 @@ impl Dissector {
         let ports = u64::from(key.a.port) << 48 | u64::from(key.b.port) << 32;
         let rest = u64::from(key.vlan) << 8 | u64::from(transport.number());
         hasher.write_u64(ports | rest);
-        Packet {
+        let hash = hasher.finish();
+        // ARP has nothing to tell a copy by, nor has a bare ACK without an id, or a datagram with neither id nor
+        // checksum; of what was put together the id is gone.
+        let telling = id != 0 || (payload.sent() > 0 && checksum != 0);
+        if telling && transport.has_ports() && !span.spilled {
+            hasher.write_u64(match transport {
+                Transport::Tcp => u64::from(tcp.seq) << 32 | u64::from(tcp.ack),
+                // Streams of datagrams of one size have few checksums.
+                _ => u64::from_be_bytes(payload.bytes.first_chunk().copied().unwrap_or_default()),
+            });
+            let number = u64::from(id) << 48 | u64::from(checksum) << 32;
+            let rest = u64::from(tcp.flags) << 24 | u64::from(from_a) << 23;
+            hasher.write_u64(number | rest | u64::from(payload.sent()));
+            if self.twice.seen(hasher.finish(), frame.ts) {
+                bump(&mut self.stats.duplicates);
+                return None;
+            }
+        }
+        bump(&mut self.stats.packets);
+        if payload.cut > 0 {
+            bump(&mut self.stats.truncated);
+        }
+        Some(Packet {
             ts: frame.ts,
             number,
-            hash: hasher.finish(),
+            hash,
             pair: u32::try_from(pair >> 32).unwrap_or_default(),
             key,
             from_a,
@@ -235,7 +260,7 @@ impl Dissector {
             sent: payload.sent(),
             wrapping,
             iface: frame.iface,
-        }
+        })
     }
 
     /// Remembers the outermost packet and counts those inside it.

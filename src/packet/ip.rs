@@ -49,6 +49,10 @@ pub(super) struct Segment<'a> {
     pub(super) ports: (u16, u16),
     pub(super) transport: Transport,
     pub(super) tcp: Tcp,
+    /// Checksum of TCP or UDP, as sent.
+    pub(super) checksum: u16,
+    /// Id of the IPv4 packet; 0 if it has none or was put together.
+    pub(super) id: u16,
     pub(super) payload: View<'a>,
 }
 
@@ -139,9 +143,16 @@ fn v4(view: View<'_>) -> Result<Found<'_>, Miss> {
         };
         return Ok(Found::Fragment(fragment, body));
     }
-    match protocol {
+    let found = match protocol {
         TCP => tcp(addrs, body),
         other => upper(other, addrs, body),
+    };
+    match found {
+        Ok(Found::Segment(segment)) => Ok(Found::Segment(Segment {
+            id: u16::from_be_bytes([i0, i1]),
+            ..segment
+        })),
+        other => other,
     }
 }
 
@@ -242,8 +253,15 @@ fn extensions(first: u8, addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss
 
 #[inline(always)]
 fn tcp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
-    let Some(&[[s0, s1, d0, d1], seq, ack, [length, flags, ..], _]) =
-        view.bytes.as_chunks::<4>().0.first_chunk()
+    let Some(
+        &[
+            [s0, s1, d0, d1],
+            seq,
+            ack,
+            [length, flags, ..],
+            [c0, c1, ..],
+        ],
+    ) = view.bytes.as_chunks::<4>().0.first_chunk()
     else {
         return Err(Miss::Short);
     };
@@ -260,6 +278,8 @@ fn tcp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
             ack: u32::from_be_bytes(ack),
             flags,
         },
+        checksum: u16::from_be_bytes([c0, c1]),
+        id: 0,
         payload: view.skip_sent(header).ok_or(Miss::Malformed)?,
     }))
 }
@@ -295,13 +315,15 @@ fn portless(addrs: Addrs, transport: Transport, payload: View<'_>) -> Found<'_> 
         ports: (0, 0),
         transport,
         tcp: Tcp::default(),
+        checksum: 0,
+        id: 0,
         payload,
     })
 }
 
 #[inline]
 fn udp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
-    let Some(&[s0, s1, d0, d1, l0, l1, _, _]) = view.bytes.first_chunk() else {
+    let Some(&[s0, s1, d0, d1, l0, l1, c0, c1]) = view.bytes.first_chunk() else {
         return Err(Miss::Short);
     };
     let port = u16::from_be_bytes([d0, d1]);
@@ -323,6 +345,8 @@ fn udp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
         ports: (from, port),
         transport: Transport::Udp,
         tcp: Tcp::default(),
+        checksum: u16::from_be_bytes([c0, c1]),
+        id: 0,
         payload,
     }))
 }

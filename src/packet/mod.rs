@@ -22,6 +22,7 @@ mod defrag;
 mod dissect;
 mod ip;
 mod link;
+mod twice;
 mod view;
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
     )
 )]
 
-use super::{Shared, arp, ndp};
+use super::{Shared, arp, dns, ndp};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
 use crate::net::{Direction, FlowKey, Side, Transport};
@@ -64,6 +64,10 @@ macro_rules! datagrams {
 }
 
 datagrams! {
+    "dns" over Udp [53] if dns::probe_dns => dns::datagram;
+    "mdns" over Udp [5353] if dns::probe_mdns => dns::mdns;
+    "llmnr" over Udp [5355] if dns::probe_llmnr => dns::llmnr;
+    "nbns" over Udp [137] if dns::probe_nbns => dns::nbns;
     "arp" over Arp [] if arp::probe => arp::message;
     "ndp" over Icmp6 [] if ndp::probe => ndp::message;
 }

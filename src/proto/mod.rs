@@ -7,6 +7,7 @@
 pub mod arp;
 pub mod datagram;
 pub mod dcerpc;
+pub mod dns;
 pub mod epm;
 pub mod http;
 pub mod identify;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub catalog: std::sync::Arc<Catalog>,
     /// Virtual connections of RPC over HTTP, whose two directions are two flows.
     pub rpch: rpch::VirtualConnections,
+    /// Memory for the text of DNS messages, reused.
+    pub dns: dns::Scratch,
     /// Room for the texts of one LDAP request.
     pub ldap: ldap::Scratch,
 }

@@ -12,7 +12,7 @@
 
 use super::datagram::Conversation;
 use super::identify::{self, Probe};
-use super::{Shared, http, ldap, rpch, smb};
+use super::{Shared, dns, http, ldap, rpch, smb};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_CHUNKS, IDENTIFY_CHUNKS_KNOWN, IDENTIFY_CHUNKS_MIDDLE};
 use crate::net::{Direction, FlowKey, Side};
@@ -132,6 +132,8 @@ protocols! {
     Http(http::Decoder<rpch::Bodies>) = |key| http::Decoder::new(rpch::Bodies::new(key)), "http", identify::http;
     /// LDAP.
     Ldap(ldap::Decoder) = |_| ldap::Decoder::default(), "ldap", identify::ldap;
+    /// DNS and LLMNR over TCP.
+    Dns(dns::Decoder) = dns::Decoder::new, "dns", dns::probe_tcp;
 }
 
 /// What was tried so far.

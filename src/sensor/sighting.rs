@@ -16,6 +16,12 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
         Event::LdapBind(_) | Event::LdapRequest(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
         Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
+        Event::Dns(e) => match e.protocol {
+            "mdns" => "mdns",
+            "llmnr" => "llmnr",
+            "nbns" => "nbns",
+            _ => "dns",
+        },
         Event::Arp(_) => "arp",
         Event::RouterAdvert(_) => "ndp",
         Event::Anomaly(a) => a.protocol,

@@ -379,5 +379,56 @@ fn tunnels_are_taken_off_to_a_depth() {
     assert_eq!(payload(found(1, &pppoe), &pppoe), b"hello");
 }
 
+/// Shows frames a millisecond apart; which gave a packet.
+fn series(frames: &[(u64, Vec<u8>)]) -> (Vec<bool>, DissectStats) {
+    let mut dissector = Dissector::new(7, DissectOptions::default());
+    let found = frames.iter().map(|(millis, bytes)| {
+        let len = bytes.len() as u32;
+        let frame = FrameRef {
+            ts: Timestamp(millis * 1_000_000),
+            len,
+            wire_len: len,
+            link: 1,
+            ..FrameRef::default()
+        };
+        dissector.frame(bytes, &mut Vec::new(), frame, 1).is_some()
+    });
+    (found.collect(), dissector.stats())
+}
+
+#[test]
+fn copies_of_a_mirror_port_are_counted_once() {
+    let frame = ethernet(0x0800, &V4_TCP);
+    let change = |at: usize, by: u8| {
+        let mut other = frame.clone();
+        other[at] ^= by;
+        other
+    };
+    let mut tagged = ethernet(0x8100, &[&[0, 5, 8, 0], &V4_TCP[..]].concat());
+    tagged[22 + 4] = 63; // one hop less, and so the header checksum
+    tagged[24 + 4] ^= 1;
+    let (found, stats) = series(&[
+        (1, frame.clone()),
+        (1, frame.clone()),
+        (2, change(6, 9)),       // another station
+        (3, tagged.clone()),     // another VLAN, TTL and header checksum
+        (4, change(19, 1)),      // another id: a retransmission
+        (5, change(14 + 37, 1)), // another TCP checksum: another timestamp
+        (6, change(14 + 27, 1)), // another sequence number
+    ]);
+    assert_eq!(found, [true, false, false, false, true, true, true]);
+    assert_eq!((stats.duplicates, stats.packets, stats.frames), (3, 4, 7));
+
+    let mut udp = ethernet(0x86dd, &V6_UDP);
+    udp[14 + 47] = 1; // a checksum; without one nothing tells copies
+    let (found, _) = series(&[
+        (1, udp.clone()),
+        (51, udp.clone()), // the copy, at the end of the window
+        (52, udp.clone()), // beyond it
+        (200, udp),        // the same question again
+    ]);
+    assert_eq!(found, [true, false, true, true]);
+}
+
 #[path = "tunnels.rs"]
 mod tunnels;

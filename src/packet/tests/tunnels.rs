@@ -194,10 +194,13 @@ fn the_outermost_packet_is_said_with_the_depth() {
         depth: 2,
     };
     assert_eq!(frame(&deep), Some(outer));
+    // The same segment again would be a copy.
+    let mut segment = inner_frame();
+    segment[14 + 5] = 9;
     let single = udp(
         50_000,
         4789,
-        &[&[8, 0, 0, 0, 0, 0, 42, 0], &inner_frame()[..]].concat(),
+        &[&[8, 0, 0, 0, 0, 0, 42, 0], &segment[..]].concat(),
     );
     let said = frame(&single).unwrap();
     assert_eq!((said.protocol, said.depth), (17, 1));
