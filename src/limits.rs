@@ -172,6 +172,10 @@ pub const DNS_TEXT_BYTES: usize = 8 * 1024;
 pub const DNS_NAME_BYTES: usize = 255;
 /// Compression pointers followed in one DNS name. A name has at most 127 labels, and honest ones one pointer or two.
 pub const DNS_HOPS: usize = 32;
+/// Addresses kept of one list in a DHCP message, and of all addresses in a DHCPv6 one.
+pub const DHCP_LIST: usize = 8;
+/// Relay agents that one DHCPv6 message may come through (HOP_COUNT_LIMIT, RFC 8415 7.6).
+pub const DHCP_RELAYS: usize = 8;
 /// Prefixes, and resolvers, read of one router advertisement; one holds as many as its length allows.
 pub const RA_LIST: usize = 8;
 /// Datagrams looked at before a conversation of UDP that fits no protocol is given up.

@@ -20,7 +20,7 @@ mod sighting;
 mod smb;
 mod stats;
 
-pub use address::{Arp, ArpOperation, Prefix, RouterAdvert};
+pub use address::{Arp, ArpOperation, Dhcp, DhcpMessage, Dhcpv6, Prefix, RouterAdvert};
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
 };
@@ -78,6 +78,10 @@ pub enum Event<'a> {
     SmbCommand(SmbCommand<'a>),
     /// A message of DNS, mDNS, LLMNR or NBT-NS.
     Dns(DnsMessage<'a>),
+    /// A DHCPv4 message.
+    Dhcp(Dhcp<'a>),
+    /// A DHCPv6 message.
+    Dhcpv6(Dhcpv6<'a>),
     /// An ARP message.
     Arp(Arp),
     /// An IPv6 router advertisement.
@@ -135,6 +139,8 @@ impl Event<'_> {
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
             Self::Dns(e) => Some(e),
+            Self::Dhcp(e) => Some(e),
+            Self::Dhcpv6(e) => Some(e),
             Self::Arp(e) => Some(e),
             Self::RouterAdvert(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
@@ -158,6 +164,8 @@ pub static SCHEMAS: &[&EventSchema] = &[
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,
     DnsMessage::SCHEMA,
+    Dhcp::SCHEMA,
+    Dhcpv6::SCHEMA,
     Arp::SCHEMA,
     RouterAdvert::SCHEMA,
     Finding::SCHEMA,

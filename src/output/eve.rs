@@ -78,6 +78,11 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
             "nbns" => out.put(T::Nbns, &dns::dns(e)),
             _ => out.put(T::Dns, &dns::dns(e)),
         },
+        Event::Dhcp(e) => {
+            out.put(T::Dhcp, &address::dhcp(e));
+            out.put(T::DhcpOption, &address::DhcpOptionBody::new(e));
+        }
+        Event::Dhcpv6(e) => out.put(T::Dhcpv6, &OurFields(e)),
         Event::Arp(e) => out.put(T::Arp, &address::arp(e)),
         Event::RouterAdvert(e) => out.put(T::RouterAdvert, &address::RouterAdvertBody::new(e)),
         Event::Anomaly(e) => protocol::with_anomaly(e, |body| out.put(T::Anomaly, body)),

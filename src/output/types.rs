@@ -15,6 +15,12 @@ pub enum EventType {
     Arp,
     /// Suricata's: DCE/RPC binds, requests and responses.
     Dcerpc,
+    /// Suricata's: DHCPv4 messages.
+    Dhcp,
+    /// Ours: what Suricata's `dhcp` has no place for.
+    DhcpOption,
+    /// Ours: DHCPv6 messages.
+    Dhcpv6,
     /// Suricata's: DNS messages.
     Dns,
     /// Ours: what a native detector concluded, before rules rate it.
@@ -49,11 +55,14 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
         Self::Dcerpc,
+        Self::Dhcp,
+        Self::DhcpOption,
+        Self::Dhcpv6,
         Self::Dns,
         Self::Finding,
         Self::Http,
@@ -79,6 +88,9 @@ impl EventType {
             Self::Anomaly => "anomaly",
             Self::Arp => "arp",
             Self::Dcerpc => "dcerpc",
+            Self::Dhcp => "dhcp",
+            Self::DhcpOption => "dhcp_option",
+            Self::Dhcpv6 => "dhcpv6",
             Self::Dns => "dns",
             Self::Finding => "finding",
             Self::Http => "http",
@@ -253,7 +265,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,arp,dcerpc,dns,finding,http,incident,ldap,ldap_op,llmnr,mdns,nbns,ntlm,router_advert,rpc_call,sensor,smb,stats"
+             alert,anomaly,arp,dcerpc,dhcp,dhcp_option,dhcpv6,dns,finding,http,incident,ldap,ldap_op,llmnr,mdns,nbns,ntlm,router_advert,rpc_call,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

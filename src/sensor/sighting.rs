@@ -22,6 +22,8 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
             "nbns" => "nbns",
             _ => "dns",
         },
+        Event::Dhcp(_) => "dhcp",
+        Event::Dhcpv6(_) => "dhcpv6",
         Event::Arp(_) => "arp",
         Event::RouterAdvert(_) => "ndp",
         Event::Anomaly(a) => a.protocol,
