@@ -112,6 +112,12 @@ pub const RPC_CALLS: usize = 64;
 pub const RPC_CONTEXTS: usize = 256;
 /// Security contexts of one RPC connection (MS-RPCE 3.3.1.5.4 allows 2,000). Beyond it the oldest is forgotten.
 pub const RPC_AUTH_CONTEXTS: usize = 64;
+/// Characters shown of one argument of a call (a service's command, a certificate request's attributes).
+/// The rest is not shown.
+pub const RPC_ARGUMENT_CHARS: usize = 1024;
+/// Dynamic endpoints remembered per worker, as endpoint mappers told them. Beyond it the oldest is
+/// forgotten: a flow to it whose bind was missed has no interface name.
+pub const RPC_ENDPOINTS: usize = 4096;
 /// Virtual connections of RPC over HTTP per worker. Beyond it the oldest is forgotten.
 pub const RPCH_CONNECTIONS: usize = 4096;
 /// Open pipes of one SMB connection. Beyond it the oldest is forgotten.

@@ -32,7 +32,7 @@ pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
 pub use name::{DnsData, DnsMessage, DnsQuestion, DnsRecord, DnsSection, DnsSoa};
-pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
+pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
 };
@@ -54,6 +54,8 @@ pub enum Event<'a> {
     RpcCall(RpcCall<'a>),
     /// A remote procedure answered or failed.
     RpcResult(RpcResult<'a>),
+    /// An endpoint was asked for or told.
+    RpcEndpoint(RpcEndpoint<'a>),
     /// NTLM type 1.
     NtlmNegotiate(NtlmNegotiate<'a>),
     /// NTLM type 2.
@@ -128,6 +130,7 @@ impl Event<'_> {
             Self::RpcBind(e) => Some(e),
             Self::RpcCall(e) => Some(e),
             Self::RpcResult(e) => Some(e),
+            Self::RpcEndpoint(e) => Some(e),
             Self::NtlmNegotiate(e) => Some(e),
             Self::NtlmChallenge(e) => Some(e),
             Self::NtlmAuthenticate(e) => Some(e),
@@ -153,6 +156,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     RpcBind::SCHEMA,
     RpcCall::SCHEMA,
     RpcResult::SCHEMA,
+    RpcEndpoint::SCHEMA,
     NtlmNegotiate::SCHEMA,
     NtlmChallenge::SCHEMA,
     NtlmAuthenticate::SCHEMA,

@@ -43,8 +43,14 @@ pub enum EventType {
     Ntlm,
     /// Ours: IPv6 router advertisements.
     RouterAdvert,
+    /// Ours: a DCE/RPC presentation context with names and protection.
+    RpcBind,
     /// Ours: a DCE/RPC call with names, path and protection.
     RpcCall,
+    /// Ours: who listens where, as endpoint mappers and OXID resolvers are asked and say.
+    RpcEndpoint,
+    /// Ours: the answer to a DCE/RPC call.
+    RpcResult,
     /// Ours: what depends on the machine: queues, memory, latency.
     Sensor,
     /// Suricata's: SMB commands that open something.
@@ -55,7 +61,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
@@ -74,7 +80,10 @@ impl EventType {
         Self::Nbns,
         Self::Ntlm,
         Self::RouterAdvert,
+        Self::RpcBind,
         Self::RpcCall,
+        Self::RpcEndpoint,
+        Self::RpcResult,
         Self::Sensor,
         Self::Smb,
         Self::Stats,
@@ -102,7 +111,10 @@ impl EventType {
             Self::Nbns => "nbns",
             Self::Ntlm => "ntlm",
             Self::RouterAdvert => "router_advert",
+            Self::RpcBind => "rpc_bind",
             Self::RpcCall => "rpc_call",
+            Self::RpcEndpoint => "rpc_endpoint",
+            Self::RpcResult => "rpc_result",
             Self::Sensor => "sensor",
             Self::Smb => "smb",
             Self::Stats => "stats",
@@ -262,10 +274,13 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_a_suggestion_and_the_list() {
         let error = "alert,inicdent".parse::<EventTypes>().unwrap_err();
+        let list = EventTypes::ALL.to_string();
+        assert!(list.starts_with("alert,anomaly,arp,") && list.ends_with(",smb,stats"));
         assert_eq!(
             error.to_string(),
-            "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,arp,dcerpc,dhcp,dhcp_option,dhcpv6,dns,finding,http,incident,ldap,ldap_op,llmnr,mdns,nbns,ntlm,router_advert,rpc_call,sensor,smb,stats"
+            format!(
+                "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of {list}"
+            )
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

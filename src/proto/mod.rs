@@ -42,6 +42,8 @@ pub struct Shared {
     pub dhcp: dhcp::Scratch,
     /// Memory for the text of DNS messages, reused.
     pub dns: dns::Scratch,
+    /// Dynamic endpoints that endpoint mappers told.
+    pub endpoints: epm::Endpoints,
     /// Room for the texts of one LDAP request.
     pub ldap: ldap::Scratch,
 }
