@@ -112,6 +112,12 @@ pub const RPC_CALLS: usize = 64;
 pub const RPC_CONTEXTS: usize = 256;
 /// Security contexts of one RPC connection (MS-RPCE 3.3.1.5.4 allows 2,000). Beyond it the oldest is forgotten.
 pub const RPC_AUTH_CONTEXTS: usize = 64;
+/// Characters shown of one argument of a call (a service's command, a certificate request's attributes).
+/// The rest is not shown.
+pub const RPC_ARGUMENT_CHARS: usize = 1024;
+/// Dynamic endpoints remembered per worker, as endpoint mappers told them. Beyond it the oldest is
+/// forgotten: a flow to it whose bind was missed has no interface name.
+pub const RPC_ENDPOINTS: usize = 4096;
 /// Virtual connections of RPC over HTTP per worker. Beyond it the oldest is forgotten.
 pub const RPCH_CONNECTIONS: usize = 4096;
 /// Open pipes of one SMB connection. Beyond it the oldest is forgotten.
@@ -172,6 +178,10 @@ pub const DNS_TEXT_BYTES: usize = 8 * 1024;
 pub const DNS_NAME_BYTES: usize = 255;
 /// Compression pointers followed in one DNS name. A name has at most 127 labels, and honest ones one pointer or two.
 pub const DNS_HOPS: usize = 32;
+/// Addresses kept of one list in a DHCP message, and of all addresses in a DHCPv6 one.
+pub const DHCP_LIST: usize = 8;
+/// Relay agents that one DHCPv6 message may come through (HOP_COUNT_LIMIT, RFC 8415 7.6).
+pub const DHCP_RELAYS: usize = 8;
 /// Prefixes, and resolvers, read of one router advertisement; one holds as many as its length allows.
 pub const RA_LIST: usize = 8;
 /// Datagrams looked at before a conversation of UDP that fits no protocol is given up.

@@ -20,7 +20,7 @@ mod sighting;
 mod smb;
 mod stats;
 
-pub use address::{Arp, ArpOperation, Prefix, RouterAdvert};
+pub use address::{Arp, ArpOperation, Dhcp, DhcpMessage, Dhcpv6, Prefix, RouterAdvert};
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
 };
@@ -32,7 +32,7 @@ pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
 pub use name::{DnsData, DnsMessage, DnsQuestion, DnsRecord, DnsSection, DnsSoa};
-pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
+pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
 };
@@ -54,6 +54,8 @@ pub enum Event<'a> {
     RpcCall(RpcCall<'a>),
     /// A remote procedure answered or failed.
     RpcResult(RpcResult<'a>),
+    /// An endpoint was asked for or told.
+    RpcEndpoint(RpcEndpoint<'a>),
     /// NTLM type 1.
     NtlmNegotiate(NtlmNegotiate<'a>),
     /// NTLM type 2.
@@ -78,6 +80,10 @@ pub enum Event<'a> {
     SmbCommand(SmbCommand<'a>),
     /// A message of DNS, mDNS, LLMNR or NBT-NS.
     Dns(DnsMessage<'a>),
+    /// A DHCPv4 message.
+    Dhcp(Dhcp<'a>),
+    /// A DHCPv6 message.
+    Dhcpv6(Dhcpv6<'a>),
     /// An ARP message.
     Arp(Arp),
     /// An IPv6 router advertisement.
@@ -124,6 +130,7 @@ impl Event<'_> {
             Self::RpcBind(e) => Some(e),
             Self::RpcCall(e) => Some(e),
             Self::RpcResult(e) => Some(e),
+            Self::RpcEndpoint(e) => Some(e),
             Self::NtlmNegotiate(e) => Some(e),
             Self::NtlmChallenge(e) => Some(e),
             Self::NtlmAuthenticate(e) => Some(e),
@@ -135,6 +142,8 @@ impl Event<'_> {
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
             Self::Dns(e) => Some(e),
+            Self::Dhcp(e) => Some(e),
+            Self::Dhcpv6(e) => Some(e),
             Self::Arp(e) => Some(e),
             Self::RouterAdvert(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
@@ -147,6 +156,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     RpcBind::SCHEMA,
     RpcCall::SCHEMA,
     RpcResult::SCHEMA,
+    RpcEndpoint::SCHEMA,
     NtlmNegotiate::SCHEMA,
     NtlmChallenge::SCHEMA,
     NtlmAuthenticate::SCHEMA,
@@ -158,6 +168,8 @@ pub static SCHEMAS: &[&EventSchema] = &[
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,
     DnsMessage::SCHEMA,
+    Dhcp::SCHEMA,
+    Dhcpv6::SCHEMA,
     Arp::SCHEMA,
     RouterAdvert::SCHEMA,
     Finding::SCHEMA,

@@ -245,6 +245,7 @@ as_value! {
     String => Text, |v| Value::Text(Text::Str(v));
     Guid => Text, |v| Value::Guid(*v);
     [u8; 8] => Text, |v| Value::Hex(v);
+    &[u8] => Text, |v| Value::Hex(v);
     [u8; 16] => Text, |v| Value::Hex(v);
     IpAddr => Address, |v| Value::Address(*v);
     Addr => Address, |v| Value::Address(v.ip());

@@ -103,6 +103,58 @@ fn dns(protocol: &'static str, full: bool) -> DnsMessage<'static> {
     }
 }
 
+const SERVERS: &[Addr] = &[Addr([0xfe; 16])];
+
+fn dhcp() -> Dhcp<'static> {
+    Dhcp {
+        message: DhcpMessage::OFFER,
+        client_mac: MAC,
+        client_ip: Some(addr(9)),
+        assigned_ip: Some(addr(9)),
+        next_server_ip: Some(addr(1)),
+        relay_ip: Some(addr(2)),
+        requested_ip: Some(addr(9)),
+        hostname: Text::Str("ws01"),
+        lease_time: Some(10),
+        routers: SERVERS,
+        dns_servers: SERVERS,
+        vendor_class: Text::Str("MSFT 5.0"),
+        server_id: Some(addr(66)),
+        client_fqdn: Text::Str("ws01.lab.example"),
+        domain: Text::Str("lab.example"),
+        proxy_config: Text::Str("http://192.0.2.66/wpad.dat"),
+        frame_mac: MAC,
+        request: false,
+        xid: 7,
+        client_id: &[1, 2, 0, 0, 0, 0, 9],
+        renewal_time: Some(5),
+        rebinding_time: Some(8),
+        subnet_mask: Some(addr(0)),
+        params: &[1, 3, 6, 252],
+    }
+}
+
+fn dhcpv6() -> Dhcpv6<'static> {
+    Dhcpv6 {
+        message: "advertise",
+        xid: 7,
+        client_duid: &[0, 3, 0, 1],
+        server_duid: &[0, 3, 0, 1],
+        addresses: SERVERS,
+        t1: Some(200),
+        t2: Some(250),
+        preferred: Some(300),
+        valid: Some(300),
+        dns_servers: SERVERS,
+        domains: "lab.example",
+        client_fqdn: "ws01.lab.example",
+        status: Some(0),
+        relayed: true,
+        frame_mac: MAC,
+        kind: 2,
+    }
+}
+
 fn arp() -> Arp {
     Arp {
         operation: ArpOperation::REPLY,
@@ -129,6 +181,10 @@ pub(super) fn rpc_call() -> RpcCall<'static> {
         sealed: false,
         stub_len: 72,
         path: Some(r"\\192.0.2.66\share\x"),
+        argument: Some("DC01"),
+        detail: Some("DC01$"),
+        zero_credential: Some(true),
+        by_endpoint: Some(true),
         ndr64: true,
         call_id: 2,
         fragments: 1,
@@ -137,6 +193,20 @@ pub(super) fn rpc_call() -> RpcCall<'static> {
         path_by_scan: false,
         stub: b"",
         association: 0,
+    }
+}
+
+fn rpc_endpoint() -> RpcEndpoint<'static> {
+    RpcEndpoint {
+        source: "ept_map",
+        asked: false,
+        interface: Some(EFSR),
+        endpoint: "efs",
+        version: "1.0",
+        transport: "ncacn_ip_tcp",
+        port: Some(49_664),
+        pipe: Text::Str(r"\pipe\lsass"),
+        host: Text::Str("192.0.2.10"),
     }
 }
 
@@ -280,6 +350,7 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         ),
         ("result", Event::RpcResult(rpc_result(None))),
         ("fault", Event::RpcResult(rpc_result(Some(5)))),
+        ("endpoint", Event::RpcEndpoint(rpc_endpoint())),
         (
             "negotiate",
             Event::NtlmNegotiate(NtlmNegotiate {
@@ -341,6 +412,55 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         ("mdns request", Event::Dns(dns("mdns", false))),
         ("llmnr", Event::Dns(dns("llmnr", true))),
         ("nbns", Event::Dns(dns("nbns", true))),
+        ("dhcp", Event::Dhcp(dhcp())),
+        (
+            "bare dhcp",
+            Event::Dhcp(Dhcp {
+                message: DhcpMessage::BOOTP,
+                client_mac: Mac::default(),
+                client_ip: None,
+                assigned_ip: None,
+                next_server_ip: None,
+                relay_ip: None,
+                requested_ip: None,
+                hostname: Text::default(),
+                lease_time: None,
+                routers: &[],
+                dns_servers: &[],
+                vendor_class: Text::default(),
+                server_id: None,
+                client_fqdn: Text::default(),
+                domain: Text::default(),
+                proxy_config: Text::default(),
+                frame_mac: Mac::default(),
+                client_id: &[1],
+                renewal_time: None,
+                rebinding_time: None,
+                subnet_mask: None,
+                params: &[],
+                ..dhcp()
+            }),
+        ),
+        ("dhcpv6", Event::Dhcpv6(dhcpv6())),
+        (
+            "bare dhcpv6",
+            Event::Dhcpv6(Dhcpv6 {
+                message: "",
+                client_duid: &[],
+                server_duid: &[],
+                addresses: &[],
+                t1: None,
+                t2: None,
+                preferred: None,
+                valid: None,
+                dns_servers: &[],
+                domains: "",
+                client_fqdn: "",
+                status: None,
+                frame_mac: Mac::default(),
+                ..dhcpv6()
+            }),
+        ),
         ("arp", Event::Arp(arp())),
         (
             "bare arp",

@@ -15,6 +15,12 @@ pub enum EventType {
     Arp,
     /// Suricata's: DCE/RPC binds, requests and responses.
     Dcerpc,
+    /// Suricata's: DHCPv4 messages.
+    Dhcp,
+    /// Ours: what Suricata's `dhcp` has no place for.
+    DhcpOption,
+    /// Ours: DHCPv6 messages.
+    Dhcpv6,
     /// Suricata's: DNS messages.
     Dns,
     /// Ours: what a native detector concluded, before rules rate it.
@@ -37,8 +43,14 @@ pub enum EventType {
     Ntlm,
     /// Ours: IPv6 router advertisements.
     RouterAdvert,
+    /// Ours: a DCE/RPC presentation context with names and protection.
+    RpcBind,
     /// Ours: a DCE/RPC call with names, path and protection.
     RpcCall,
+    /// Ours: who listens where, as endpoint mappers and OXID resolvers are asked and say.
+    RpcEndpoint,
+    /// Ours: the answer to a DCE/RPC call.
+    RpcResult,
     /// Ours: what depends on the machine: queues, memory, latency.
     Sensor,
     /// Suricata's: SMB commands that open something.
@@ -49,11 +61,14 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
         Self::Dcerpc,
+        Self::Dhcp,
+        Self::DhcpOption,
+        Self::Dhcpv6,
         Self::Dns,
         Self::Finding,
         Self::Http,
@@ -65,7 +80,10 @@ impl EventType {
         Self::Nbns,
         Self::Ntlm,
         Self::RouterAdvert,
+        Self::RpcBind,
         Self::RpcCall,
+        Self::RpcEndpoint,
+        Self::RpcResult,
         Self::Sensor,
         Self::Smb,
         Self::Stats,
@@ -79,6 +97,9 @@ impl EventType {
             Self::Anomaly => "anomaly",
             Self::Arp => "arp",
             Self::Dcerpc => "dcerpc",
+            Self::Dhcp => "dhcp",
+            Self::DhcpOption => "dhcp_option",
+            Self::Dhcpv6 => "dhcpv6",
             Self::Dns => "dns",
             Self::Finding => "finding",
             Self::Http => "http",
@@ -90,7 +111,10 @@ impl EventType {
             Self::Nbns => "nbns",
             Self::Ntlm => "ntlm",
             Self::RouterAdvert => "router_advert",
+            Self::RpcBind => "rpc_bind",
             Self::RpcCall => "rpc_call",
+            Self::RpcEndpoint => "rpc_endpoint",
+            Self::RpcResult => "rpc_result",
             Self::Sensor => "sensor",
             Self::Smb => "smb",
             Self::Stats => "stats",
@@ -250,10 +274,13 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_a_suggestion_and_the_list() {
         let error = "alert,inicdent".parse::<EventTypes>().unwrap_err();
+        let list = EventTypes::ALL.to_string();
+        assert!(list.starts_with("alert,anomaly,arp,") && list.ends_with(",smb,stats"));
         assert_eq!(
             error.to_string(),
-            "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,arp,dcerpc,dns,finding,http,incident,ldap,ldap_op,llmnr,mdns,nbns,ntlm,router_advert,rpc_call,sensor,smb,stats"
+            format!(
+                "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of {list}"
+            )
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

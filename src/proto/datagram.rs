@@ -14,7 +14,7 @@
     )
 )]
 
-use super::{Shared, arp, dns, ndp};
+use super::{Shared, arp, dhcp, dns, ndp};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
 use crate::net::{Direction, FlowKey, Side, Transport};
@@ -68,6 +68,8 @@ datagrams! {
     "mdns" over Udp [5353] if dns::probe_mdns => dns::mdns;
     "llmnr" over Udp [5355] if dns::probe_llmnr => dns::llmnr;
     "nbns" over Udp [137] if dns::probe_nbns => dns::nbns;
+    "dhcp" over Udp [67] if dhcp::probe_v4 => dhcp::message_v4;
+    "dhcpv6" over Udp [547] if dhcp::probe_v6 => dhcp::message_v6;
     "arp" over Arp [] if arp::probe => arp::message;
     "ndp" over Icmp6 [] if ndp::probe => ndp::message;
 }

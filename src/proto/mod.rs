@@ -7,6 +7,7 @@
 pub mod arp;
 pub mod datagram;
 pub mod dcerpc;
+pub mod dhcp;
 pub mod dns;
 pub mod epm;
 pub mod http;
@@ -37,8 +38,12 @@ pub struct Shared {
     pub catalog: std::sync::Arc<Catalog>,
     /// Virtual connections of RPC over HTTP, whose two directions are two flows.
     pub rpch: rpch::VirtualConnections,
+    /// The same for names in DHCP.
+    pub dhcp: dhcp::Scratch,
     /// Memory for the text of DNS messages, reused.
     pub dns: dns::Scratch,
+    /// Dynamic endpoints that endpoint mappers told.
+    pub endpoints: epm::Endpoints,
     /// Room for the texts of one LDAP request.
     pub ldap: ldap::Scratch,
 }

@@ -8,7 +8,9 @@ use crate::event::{
 /// EVE's `app_proto` for an event whose flow is not identified yet.
 pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
     match event {
-        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) => "dcerpc",
+        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) | Event::RpcEndpoint(_) => {
+            "dcerpc"
+        }
         Event::NtlmNegotiate(e) => e.carrier.name(),
         Event::NtlmChallenge(e) => e.carrier.name(),
         Event::NtlmAuthenticate(e) => e.carrier.name(),
@@ -22,6 +24,8 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
             "nbns" => "nbns",
             _ => "dns",
         },
+        Event::Dhcp(_) => "dhcp",
+        Event::Dhcpv6(_) => "dhcpv6",
         Event::Arp(_) => "arp",
         Event::RouterAdvert(_) => "ndp",
         Event::Anomaly(a) => a.protocol,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Event types that Suricata has too.
 const SURICATAS: &[&str] = &[
-    "alert", "anomaly", "arp", "dcerpc", "dns", "mdns", "http", "ldap", "smb", "stats",
+    "alert", "anomaly", "arp", "dcerpc", "dhcp", "dns", "mdns", "http", "ldap", "smb", "stats",
 ];
 
 /// Our schema, and Suricata's where it is to be had.
