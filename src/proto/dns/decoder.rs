@@ -75,9 +75,14 @@ impl Decoder {
             }
             let Some(message) = body.get(..length) else {
                 let taken = bytes.len().saturating_sub(rest.len());
+                // The header first: what it says must not depend on how much of the message is there.
+                let wanted = match plausible {
+                    Ok(_) => length,
+                    Err(_) => Header::LEN,
+                };
                 return Progress::Took {
                     bytes: taken,
-                    need: length.saturating_add(2),
+                    need: wanted.saturating_add(2),
                 };
             };
             let text = &mut shared.dns.0;
