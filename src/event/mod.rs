@@ -19,6 +19,8 @@ mod schema;
 mod sighting;
 mod smb;
 mod stats;
+mod tds;
+mod tls;
 
 pub use address::{Arp, ArpOperation, Dhcp, DhcpMessage, Dhcpv6, Prefix, RouterAdvert};
 pub use alert::{
@@ -30,7 +32,7 @@ pub use dns_names::{dns_opcode, dns_rcode, dns_type};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
-pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
+pub use ldap::{LdapBind, LdapNetlogon, LdapRequest, LdapResult, SaslLayer};
 pub use name::{DnsData, DnsMessage, DnsQuestion, DnsRecord, DnsSection, DnsSoa};
 pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
@@ -42,6 +44,8 @@ pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,
     FragmentStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
 };
+pub use tds::TdsLogin;
+pub use tls::TlsHandshake;
 
 use crate::net::Direction;
 
@@ -72,6 +76,8 @@ pub enum Event<'a> {
     LdapBind(LdapBind<'a>),
     /// Another LDAP request.
     LdapRequest(LdapRequest<'a>),
+    /// A domain controller says who it is.
+    LdapNetlogon(LdapNetlogon<'a>),
     /// An LDAP response.
     LdapResult(LdapResult<'a>),
     /// An SMB dialect was agreed.
@@ -88,6 +94,10 @@ pub enum Event<'a> {
     Arp(Arp),
     /// An IPv6 router advertisement.
     RouterAdvert(RouterAdvert<'a>),
+    /// A logon to SQL Server.
+    TdsLogin(TdsLogin<'a>),
+    /// The clear part of a TLS handshake.
+    Tls(TlsHandshake<'a>),
     /// Bytes that do not fit their protocol.
     Anomaly(Anomaly),
 }
@@ -138,6 +148,7 @@ impl Event<'_> {
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
             Self::LdapRequest(e) => Some(e),
+            Self::LdapNetlogon(e) => Some(e),
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
@@ -146,6 +157,8 @@ impl Event<'_> {
             Self::Dhcpv6(e) => Some(e),
             Self::Arp(e) => Some(e),
             Self::RouterAdvert(e) => Some(e),
+            Self::TdsLogin(e) => Some(e),
+            Self::Tls(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
         }
     }
@@ -164,6 +177,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
     LdapRequest::SCHEMA,
+    LdapNetlogon::SCHEMA,
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,
@@ -172,5 +186,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     Dhcpv6::SCHEMA,
     Arp::SCHEMA,
     RouterAdvert::SCHEMA,
+    TdsLogin::SCHEMA,
+    TlsHandshake::SCHEMA,
     Finding::SCHEMA,
 ];

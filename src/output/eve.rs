@@ -73,6 +73,7 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
             out.put(T::Ldap, &ldap::request(e));
             out.put(T::LdapOp, &OurFields(e));
         }
+        Event::LdapNetlogon(e) => out.put(T::LdapOp, &OurFields(e)),
         Event::LdapResult(e) => {
             out.put(T::Ldap, &ldap::result(e));
             out.put(T::LdapOp, &OurFields(e));
@@ -92,6 +93,8 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
         Event::Dhcpv6(e) => out.put(T::Dhcpv6, &OurFields(e)),
         Event::Arp(e) => out.put(T::Arp, &address::arp(e)),
         Event::RouterAdvert(e) => out.put(T::RouterAdvert, &address::RouterAdvertBody::new(e)),
+        Event::TdsLogin(e) => out.put(T::Tds, &OurFields(e)),
+        Event::Tls(e) => out.put(T::Tls, &protocol::tls(e)),
         Event::Anomaly(e) => protocol::with_anomaly(e, |body| out.put(T::Anomaly, body)),
         Event::HttpRequest(_) | Event::AuthResult(_) => {}
     }

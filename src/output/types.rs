@@ -57,11 +57,15 @@ pub enum EventType {
     Smb,
     /// Suricata's: counters that depend on packets alone.
     Stats,
+    /// Ours: logons to SQL Server.
+    Tds,
+    /// Suricata's: TLS handshakes, as far as they are in clear.
+    Tls,
 }
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
@@ -87,6 +91,8 @@ impl EventType {
         Self::Sensor,
         Self::Smb,
         Self::Stats,
+        Self::Tds,
+        Self::Tls,
     ];
 
     /// As written in `event_type`.
@@ -118,6 +124,8 @@ impl EventType {
             Self::Sensor => "sensor",
             Self::Smb => "smb",
             Self::Stats => "stats",
+            Self::Tds => "tds",
+            Self::Tls => "tls",
         }
     }
 }
@@ -275,7 +283,7 @@ mod tests {
     fn an_unknown_name_is_answered_with_a_suggestion_and_the_list() {
         let error = "alert,inicdent".parse::<EventTypes>().unwrap_err();
         let list = EventTypes::ALL.to_string();
-        assert!(list.starts_with("alert,anomaly,arp,") && list.ends_with(",smb,stats"));
+        assert!(list.starts_with("alert,anomaly,arp,") && list.ends_with(",stats,tds,tls"));
         assert_eq!(
             error.to_string(),
             format!(

@@ -14,7 +14,7 @@
     )
 )]
 
-use super::{Shared, arp, dhcp, dns, ndp};
+use super::{Shared, arp, dhcp, dns, ldap, ndp};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
 use crate::net::{Direction, FlowKey, Side, Transport};
@@ -70,6 +70,7 @@ datagrams! {
     "nbns" over Udp [137] if dns::probe_nbns => dns::nbns;
     "dhcp" over Udp [67] if dhcp::probe_v4 => dhcp::message_v4;
     "dhcpv6" over Udp [547] if dhcp::probe_v6 => dhcp::message_v6;
+    "ldap" over Udp [389] if ldap::datagram_probe => ldap::datagram;
     "arp" over Arp [] if arp::probe => arp::message;
     "ndp" over Icmp6 [] if ndp::probe => ndp::message;
 }

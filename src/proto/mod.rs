@@ -5,6 +5,7 @@
 //! `http, ldap, smb, dcerpc → spnego → ntlmssp`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
 pub mod arp;
+pub(crate) mod base64;
 pub mod datagram;
 pub mod dcerpc;
 pub mod dhcp;
@@ -13,6 +14,7 @@ pub mod epm;
 pub mod http;
 pub mod identify;
 pub mod ldap;
+pub mod mail;
 pub mod nbss;
 pub mod ndp;
 pub mod ntlmssp;
@@ -21,6 +23,7 @@ pub mod session;
 pub mod smb;
 pub mod spnego;
 pub mod tds;
+pub mod tls;
 
 #[cfg(test)]
 pub(crate) mod drive;
@@ -42,6 +45,9 @@ pub struct Shared {
     pub dhcp: dhcp::Scratch,
     /// Memory for the text of DNS messages, reused.
     pub dns: dns::Scratch,
+    /// Set by a decoder whose connection turns into another protocol behind the bytes it took
+    /// (STARTTLS, CONNECT); taken back by [`Session`].
+    pub follows: bool,
     /// Dynamic endpoints that endpoint mappers told.
     pub endpoints: epm::Endpoints,
     /// Room for the texts of one LDAP request.

@@ -16,7 +16,10 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::NtlmAuthenticate(e) => e.carrier.name(),
         Event::AuthResult(e) => e.carrier.name(),
         Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
-        Event::LdapBind(_) | Event::LdapRequest(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
+        Event::LdapBind(_)
+        | Event::LdapRequest(_)
+        | Event::LdapNetlogon(_)
+        | Event::LdapResult(_) => Carrier::Ldap.name(),
         Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
         Event::Dns(e) => match e.protocol {
             "mdns" => "mdns",
@@ -28,6 +31,8 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::Dhcpv6(_) => "dhcpv6",
         Event::Arp(_) => "arp",
         Event::RouterAdvert(_) => "ndp",
+        Event::TdsLogin(_) => Carrier::Tds.name(),
+        Event::Tls(_) => "tls",
         Event::Anomaly(a) => a.protocol,
     }
 }

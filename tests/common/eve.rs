@@ -8,6 +8,7 @@ use serde_json::Value;
 /// Event types that Suricata has too.
 const SURICATAS: &[&str] = &[
     "alert", "anomaly", "arp", "dcerpc", "dhcp", "dns", "mdns", "http", "ldap", "smb", "stats",
+    "tls",
 ];
 
 /// Our schema, and Suricata's where it is to be had.
