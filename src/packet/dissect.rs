@@ -227,9 +227,10 @@ impl Dissector {
         let rest = u64::from(key.vlan) << 8 | u64::from(transport.number());
         hasher.write_u64(ports | rest);
         let hash = hasher.finish();
-        // ARP has nothing to tell a copy by, nor has a bare ACK without an id, or a datagram with neither id nor
-        // checksum; of what was put together the id is gone.
-        let telling = id != 0 || (payload.sent() > 0 && checksum != 0);
+        // Only the id of IPv4 tells a datagram said twice, as mDNS does, from a copy; a TCP segment with data has
+        // its place and checksum. Of what was put together the id is gone.
+        let tcp_data = transport == Transport::Tcp && payload.sent() > 0 && checksum != 0;
+        let telling = id != 0 || tcp_data;
         if telling && transport.has_ports() && !span.spilled {
             hasher.write_u64(match transport {
                 Transport::Tcp => u64::from(tcp.seq) << 32 | u64::from(tcp.ack),

@@ -8,7 +8,8 @@
 //!
 //! Of a datagram its first eight bytes count too.
 //!
-//! Not recognised: copies of packets that were put together from fragments; copies through a NAT, which are another flow; copies in another VLAN if VLANs are in the flow key.
+//! Not recognised: datagrams over IPv6, which have no id (multicast DNS says the same twice within milliseconds);
+//! copies of packets that were put together from fragments; copies through a NAT, which are another flow; copies in another VLAN if VLANs are in the flow key.
 
 use crate::limits::{TWICE_MILLIS, TWICE_SLOTS};
 use crate::time::Timestamp;
