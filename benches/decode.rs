@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::measure;
 use relaywatch::event::{Event, Sink};
 use relaywatch::net::{Addr, Direction, Endpoint, FlowKey, Transport};
-use relaywatch::packet::{Chunk, Progress};
+use relaywatch::packet::{Chunk, Datagram, Progress};
 use relaywatch::proto::{Session, Shared};
 
 /// Counts events and keeps nothing.
@@ -51,6 +51,64 @@ fn main() {
             share(events, pdus),
         );
     }
+    for (name, transport, port, bytes) in datagrams() {
+        let (cost, (shown, events)) = measure::measure(if quick { 1 } else { 5 }, || {
+            show(transport, port, &bytes, rounds)
+        });
+        println!(
+            "{name} | {shown} | {:.1} | {:.2}",
+            measure::per_packet(cost.min(), shown),
+            share(events, shown),
+        );
+    }
+}
+
+/// Shows a datagram to one conversation over and over: datagrams, events.
+fn show(transport: Transport, port: u16, bytes: &[u8], rounds: u64) -> (u64, u64) {
+    let client = Endpoint::new(Addr::v4([10, 0, 0, 1]), port);
+    let server = Endpoint::new(Addr::v4([10, 0, 0, 2]), port);
+    let (key, side) = FlowKey::new(client, server, transport);
+    let (mut session, mut shared) = (Session::default(), Shared::default());
+    let mut sink = Counting(0);
+    let datagram = Datagram {
+        bytes,
+        ..Datagram::default()
+    };
+    for _ in 0..rounds {
+        session.datagram(side, side, &key, datagram, &mut shared, &mut sink);
+    }
+    (rounds, sink.0)
+}
+
+/// One datagram a decoder.
+fn datagrams() -> Vec<(&'static str, Transport, u16, Vec<u8>)> {
+    let name = b"\x04dc01\x03lab\x07example\x00\x00\x01\x00\x01";
+    let record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x1e\x00\x04\xc0\x00\x02\x42";
+    let head = [0, 7, 0x85, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+    let answer = [&head[..], name, record].concat();
+    let mut offer = vec![2, 1, 6, 0];
+    offer.resize(236, 0);
+    offer.extend([
+        99, 130, 83, 99, 53, 1, 2, 54, 4, 192, 0, 2, 66, 6, 4, 192, 0, 2, 66, 255,
+    ]);
+    let mut advertise = vec![2, 0, 0x12, 0x34, 0, 23, 0, 16];
+    advertise.extend([0xfe; 16]);
+    let mut arp = vec![0, 1, 8, 0, 6, 4, 0, 2];
+    arp.extend([2; 20]);
+    let mut advert = vec![134, 0, 0, 0, 64, 0xc0];
+    advert.resize(16, 0);
+    advert.extend([1, 1, 2, 0, 0, 0, 0, 66]);
+    vec![
+        ("dns answer", Transport::Udp, 53, answer.clone()),
+        ("mdns answer", Transport::Udp, 5353, answer.clone()),
+        ("llmnr answer", Transport::Udp, 5355, answer.clone()),
+        ("nbns answer", Transport::Udp, 137, answer),
+        ("dhcp offer", Transport::Udp, 67, offer),
+        ("dhcpv6 advertise", Transport::Udp, 547, advertise),
+        ("arp reply", Transport::Arp, 0, arp),
+        ("router advertisement", Transport::Icmp6, 0, advert),
+        ("udp, given up", Transport::Udp, 50_000, vec![0x40; 1200]),
+    ]
 }
 
 fn share(events: u64, pdus: u64) -> f64 {

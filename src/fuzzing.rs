@@ -18,9 +18,9 @@ use crate::catalog::Catalog;
 use crate::event::{Carrier, Event, RpcTransport, Sink};
 use crate::limits::{BLOCK_BYTES, FRAME_BYTES, TAIL_BYTES};
 use crate::net::{Addr, Direction, Endpoint, FlowKey, Side, Transport};
-use crate::packet::{Block, Chunk, DissectOptions, Dissector, FrameRef, Progress};
+use crate::packet::{Block, Chunk, Datagram, DissectOptions, Dissector, FrameRef, Progress};
 use crate::proto::{
-    Session, Shared, dcerpc, http, ldap, mail, ntlmssp, rpch, smb, spnego, tds, tls,
+    Session, Shared, dcerpc, dns, http, ldap, mail, ntlmssp, rpch, smb, spnego, tds, tls,
 };
 use crate::rule::{RuleSet, RuleSource};
 use crate::time::Timestamp;
@@ -88,6 +88,50 @@ pub fn ldap(bytes: &[u8]) {
     cuts(bytes, ldap::Decoder::default);
 }
 
+/// One connection of DNS.
+pub fn dns(bytes: &[u8]) {
+    cuts(bytes, || dns::Decoder::new(&key(53).0));
+}
+
+/// A datagram of every protocol of datagrams: the first byte picks which.
+pub fn datagram(bytes: &[u8]) {
+    const KINDS: [(Transport, u16); 8] = [
+        (Transport::Udp, 53),
+        (Transport::Udp, 5353),
+        (Transport::Udp, 5355),
+        (Transport::Udp, 137),
+        (Transport::Udp, 67),
+        (Transport::Udp, 547),
+        (Transport::Arp, 0),
+        (Transport::Icmp6, 0),
+    ];
+    let Some((&head, body)) = bytes.split_first() else {
+        return;
+    };
+    let (transport, port) = KINDS[usize::from(head & 7)];
+    let (key, side) = FlowKey::new(
+        Endpoint::new(Addr::v4([10, 0, 0, 9]), port),
+        Endpoint::new(Addr::v4([10, 0, 0, 2]), port),
+        transport,
+    );
+    let datagram = Datagram {
+        bytes: body,
+        ..Datagram::default()
+    };
+    let mut shared = Shared::default();
+    let mut said = || {
+        let (mut session, mut out) = (Session::default(), Log::default());
+        session.datagram(side, side, &key, datagram, &mut shared, &mut out);
+        out
+    };
+    let (first, again) = (said(), said());
+    // A message, what was wrong with it, and what its token says.
+    assert!(first.0.len() <= 5, "{} events of a datagram", first.0.len());
+    assert_eq!(first.0, again.0, "something was kept");
+    let text: usize = first.0.iter().map(String::len).sum();
+    assert!(text <= 64 * 1024, "{text} bytes said of {}", body.len());
+}
+
 /// One TLS connection.
 pub fn tls(bytes: &[u8]) {
     cuts(bytes, tls::Decoder::default);
@@ -134,6 +178,7 @@ pub fn capture(bytes: &[u8]) {
             bytes,
             frames: found,
             spill,
+            ..
         } = &mut block;
         spill.clear();
         for frame in found.iter() {
@@ -364,6 +409,7 @@ decode!(
     tds::Decoder,
     tls::Decoder,
     smb::Decoder,
+    dns::Decoder,
     ldap::Decoder,
     rpch::Decoder,
     http::Decoder<rpch::Bodies>

@@ -20,6 +20,16 @@ pub const EXTENSION_HEADERS: usize = 16;
 /// Tunnels and reassembled datagrams opened within one frame. What is deeper is dropped and counted.
 pub const TUNNELS: usize = 8;
 
+/// Labels in one MPLS stack; four are many. A longer one is dropped and counted as not IP.
+pub const MPLS_LABELS: usize = 16;
+
+/// Milliseconds within which the same packet again is a copy that a mirror port made. Switches send both within one;
+/// retransmissions take longer, but for fast ones.
+pub const TWICE_MILLIS: u64 = 50;
+/// Fingerprints of packets remembered for that, 16 bytes each: 64 KiB stay in the second cache. Copies further apart
+/// are counted as retransmissions.
+pub const TWICE_SLOTS: usize = 4096;
+
 /// IP datagrams being put together at once. Beyond it the oldest is dropped and counted.
 pub const DEFRAG_DATAGRAMS: usize = 1024;
 /// Bytes of fragments held in all. Beyond it the oldest datagram is dropped and counted.
@@ -169,6 +179,22 @@ pub const IDENTIFY_CHUNKS_MIDDLE: u8 = 8;
 /// The same on a port of a protocol we read, however the flow began.
 pub const IDENTIFY_CHUNKS_KNOWN: u8 = 64;
 
+/// Questions kept of one DNS message; two are rare, mDNS asks for a dozen at most.
+pub const DNS_QUESTIONS: usize = 16;
+/// Records kept of one DNS message; the others are counted.
+pub const DNS_RECORDS: usize = 32;
+/// Bytes of text made of one DNS message. Names beyond are left empty.
+pub const DNS_TEXT_BYTES: usize = 8 * 1024;
+/// Bytes of one DNS name (RFC 1035 3.1).
+pub const DNS_NAME_BYTES: usize = 255;
+/// Compression pointers followed in one DNS name. A name has at most 127 labels, and honest ones one pointer or two.
+pub const DNS_HOPS: usize = 32;
+/// Addresses kept of one list in a DHCP message, and of all addresses in a DHCPv6 one.
+pub const DHCP_LIST: usize = 8;
+/// Relay agents that one DHCPv6 message may come through (HOP_COUNT_LIMIT, RFC 8415 7.6).
+pub const DHCP_RELAYS: usize = 8;
+/// Prefixes, and resolvers, read of one router advertisement; one holds as many as its length allows.
+pub const RA_LIST: usize = 8;
 /// Datagrams looked at before a conversation of UDP that fits no protocol is given up.
 pub const IDENTIFY_DATAGRAMS: u8 = 3;
 /// The same on a port of a protocol we read.

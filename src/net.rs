@@ -96,6 +96,10 @@ pub enum Transport {
     Tcp,
     /// UDP, protocol 17.
     Udp,
+    /// ICMPv6, protocol 58; it has no ports. Only router advertisements are followed.
+    Icmp6,
+    /// ARP, which is beside IP; it has no ports.
+    Arp,
 }
 
 impl Transport {
@@ -105,16 +109,64 @@ impl Transport {
         match self {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
+            Self::Icmp6 => "IPv6-ICMP",
+            Self::Arp => "ARP",
         }
     }
 
-    /// IP protocol number.
+    /// True if its endpoints have ports.
+    #[must_use]
+    pub fn has_ports(self) -> bool {
+        matches!(self, Self::Tcp | Self::Udp)
+    }
+
+    /// IP protocol number; of ARP, which has none, 255 (reserved, RFC 5237).
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
             Self::Tcp => 6,
             Self::Udp => 17,
+            Self::Icmp6 => 58,
+            Self::Arp => 255,
         }
+    }
+}
+
+/// The outermost packet that carried another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outer {
+    /// Who sent it; port 0 if it has none.
+    pub src: Endpoint,
+    /// Whom it was sent to.
+    pub dst: Endpoint,
+    /// IP protocol number of the tunnel, 17 for those over UDP.
+    pub protocol: u8,
+    /// Packets around the innermost.
+    pub depth: u8,
+}
+
+/// An Ethernet address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// True if it is not known, or nobody's.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self.0 == [0; 6]
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 

@@ -262,6 +262,52 @@ fn decoders() {
     replay("dcerpc", &dcerpc, 1_000, fuzzing::dcerpc);
 }
 
+/// A datagram of each kind, its number in front: real ones begin here, mutations do the rest.
+fn datagrams() -> Vec<Vec<u8>> {
+    let name = b"\x02dc\x03lab\x00\x00\x01\x00\x01";
+    let query = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], name].concat();
+    let record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x1e\x00\x04\xc0\x00\x02\x42";
+    let answer = [
+        &[0, 7, 0x85, 0x80, 0, 1, 0, 1, 0, 0, 0, 0][..],
+        name,
+        record,
+    ]
+    .concat();
+    let mut offer = vec![2, 1, 6, 0];
+    offer.resize(236, 0);
+    offer.extend([
+        99, 130, 83, 99, 53, 1, 2, 6, 4, 192, 0, 2, 66, 81, 6, 4, 0, 0, 2, b'a', b'd',
+    ]);
+    let advertise = b"\x02\0\x12\x34\0\x17\0\x10\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x66";
+    let arp =
+        b"\0\x01\x08\0\x06\x04\0\x02\x02\0\0\0\0\x66\xc0\0\x02\x42\x02\0\0\0\0\x09\xc0\0\x02\x09";
+    let advert = b"\x86\0\0\0\x40\xc0\0\0\0\0\0\0\0\0\0\0\x01\x01\x02\0\0\0\0\x66";
+    let kinds: [(u8, &[u8]); 9] = [
+        (0, &query),
+        (0, &answer),
+        (1, &answer),
+        (2, &answer),
+        (3, &answer),
+        (4, &offer),
+        (5, advertise),
+        (6, arp),
+        (7, advert),
+    ];
+    kinds.map(|(kind, body)| [&[kind], body].concat()).to_vec()
+}
+
+#[test]
+fn datagrams_of_every_kind() {
+    let seeds = datagrams();
+    replay("datagram", &seeds, 3_000, fuzzing::datagram);
+    let framed = seeds.iter().take(2).map(|seed| {
+        let message = &seed[1..];
+        let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+        [&[128, 2], &length[..], message].concat()
+    });
+    replay("dns", &framed.collect::<Vec<_>>(), 2_000, fuzzing::dns);
+}
+
 #[test]
 fn tokens() {
     let seeds = vectors(&["ntlm"]);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Authenticate, Finding, Mic};
-use crate::net::{Addr, Endpoint, Transport};
+use crate::net::{Addr, Endpoint, Outer, Transport};
 use crate::time::Timestamp;
 
 /// Sigma's levels, lowest first.
@@ -107,6 +107,8 @@ pub struct FlowMeta {
     pub first_ts: Timestamp,
     /// VLAN ids, outermost first; 0 ends the list.
     pub vlan: [u16; 2],
+    /// What carries its packets, if that is a tunnel over IP: that of the first one.
+    pub tunnel: Option<Outer>,
     /// Interface number.
     pub iface: u16,
     /// Protocol, EVE's `app_proto`; empty if unknown.

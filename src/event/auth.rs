@@ -16,6 +16,8 @@ pub enum Carrier {
     Ldap,
     /// DCE/RPC security trailer.
     Rpc,
+    /// TKEY record.
+    Dns,
     /// TDS logon.
     Tds,
     /// SMTP AUTH.
@@ -35,6 +37,7 @@ impl Carrier {
             Self::Http => "http",
             Self::Ldap => "ldap",
             Self::Rpc => "dcerpc",
+            Self::Dns => "dns",
             Self::Tds => "tds",
             Self::Smtp => "smtp",
             Self::Imap => "imap",

@@ -4,13 +4,16 @@
 //! matched and written it. One declaration per event ([`declare_event!`]) is at once the struct,
 //! the fields a rule may name, and the object that EVE carries.
 
+mod address;
 mod alert;
 mod auth;
 mod claim;
+mod dns_names;
 mod finding;
 mod http;
 mod identity;
 mod ldap;
+mod name;
 mod rpc;
 mod schema;
 mod sighting;
@@ -19,15 +22,18 @@ mod stats;
 mod tds;
 mod tls;
 
+pub use address::{Arp, ArpOperation, Dhcp, DhcpMessage, Dhcpv6, Prefix, RouterAdvert};
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
 };
 pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret};
 pub use claim::{Claim, HostRole, Roles as HostRoles, Source};
+pub use dns_names::{dns_opcode, dns_rcode, dns_type};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use ldap::{LdapBind, LdapNetlogon, LdapRequest, LdapResult, SaslLayer};
+pub use name::{DnsData, DnsMessage, DnsQuestion, DnsRecord, DnsSection, DnsSoa};
 pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
@@ -78,6 +84,16 @@ pub enum Event<'a> {
     SmbNegotiate(SmbNegotiate),
     /// An SMB command of interest was answered.
     SmbCommand(SmbCommand<'a>),
+    /// A message of DNS, mDNS, LLMNR or NBT-NS.
+    Dns(DnsMessage<'a>),
+    /// A DHCPv4 message.
+    Dhcp(Dhcp<'a>),
+    /// A DHCPv6 message.
+    Dhcpv6(Dhcpv6<'a>),
+    /// An ARP message.
+    Arp(Arp),
+    /// An IPv6 router advertisement.
+    RouterAdvert(RouterAdvert<'a>),
     /// A logon to SQL Server.
     TdsLogin(TdsLogin<'a>),
     /// The clear part of a TLS handshake.
@@ -136,6 +152,11 @@ impl Event<'_> {
             Self::LdapResult(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
+            Self::Dns(e) => Some(e),
+            Self::Dhcp(e) => Some(e),
+            Self::Dhcpv6(e) => Some(e),
+            Self::Arp(e) => Some(e),
+            Self::RouterAdvert(e) => Some(e),
             Self::TdsLogin(e) => Some(e),
             Self::Tls(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
@@ -160,6 +181,11 @@ pub static SCHEMAS: &[&EventSchema] = &[
     LdapResult::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,
+    DnsMessage::SCHEMA,
+    Dhcp::SCHEMA,
+    Dhcpv6::SCHEMA,
+    Arp::SCHEMA,
+    RouterAdvert::SCHEMA,
     TdsLogin::SCHEMA,
     TlsHandshake::SCHEMA,
     Finding::SCHEMA,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::net::{Addr, Mac};
 use crate::wire::{Guid, Text};
 
 /// Which EVE object a field goes out in.
@@ -49,6 +50,10 @@ pub enum Value<'a> {
     Hex(&'a [u8]),
     /// An address.
     Address(IpAddr),
+    /// An Ethernet address.
+    Mac(Mac),
+    /// Several addresses. For a rule, their text with commas between them.
+    Addresses(&'a [Addr]),
     /// Several texts; a rule matches if one does.
     Texts(&'a [String]),
     /// The same, as they come off the wire.
@@ -93,6 +98,8 @@ impl Value<'_> {
             Self::Text(t) => t.is_empty(),
             Self::Hex(b) => b.is_empty(),
             Self::Texts(t) => t.is_empty(),
+            Self::Mac(m) => m.is_zero(),
+            Self::Addresses(a) => a.is_empty(),
             Self::Words(w) => w.is_empty(),
             _ => false,
         }
@@ -113,6 +120,11 @@ impl Value<'_> {
             Self::Guid(g) => write!(buf, "{g}"),
             Self::Hex(bytes) => bytes.iter().try_for_each(|b| write!(buf, "{b:02x}")),
             Self::Address(a) => write!(buf, "{a}"),
+            Self::Mac(m) => write!(buf, "{m}"),
+            Self::Addresses(all) => all.iter().enumerate().try_for_each(|(at, a)| {
+                let comma = if at == 0 { "" } else { "," };
+                write!(buf, "{comma}{a}")
+            }),
             Self::Texts(all) => {
                 buf.push_str(&all.join(","));
                 Ok(())
@@ -139,6 +151,8 @@ impl Serialize for Value<'_> {
             Self::Hex(bytes) => s.serialize_str(&data_encoding::HEXLOWER.encode(bytes)),
             Self::Address(a) => s.collect_str(a),
             Self::Texts(all) => s.collect_seq(*all),
+            Self::Mac(m) => s.collect_str(m),
+            Self::Addresses(all) => s.collect_seq(all.iter().map(|a| a.ip())),
             Self::Words(words) => words.serialize(s),
         }
     }
@@ -231,9 +245,12 @@ as_value! {
     String => Text, |v| Value::Text(Text::Str(v));
     Guid => Text, |v| Value::Guid(*v);
     [u8; 8] => Text, |v| Value::Hex(v);
+    &[u8] => Text, |v| Value::Hex(v);
     [u8; 16] => Text, |v| Value::Hex(v);
     IpAddr => Address, |v| Value::Address(*v);
-    crate::net::Addr => Address, |v| Value::Address(v.ip());
+    Addr => Address, |v| Value::Address(v.ip());
+    Mac => Text, |v| Value::Mac(*v);
+    &[Addr] => Text, |v| Value::Addresses(v);
     Vec<String> => Text, |v| Value::Texts(v);
     Words<'_> => Text, |v| Value::Words(*v);
 }

@@ -161,6 +161,8 @@ pub struct SensorRecord {
     pub gap_bytes: u64,
     /// TCP segments that came before their turn.
     pub out_of_order: u64,
+    /// Copies that a mirror port made of packets seen just before.
+    pub duplicates: u64,
     /// Frames that the capture cut short.
     pub cut_frames: u64,
     /// Frames of link types that are not read.

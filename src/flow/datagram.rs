@@ -1,14 +1,19 @@
-//! One conversation of UDP: every datagram is shown as it comes.
+//! One conversation of UDP, or of what has no ports: every datagram is shown as it comes.
 
 use super::Deliver;
 use super::record::{Flags, Stage};
 use super::tcp::Connection;
+use crate::net::Transport;
 use crate::packet::{Datagram, Packet};
 
 impl<T, D: Deliver<T>> Connection<'_, T, D> {
     /// A datagram of this flow.
     pub(super) fn datagram(&mut self, packet: &Packet, payload: &[u8]) {
-        self.stats.udp = self.stats.udp.saturating_add(1);
+        let counter = match packet.key.transport {
+            Transport::Udp => &mut self.stats.udp,
+            _ => &mut self.stats.other,
+        };
+        *counter = counter.saturating_add(1);
         let side = packet.side();
         let cursor = self.hot.cursor(side);
         cursor.packets = cursor.packets.saturating_add(1);

@@ -49,12 +49,17 @@ pub use stats::FlowStats;
 pub use table::{Table, TableLimits};
 
 use crate::net::Side;
-use crate::packet::{Chunk, Datagram, Progress};
+use crate::packet::{Chunk, Datagram, Packet, Progress};
 
 /// Who is shown the bytes of flows. A closure that takes chunks will do.
 pub trait Deliver<T> {
     /// A piece of one direction of a flow, in order.
     fn chunk(&mut self, flow: &FlowInfo, state: &mut T, side: Side, chunk: Chunk<'_>) -> Progress;
+
+    /// A flow begins with `packet`.
+    fn opened(&mut self, packet: &Packet, state: &mut T) {
+        let _ = (packet, state);
+    }
 
     /// A datagram that `side` sent. True if the decoder wants no more of them.
     fn datagram(

@@ -7,8 +7,12 @@ pub struct FlowStats {
     pub packets: u64,
     /// UDP datagrams.
     pub udp: u64,
+    /// ARP messages and router advertisements.
+    pub other: u64,
     /// Conversations of UDP opened.
     pub udp_flows: u64,
+    /// Conversations of ARP and router advertisements opened.
+    pub other_flows: u64,
     /// Packets without a flow that do not open one: bare ACK, FIN or RST.
     pub strays: u64,
     /// Flows opened.
@@ -81,7 +85,9 @@ impl FlowStats {
         for (to, from) in [
             (&mut self.packets, other.packets),
             (&mut self.udp, other.udp),
+            (&mut self.other, other.other),
             (&mut self.udp_flows, other.udp_flows),
+            (&mut self.other_flows, other.other_flows),
             (&mut self.strays, other.strays),
             (&mut self.opened, other.opened),
             (&mut self.midstream, other.midstream),

@@ -213,7 +213,9 @@ impl<T: Default> Table<T> {
         };
         match packet.key.transport {
             Transport::Tcp => connection.packet(packet, payload),
-            Transport::Udp => connection.datagram(packet, payload),
+            Transport::Udp | Transport::Icmp6 | Transport::Arp => {
+                connection.datagram(packet, payload);
+            }
         }
         if connection.hot.pair != NO_PAIR
             || usize::from(connection.hot.links.wheel) != connection.hot.stage.index()
@@ -269,7 +271,8 @@ impl<T: Default> Table<T> {
 
     /// A new flow for `packet`, unless it only belongs to one that is gone.
     fn open(&mut self, packet: &Packet, to: &mut impl Deliver<T>) -> Option<u32> {
-        let tcp = packet.key.transport == Transport::Tcp;
+        let transport = packet.key.transport;
+        let tcp = transport == Transport::Tcp;
         let syn = packet.tcp.has(Tcp::SYN);
         let empty = packet.sent == 0 && packet.payload.len == 0;
         if packet.tcp.has(Tcp::RST) || (tcp && !syn && empty) {
@@ -295,12 +298,17 @@ impl<T: Default> Table<T> {
         warm.first_number = packet.number;
         warm.wrapping = packet.wrapping;
         warm.iface = packet.iface;
+        to.opened(packet, &mut warm.state);
         self.index
             .insert_unique(Entry::hash(tag), Entry { tag, id }, |e| Entry::hash(e.tag));
         self.link(id);
         self.stats.opened = self.stats.opened.saturating_add(1);
         if !tcp {
-            self.stats.udp_flows = self.stats.udp_flows.saturating_add(1);
+            let counter = match transport {
+                Transport::Udp => &mut self.stats.udp_flows,
+                _ => &mut self.stats.other_flows,
+            };
+            *counter = counter.saturating_add(1);
         } else if !syn {
             self.stats.midstream = self.stats.midstream.saturating_add(1);
         }

@@ -12,7 +12,9 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::address;
 use super::community::CommunityId;
+use super::dns;
 use super::ldap;
 use super::protocol;
 use super::types::{EventType, EventTypes};
@@ -79,6 +81,19 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
         }
         Event::SmbNegotiate(e) => out.put(T::Smb, &protocol::smb_negotiate(e)),
         Event::SmbCommand(e) => out.put(T::Smb, &protocol::smb_command(e)),
+        Event::Dns(e) => match e.protocol {
+            "mdns" => out.put(T::Mdns, &dns::mdns(e)),
+            "llmnr" => out.put(T::Llmnr, &dns::dns(e)),
+            "nbns" => out.put(T::Nbns, &dns::dns(e)),
+            _ => out.put(T::Dns, &dns::dns(e)),
+        },
+        Event::Dhcp(e) => {
+            out.put(T::Dhcp, &address::dhcp(e));
+            out.put(T::DhcpOption, &address::DhcpOptionBody::new(e));
+        }
+        Event::Dhcpv6(e) => out.put(T::Dhcpv6, &OurFields(e)),
+        Event::Arp(e) => out.put(T::Arp, &address::arp(e)),
+        Event::RouterAdvert(e) => out.put(T::RouterAdvert, &address::RouterAdvertBody::new(e)),
         Event::TdsLogin(e) => out.put(T::Tds, &OurFields(e)),
         Event::Tls(e) => out.put(T::Tls, &protocol::tls(e)),
         Event::Anomaly(e) => protocol::with_anomaly(e, |body| out.put(T::Anomaly, body)),
@@ -186,16 +201,20 @@ impl<B: Serialize + ?Sized> Serialize for Record<'_, B> {
             if !vlan.is_empty() {
                 map.serialize_entry("vlan", vlan)?;
             }
+            if let Some(outer) = &flow.tunnel {
+                map.serialize_entry("tunnel", &address::Tunnel::new(outer))?;
+            }
             let (src, dest) = match header.direction {
                 None | Some(Direction::ToServer) => (flow.client, flow.server),
                 Some(Direction::ToClient) => (flow.server, flow.client),
             };
+            let ports = flow.transport.has_ports();
             let Endpoint { addr, port } = src;
             map.serialize_entry("src_ip", &Show(addr))?;
-            map.serialize_entry("src_port", &port)?;
+            optional(&mut map, "src_port", ports.then_some(port))?;
             let Endpoint { addr, port } = dest;
             map.serialize_entry("dest_ip", &Show(addr))?;
-            map.serialize_entry("dest_port", &port)?;
+            optional(&mut map, "dest_port", ports.then_some(port))?;
             map.serialize_entry("proto", flow.transport.name())?;
             if let Some(direction) = header.direction {
                 map.serialize_entry("direction", direction.name())?;
@@ -203,7 +222,9 @@ impl<B: Serialize + ?Sized> Serialize for Record<'_, B> {
             if !flow.app_proto.is_empty() {
                 map.serialize_entry("app_proto", flow.app_proto)?;
             }
-            map.serialize_entry("community_id", CommunityId::new(flow).as_str())?;
+            if ports {
+                map.serialize_entry("community_id", CommunityId::new(flow).as_str())?;
+            }
         }
         optional(&mut map, "tx_id", header.tx_id)?;
         map.serialize_entry(self.event_type.name(), self.body)?;

@@ -7,9 +7,11 @@
 pub mod eve;
 pub mod writer;
 
+mod address;
 mod alert;
 mod community;
 mod destination;
+mod dns;
 mod ldap;
 mod names;
 mod protocol;

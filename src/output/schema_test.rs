@@ -59,8 +59,9 @@ fn no_secret_reaches_a_line() {
 #[test]
 fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
     use crate::event::{
-        Finding, LdapNetlogon, LdapRequest, LdapResult, Mark, NtlmAuthenticate, NtlmChallenge,
-        NtlmNegotiate, RpcBind, RpcCall, RpcEndpoint, RpcResult, TdsLogin,
+        Dhcp, Dhcpv6, Finding, LdapNetlogon, LdapRequest, LdapResult, Mark, NtlmAuthenticate,
+        NtlmChallenge, NtlmNegotiate, RouterAdvert, RpcBind, RpcCall, RpcEndpoint, RpcResult,
+        TdsLogin,
     };
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../docs/eve.schema.json")).unwrap();
@@ -72,6 +73,9 @@ fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
         ("ntlm", NtlmNegotiate::SCHEMA),
         ("rpc_bind", RpcBind::SCHEMA),
         ("rpc_call", RpcCall::SCHEMA),
+        ("router_advert", RouterAdvert::SCHEMA),
+        ("dhcp_option", Dhcp::SCHEMA),
+        ("dhcpv6", Dhcpv6::SCHEMA),
         ("rpc_endpoint", RpcEndpoint::SCHEMA),
         ("rpc_result", RpcResult::SCHEMA),
         ("ldap_op", LdapRequest::SCHEMA),

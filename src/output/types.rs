@@ -11,8 +11,18 @@ pub enum EventType {
     Alert,
     /// Suricata's: bytes that do not fit their protocol.
     Anomaly,
+    /// Suricata's: ARP messages.
+    Arp,
     /// Suricata's: DCE/RPC binds, requests and responses.
     Dcerpc,
+    /// Suricata's: DHCPv4 messages.
+    Dhcp,
+    /// Ours: what Suricata's `dhcp` has no place for.
+    DhcpOption,
+    /// Ours: DHCPv6 messages.
+    Dhcpv6,
+    /// Suricata's: DNS messages.
+    Dns,
     /// Ours: what a native detector concluded, before rules rate it.
     Finding,
     /// Suricata's: an HTTP request and its response.
@@ -23,8 +33,16 @@ pub enum EventType {
     Ldap,
     /// Ours: LDAP requests and answers with filter, sizes and what protects the session.
     LdapOp,
+    /// Ours: LLMNR messages.
+    Llmnr,
+    /// Suricata's: multicast DNS messages.
+    Mdns,
+    /// Ours: messages of the NetBIOS name service.
+    Nbns,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
+    /// Ours: IPv6 router advertisements.
+    RouterAdvert,
     /// Ours: a DCE/RPC presentation context with names and protection.
     RpcBind,
     /// Ours: a DCE/RPC call with names, path and protection.
@@ -47,16 +65,25 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 27] = [
         Self::Alert,
         Self::Anomaly,
+        Self::Arp,
         Self::Dcerpc,
+        Self::Dhcp,
+        Self::DhcpOption,
+        Self::Dhcpv6,
+        Self::Dns,
         Self::Finding,
         Self::Http,
         Self::Incident,
         Self::Ldap,
         Self::LdapOp,
+        Self::Llmnr,
+        Self::Mdns,
+        Self::Nbns,
         Self::Ntlm,
+        Self::RouterAdvert,
         Self::RpcBind,
         Self::RpcCall,
         Self::RpcEndpoint,
@@ -74,13 +101,22 @@ impl EventType {
         match self {
             Self::Alert => "alert",
             Self::Anomaly => "anomaly",
+            Self::Arp => "arp",
             Self::Dcerpc => "dcerpc",
+            Self::Dhcp => "dhcp",
+            Self::DhcpOption => "dhcp_option",
+            Self::Dhcpv6 => "dhcpv6",
+            Self::Dns => "dns",
             Self::Finding => "finding",
             Self::Http => "http",
             Self::Incident => "incident",
             Self::Ldap => "ldap",
             Self::LdapOp => "ldap_op",
+            Self::Llmnr => "llmnr",
+            Self::Mdns => "mdns",
+            Self::Nbns => "nbns",
             Self::Ntlm => "ntlm",
+            Self::RouterAdvert => "router_advert",
             Self::RpcBind => "rpc_bind",
             Self::RpcCall => "rpc_call",
             Self::RpcEndpoint => "rpc_endpoint",
@@ -126,9 +162,8 @@ impl EventTypes {
     #[must_use]
     pub fn any_protocol(self) -> bool {
         use EventType::{Alert, Finding, Incident, Sensor, Stats};
-        let others = [Alert, Finding, Incident, Sensor, Stats]
-            .into_iter()
-            .fold(Self::NONE, Self::with);
+        let of_others = [Alert, Finding, Incident, Sensor, Stats];
+        let others = of_others.into_iter().fold(Self::NONE, Self::with);
         self.0 & !others.0 != 0
     }
 }
@@ -247,10 +282,13 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_a_suggestion_and_the_list() {
         let error = "alert,inicdent".parse::<EventTypes>().unwrap_err();
+        let list = EventTypes::ALL.to_string();
+        assert!(list.starts_with("alert,anomaly,arp,") && list.ends_with(",stats,tds,tls"));
         assert_eq!(
             error.to_string(),
-            "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,ldap,ldap_op,ntlm,rpc_bind,rpc_call,rpc_endpoint,rpc_result,sensor,smb,stats,tds,tls"
+            format!(
+                "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of {list}"
+            )
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

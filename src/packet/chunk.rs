@@ -1,5 +1,7 @@
 //! What a flow shows a decoder, and what the decoder answers.
 
+use crate::net::Mac;
+
 /// A datagram, whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Datagram<'a> {
@@ -8,7 +10,7 @@ pub struct Datagram<'a> {
     /// Bytes that were sent and not captured.
     pub missing: u32,
     /// Who sent the frame it came in, on Ethernet; zero if that is not known.
-    pub mac: [u8; 6],
+    pub mac: Mac,
 }
 
 /// A piece of one direction of a flow, in order.

@@ -2,10 +2,11 @@
 
 use super::defrag::Defrag;
 use super::ip::{self, Addrs, Found, Segment};
+use super::twice::Twice;
 use super::view::View;
 use super::{FrameRef, Packet, Span, Wrapping, link};
 use crate::limits::TUNNELS;
-use crate::net::{Addr, Endpoint, FlowKey, Transport};
+use crate::net::{Addr, Endpoint, FlowKey, Outer, Transport};
 use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hasher};
 
@@ -18,14 +19,14 @@ pub struct DissectOptions {
 }
 
 /// What was seen, and what was given up and why. Every frame that gives no packet counts in one of
-/// `not_ip`, `unknown_link`, `too_short`, `malformed`, `other_transport`, `too_deep`, or is a fragment.
+/// `not_ip`, `unknown_link`, `too_short`, `malformed`, `other_transport`, `too_deep`, `duplicates`, or is a fragment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DissectStats {
     /// Frames looked at.
     pub frames: u64,
     /// Packets found.
     pub packets: u64,
-    /// Frames that carry something else (ARP, spanning tree ...).
+    /// Frames that carry something else (spanning tree, LLDP ...).
     pub not_ip: u64,
     /// Frames of a link type that is not read.
     pub unknown_link: u64,
@@ -33,12 +34,14 @@ pub struct DissectStats {
     pub too_short: u64,
     /// Frames whose headers contradict themselves.
     pub malformed: u64,
-    /// IP packets that are neither TCP nor UDP.
+    /// IP packets that are neither TCP, UDP nor a router advertisement.
     pub other_transport: u64,
     /// Packets of more nested tunnels than [`TUNNELS`].
     pub too_deep: u64,
     /// Packets whose payload the capture did not keep whole (snapshot length).
     pub truncated: u64,
+    /// Copies that a mirror port made of packets seen just before. They are not shown again.
+    pub duplicates: u64,
     /// Tunnels taken off.
     pub tunnels: u64,
     /// Fragments of IP packets.
@@ -76,6 +79,8 @@ pub(super) enum Layer {
     Ether(u16),
     /// An IP packet.
     Ip,
+    /// An ARP message.
+    Arp,
     /// What a protocol number of IP announces.
     Upper(u8),
 }
@@ -86,6 +91,9 @@ pub struct Dissector {
     options: DissectOptions,
     hash: FixedState,
     defrag: Defrag,
+    twice: Twice,
+    /// The outermost packet around the last one found.
+    outer: Option<Outer>,
     stats: DissectStats,
 }
 
@@ -98,6 +106,8 @@ impl Dissector {
             options,
             hash: FixedState::with_seed(seed),
             defrag: Defrag::new(seed),
+            twice: Twice::new(),
+            outer: None,
             stats: DissectStats::default(),
         }
     }
@@ -106,6 +116,12 @@ impl Dissector {
     #[must_use]
     pub fn stats(&self) -> DissectStats {
         self.stats
+    }
+
+    /// What carried the packet that [`Dissector::frame`] returned last, if it came through a tunnel over IP.
+    #[must_use]
+    pub fn outer(&self) -> Option<Outer> {
+        self.outer
     }
 
     /// The packet in `frame`, which lies in `bytes` ([`Block::bytes`](super::Block)). A packet that this frame's
@@ -144,9 +160,13 @@ impl Dissector {
             match found {
                 Ok(Found::Segment(segment)) => {
                     let payload = segment.payload.span(span.spilled);
-                    return Some(self.packet(segment, payload, wrapping, frame, number));
+                    return self.packet(segment, payload, wrapping, frame, number);
                 }
-                Ok(Found::Inner(inner, view)) => {
+                Ok(Found::Inner(inner, view, outer)) => {
+                    if wrapping.tunnels == 0 {
+                        self.outer = None;
+                    }
+                    self.around(outer);
                     bump(&mut self.stats.tunnels);
                     wrapping.tunnels = wrapping.tunnels.saturating_add(1);
                     (layer, span, cut) = (inner, view.span(span.spilled), view.cut);
@@ -182,18 +202,16 @@ impl Dissector {
         wrapping: Wrapping,
         frame: FrameRef,
         number: u64,
-    ) -> Packet {
+    ) -> Option<Packet> {
         let Segment {
             addrs,
             ports,
             transport,
             tcp,
+            checksum,
+            id,
             payload,
         } = segment;
-        bump(&mut self.stats.packets);
-        if payload.cut > 0 {
-            bump(&mut self.stats.truncated);
-        }
         let (mut key, from_a) = key(addrs, ports, transport);
         if self.options.vlan_in_key {
             // The innermost of the tags: the network the hosts are in.
@@ -208,10 +226,33 @@ impl Dissector {
         let ports = u64::from(key.a.port) << 48 | u64::from(key.b.port) << 32;
         let rest = u64::from(key.vlan) << 8 | u64::from(transport.number());
         hasher.write_u64(ports | rest);
-        Packet {
+        let hash = hasher.finish();
+        // Only the id of IPv4 tells a datagram said twice, as mDNS does, from a copy; a TCP segment with data has
+        // its place and checksum. Of what was put together the id is gone.
+        let tcp_data = transport == Transport::Tcp && payload.sent() > 0 && checksum != 0;
+        let telling = id != 0 || tcp_data;
+        if telling && transport.has_ports() && !span.spilled {
+            hasher.write_u64(match transport {
+                Transport::Tcp => u64::from(tcp.seq) << 32 | u64::from(tcp.ack),
+                // Streams of datagrams of one size have few checksums.
+                _ => u64::from_be_bytes(payload.bytes.first_chunk().copied().unwrap_or_default()),
+            });
+            let number = u64::from(id) << 48 | u64::from(checksum) << 32;
+            let rest = u64::from(tcp.flags) << 24 | u64::from(from_a) << 23;
+            hasher.write_u64(number | rest | u64::from(payload.sent()));
+            if self.twice.seen(hasher.finish(), frame.ts) {
+                bump(&mut self.stats.duplicates);
+                return None;
+            }
+        }
+        bump(&mut self.stats.packets);
+        if payload.cut > 0 {
+            bump(&mut self.stats.truncated);
+        }
+        Some(Packet {
             ts: frame.ts,
             number,
-            hash: hasher.finish(),
+            hash,
             pair: u32::try_from(pair >> 32).unwrap_or_default(),
             key,
             from_a,
@@ -220,6 +261,16 @@ impl Dissector {
             sent: payload.sent(),
             wrapping,
             iface: frame.iface,
+        })
+    }
+
+    /// Remembers the outermost packet and counts those inside it.
+    #[cold]
+    fn around(&mut self, outer: Option<Outer>) {
+        match (&mut self.outer, outer) {
+            (Some(known), Some(_)) => known.depth = known.depth.saturating_add(1),
+            (known @ None, found) => *known = found,
+            (Some(_), None) => {}
         }
     }
 
@@ -252,9 +303,10 @@ fn open<'a>(
     }
     match layer {
         Layer::Ip => ip::packet(view),
+        Layer::Arp => ip::arp(view),
         Layer::Upper(protocol) => ip::upper(protocol, addrs, view),
         // A tunnel between tags and IP that carries frames.
-        Layer::Link(_) | Layer::Ether(_) => Ok(Found::Inner(layer, view)),
+        Layer::Link(_) | Layer::Ether(_) => Ok(Found::Inner(layer, view, None)),
     }
 }
 

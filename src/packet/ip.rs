@@ -19,13 +19,12 @@ use super::defrag::{Fragment, Key};
 use super::dissect::{Layer, Miss};
 use super::view::View;
 use crate::limits::EXTENSION_HEADERS;
-#[cfg(doc)]
-use crate::net::Addr;
-use crate::net::Transport;
+use crate::net::{Addr, Endpoint, Outer, Transport};
 use etherparse::{IpAuthHeaderSlice, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ICMP6: u8 = 58;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
@@ -39,17 +38,21 @@ pub(super) enum Found<'a> {
     Segment(Segment<'a>),
     /// A piece of a packet.
     Fragment(Fragment, View<'a>),
-    /// A tunnel.
-    Inner(Layer, View<'a>),
+    /// A tunnel, and the packet that carries it, if that is IP.
+    Inner(Layer, View<'a>, Option<Outer>),
 }
 
-/// A TCP segment or UDP datagram.
+/// A TCP segment or UDP datagram; a message that stands for one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
     pub(super) addrs: Addrs,
     pub(super) ports: (u16, u16),
     pub(super) transport: Transport,
     pub(super) tcp: Tcp,
+    /// Checksum of TCP or UDP, as sent.
+    pub(super) checksum: u16,
+    /// Id of the IPv4 packet; 0 if it has none or was put together.
+    pub(super) id: u16,
     pub(super) payload: View<'a>,
 }
 
@@ -66,6 +69,17 @@ impl Addrs {
         Self {
             src: mapped(src),
             dst: mapped(dst),
+        }
+    }
+
+    #[cold]
+    fn outer(self, protocol: u8, ports: (u16, u16)) -> Outer {
+        let end = |addr: u128, port| Endpoint::new(Addr(addr.to_be_bytes()), port);
+        Outer {
+            src: end(self.src, ports.0),
+            dst: end(self.dst, ports.1),
+            protocol,
+            depth: 1,
         }
     }
 
@@ -129,9 +143,16 @@ fn v4(view: View<'_>) -> Result<Found<'_>, Miss> {
         };
         return Ok(Found::Fragment(fragment, body));
     }
-    match protocol {
+    let found = match protocol {
         TCP => tcp(addrs, body),
         other => upper(other, addrs, body),
+    };
+    match found {
+        Ok(Found::Segment(segment)) => Ok(Found::Segment(Segment {
+            id: u16::from_be_bytes([i0, i1]),
+            ..segment
+        })),
+        other => other,
     }
 }
 
@@ -168,11 +189,16 @@ pub(super) fn upper(protocol: u8, addrs: Addrs, view: View<'_>) -> Result<Found<
         TCP => tcp(addrs, view),
         UDP => udp(addrs, view),
         AUTHENTICATION => extensions(protocol, addrs, view),
+        ICMP6 => icmp6(addrs, view),
         ROUTING | FRAGMENT | DESTINATION if !addrs.is_v4() => extensions(protocol, addrs, view),
         _ => {
             let mut view = view;
             let layer = decap::by_protocol(protocol, &mut view).ok_or(Miss::Transport)?;
-            Ok(Found::Inner(layer, view))
+            Ok(Found::Inner(
+                layer,
+                view,
+                Some(addrs.outer(protocol, (0, 0))),
+            ))
         }
     }
 }
@@ -227,8 +253,15 @@ fn extensions(first: u8, addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss
 
 #[inline(always)]
 fn tcp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
-    let Some(&[[s0, s1, d0, d1], seq, ack, [length, flags, ..], _]) =
-        view.bytes.as_chunks::<4>().0.first_chunk()
+    let Some(
+        &[
+            [s0, s1, d0, d1],
+            seq,
+            ack,
+            [length, flags, ..],
+            [c0, c1, ..],
+        ],
+    ) = view.bytes.as_chunks::<4>().0.first_chunk()
     else {
         return Err(Miss::Short);
     };
@@ -245,13 +278,52 @@ fn tcp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
             ack: u32::from_be_bytes(ack),
             flags,
         },
+        checksum: u16::from_be_bytes([c0, c1]),
+        id: 0,
         payload: view.skip_sent(header).ok_or(Miss::Malformed)?,
     }))
 }
 
+/// A router advertisement (RFC 4861 4.2), which is type 134; the message is the payload.
+fn icmp6(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
+    match view.bytes.first() {
+        Some(134) => Ok(portless(addrs, Transport::Icmp6, view)),
+        _ => Err(Miss::Transport),
+    }
+}
+
+/// ARP for IPv4 over Ethernet (RFC 826): the message is the payload, its two protocol addresses are the ends.
+///
+/// `hardware type 2 (1), protocol type 2 (0x0800), lengths 6 and 4, operation 2, sender MAC 6, sender IP 4,
+/// target MAC 6, target IP 4`
+pub(super) fn arp(view: View<'_>) -> Result<Found<'_>, Miss> {
+    let Some(&message) = view.bytes.first_chunk::<28>() else {
+        return Err(Miss::Short);
+    };
+    #[rustfmt::skip]
+    let [0, 1, 8, 0, 6, 4, _, _, _, _, _, _, _, _, s0, s1, s2, s3, _, _, _, _, _, _, t0, t1, t2, t3] = message
+    else {
+        return Err(Miss::NotIp);
+    };
+    let addrs = Addrs::v4([s0, s1, s2, s3], [t0, t1, t2, t3]);
+    Ok(portless(addrs, Transport::Arp, view.keep(28)))
+}
+
+fn portless(addrs: Addrs, transport: Transport, payload: View<'_>) -> Found<'_> {
+    Found::Segment(Segment {
+        addrs,
+        ports: (0, 0),
+        transport,
+        tcp: Tcp::default(),
+        checksum: 0,
+        id: 0,
+        payload,
+    })
+}
+
 #[inline]
 fn udp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
-    let Some(&[s0, s1, d0, d1, l0, l1, _, _]) = view.bytes.first_chunk() else {
+    let Some(&[s0, s1, d0, d1, l0, l1, c0, c1]) = view.bytes.first_chunk() else {
         return Err(Miss::Short);
     };
     let port = u16::from_be_bytes([d0, d1]);
@@ -263,14 +335,18 @@ fn udp(addrs: Addrs, view: View<'_>) -> Result<Found<'_>, Miss> {
     {
         payload = payload.keep(len);
     }
-    if let Some(layer) = decap::by_udp_port(port, &mut payload) {
-        return Ok(Found::Inner(layer, payload));
+    let from = u16::from_be_bytes([s0, s1]);
+    if let Some(layer) = decap::by_udp_port(from, port, &mut payload) {
+        let outer = addrs.outer(UDP, (from, port));
+        return Ok(Found::Inner(layer, payload, Some(outer)));
     }
     Ok(Found::Segment(Segment {
         addrs,
-        ports: (u16::from_be_bytes([s0, s1]), port),
+        ports: (from, port),
         transport: Transport::Udp,
         tcp: Tcp::default(),
+        checksum: u16::from_be_bytes([c0, c1]),
+        id: 0,
         payload,
     }))
 }

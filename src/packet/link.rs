@@ -14,10 +14,12 @@ use super::dissect::{Layer, Miss};
 use super::view::View;
 use super::{Wrapping, decap};
 use crate::limits::VLAN_TAGS;
+use crate::net::Mac;
 use etherparse::{LaxMacsecPayloadSlice, LaxMacsecSlice};
 
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
+const ARP: u16 = 0x0806;
 const MACSEC: u16 = 0x88e5;
 
 /// Takes the header of link type `link` off.
@@ -29,7 +31,7 @@ pub(super) fn open(link: u16, view: &mut View<'_>, wrapping: &mut Wrapping) -> R
             else {
                 return Err(Miss::Short);
             };
-            wrapping.mac = [m0, m1, m2, m3, m4, m5];
+            wrapping.mac = Mac([m0, m1, m2, m3, m4, m5]);
             view.pass(14)?;
             Ok(Layer::Ether(u16::from_be_bytes([a, b])))
         }
@@ -92,6 +94,7 @@ pub(super) fn ether(
                 view.pass(8)?;
             }
             MACSEC => kind = macsec(view)?,
+            ARP => return Ok(Layer::Arp),
             other => return decap::by_ether_type(other, view).ok_or(Miss::NotIp),
         }
     }

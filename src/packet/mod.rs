@@ -22,6 +22,7 @@ mod defrag;
 mod dissect;
 mod ip;
 mod link;
+mod twice;
 mod view;
 
 #[cfg(test)]
@@ -30,7 +31,7 @@ mod tests;
 pub use chunk::{Chunk, Datagram, Progress};
 pub use dissect::{DissectOptions, DissectStats, Dissector};
 
-use crate::net::{FlowKey, Side};
+use crate::net::{FlowKey, Mac, Outer, Side};
 use crate::time::Timestamp;
 
 /// Where bytes lie in a [`Block`].
@@ -70,6 +71,8 @@ pub struct Block {
     pub frames: Vec<FrameRef>,
     /// Datagrams put together from fragments.
     pub spill: Vec<u8>,
+    /// Packets around those of the frames, as far as there are any.
+    pub outers: Vec<Outer>,
 }
 
 impl Block {
@@ -86,11 +89,28 @@ impl Block {
             .unwrap_or_default()
     }
 
+    /// Remembers what a packet was carried in; what [`Block::outer`] wants to find it again.
+    pub fn add_outer(outers: &mut Vec<Outer>, outer: Outer) -> u16 {
+        // Neighbours mostly come through the same tunnel.
+        if outers.last() != Some(&outer) {
+            outers.push(outer);
+        }
+        u16::try_from(outers.len()).unwrap_or(0)
+    }
+
+    /// What a packet of this block was carried in.
+    #[must_use]
+    pub fn outer(&self, wrapping: Wrapping) -> Option<Outer> {
+        let at = usize::from(wrapping.outer).checked_sub(1)?;
+        self.outers.get(at).copied()
+    }
+
     /// Empties it and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.frames.clear();
         self.spill.clear();
+        self.outers.clear();
     }
 }
 
@@ -129,8 +149,10 @@ pub struct Wrapping {
     pub vlan: [u16; 2],
     /// Tunnels taken off.
     pub tunnels: u8,
+    /// Place in [`Block::outers`] and 1; 0 if it was in no IP packet.
+    pub outer: u16,
     /// Source address of the innermost Ethernet header; zero if there is none.
-    pub mac: [u8; 6],
+    pub mac: Mac,
 }
 
 /// What the capture thread found in one frame.

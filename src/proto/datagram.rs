@@ -14,11 +14,11 @@
     )
 )]
 
-use super::Shared;
 use super::dcerpc::cl;
+use super::{Shared, arp, dhcp, dns, ldap, ndp};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
-use crate::net::{Direction, FlowKey, Side};
+use crate::net::{Direction, FlowKey, Side, Transport};
 use crate::packet::Datagram;
 
 /// A datagram and where it was met.
@@ -36,6 +36,8 @@ pub struct Met<'a> {
 
 /// A protocol of datagrams.
 struct Protocol {
+    /// What carries it.
+    transport: Transport,
     /// EVE's `app_proto`.
     app_proto: &'static str,
     /// Ports of its servers, which say who is client.
@@ -46,11 +48,13 @@ struct Protocol {
     decode: fn(&Met<'_>, &mut Shared, &mut dyn Sink),
 }
 
-/// Declares the protocols: EVE's `app_proto`, ports of servers, probe, decoder. Probes are asked in this order.
+/// Declares the protocols: EVE's `app_proto`, carrier and ports of servers, probe, decoder. Probes are asked in
+/// this order.
 macro_rules! datagrams {
-    ($($app_proto:literal on [$($port:literal),*] if $probe:path => $decode:path;)*) => {
+    ($($app_proto:literal over $transport:ident [$($port:literal),*] if $probe:path => $decode:path;)*) => {
         static PROTOCOLS: &[Protocol] = &[$(
             Protocol {
+                transport: Transport::$transport,
                 app_proto: $app_proto,
                 ports: &[$($port),*],
                 probe: $probe,
@@ -61,8 +65,16 @@ macro_rules! datagrams {
 }
 
 datagrams! {
-    "dcerpc" on [135] if cl::probe => cl::datagram;
-    "ldap" on [389] if super::ldap::datagram_probe => super::ldap::datagram;
+    "dns" over Udp [53] if dns::probe_dns => dns::datagram;
+    "mdns" over Udp [5353] if dns::probe_mdns => dns::mdns;
+    "llmnr" over Udp [5355] if dns::probe_llmnr => dns::llmnr;
+    "nbns" over Udp [137] if dns::probe_nbns => dns::nbns;
+    "dhcp" over Udp [67] if dhcp::probe_v4 => dhcp::message_v4;
+    "dhcpv6" over Udp [547] if dhcp::probe_v6 => dhcp::message_v6;
+    "dcerpc" over Udp [135] if cl::probe => cl::datagram;
+    "ldap" over Udp [389] if ldap::datagram_probe => ldap::datagram;
+    "arp" over Arp [] if arp::probe => arp::message;
+    "ndp" over Icmp6 [] if ndp::probe => ndp::message;
 }
 
 /// What a conversation turned out to be. Sits in every flow record, so it is small.
@@ -86,7 +98,7 @@ impl Conversation {
         shared: &mut Shared,
         out: &mut dyn Sink,
     ) -> bool {
-        let fits = |p: &&Protocol| (p.probe)(datagram.bytes, key);
+        let fits = |p: &&Protocol| p.transport == key.transport && (p.probe)(datagram.bytes, key);
         let known = self.known().filter(fits);
         let Some(protocol) = known.or_else(|| PROTOCOLS.iter().find(fits)) else {
             self.tried = self.tried.saturating_add(1);

@@ -34,7 +34,8 @@ pub enum Probe {
 
 /// Ports that servers of the protocols we read are found on, which earns a flow patience.
 const KNOWN_PORTS: &[u16] = &[
-    80, 135, 139, 389, 445, 593, 3128, 3268, 5985, 8080, 6001, 6002, 6004, 25, 110, 143, 587, 1433,
+    53, 80, 135, 139, 389, 445, 593, 3128, 3268, 5985, 8080, 6001, 6002, 6004, 25, 110, 143, 587,
+    1433,
 ];
 
 /// Ports of LDAP, where a SASL buffer is believed.

@@ -4,15 +4,19 @@
 //! Carriers import what they carry, never the reverse:
 //! `http, ldap, smb, dcerpc → spnego → ntlmssp`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
+pub mod arp;
 pub(crate) mod base64;
 pub mod datagram;
 pub mod dcerpc;
+pub mod dhcp;
+pub mod dns;
 pub mod epm;
 pub mod http;
 pub mod identify;
 pub mod ldap;
 pub mod mail;
 pub mod nbss;
+pub mod ndp;
 pub mod ntlmssp;
 pub mod rpch;
 pub mod session;
@@ -37,6 +41,10 @@ pub struct Shared {
     pub catalog: std::sync::Arc<Catalog>,
     /// Virtual connections of RPC over HTTP, whose two directions are two flows.
     pub rpch: rpch::VirtualConnections,
+    /// The same for names in DHCP.
+    pub dhcp: dhcp::Scratch,
+    /// Memory for the text of DNS messages, reused.
+    pub dns: dns::Scratch,
     /// Set by a decoder whose connection turns into another protocol behind the bytes it took
     /// (STARTTLS, CONNECT); taken back by [`Session`].
     pub follows: bool,

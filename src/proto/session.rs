@@ -12,7 +12,7 @@
 
 use super::datagram::Conversation;
 use super::identify::{self, Probe};
-use super::{Shared, http, ldap, mail, rpch, smb, tds, tls};
+use super::{Shared, dns, http, ldap, mail, rpch, smb, tds, tls};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_CHUNKS, IDENTIFY_CHUNKS_KNOWN, IDENTIFY_CHUNKS_MIDDLE};
 use crate::net::{Direction, FlowKey, Side};
@@ -159,6 +159,8 @@ protocols! {
     Pop3(mail::Decoder) = |_, _| mail::Decoder::new(mail::Kind::Pop3), "pop3", identify::pop3;
     /// TLS, as far as it is in clear.
     Tls(tls::Decoder) = |_, from| tls::Decoder::after(from), "tls", identify::tls;
+    /// DNS and LLMNR over TCP.
+    Dns(dns::Decoder) = |key, _| dns::Decoder::new(key), "dns", dns::probe_tcp;
 }
 
 /// What was tried so far.

@@ -83,6 +83,7 @@ impl Dispatch {
             bytes,
             frames,
             spill,
+            outers,
         } = block;
         for frame in frames.iter() {
             self.capture.packets += 1;
@@ -96,7 +97,12 @@ impl Dispatch {
             let found = self
                 .dissector
                 .frame(bytes, spill, frame, self.capture.packets);
-            if let Some(packet) = found {
+            if let Some(mut packet) = found {
+                if packet.wrapping.tunnels > 0
+                    && let Some(outer) = self.dissector.outer()
+                {
+                    packet.wrapping.outer = Block::add_outer(outers, outer);
+                }
                 // The high half of a 32-bit hash times n is its share of n: no division.
                 let lane = (u64::from(packet.pair) * workers) >> 32;
                 if let Some(batch) = self.batches.get_mut(lane as usize) {

@@ -306,12 +306,12 @@ impl Join {
                 bytes: self.capture.bytes,
                 invalid: dissect.too_short + dissect.malformed,
                 unknown_ethertype: dissect.not_ip,
-                tcp: dissect.packets - flow.udp,
+                tcp: dissect.packets - flow.udp - flow.other,
                 udp: flow.udp,
             },
             flow: FlowCounts {
                 total: flow.opened,
-                tcp: flow.opened - flow.udp_flows,
+                tcp: flow.opened - flow.udp_flows - flow.other_flows,
                 udp: flow.udp_flows,
                 active: flow.active,
             },
@@ -368,6 +368,7 @@ impl Join {
             incidents: correlator.incidents,
             gap_bytes: flow.gap_bytes,
             out_of_order: flow.out_of_order,
+            duplicates: dissect.duplicates,
             cut_frames: dissect.truncated,
             unsupported_links: self.capture.source.unsupported + dissect.unknown_link,
             fragments: FragmentStats {

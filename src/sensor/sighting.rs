@@ -21,6 +21,16 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         | Event::LdapNetlogon(_)
         | Event::LdapResult(_) => Carrier::Ldap.name(),
         Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
+        Event::Dns(e) => match e.protocol {
+            "mdns" => "mdns",
+            "llmnr" => "llmnr",
+            "nbns" => "nbns",
+            _ => "dns",
+        },
+        Event::Dhcp(_) => "dhcp",
+        Event::Dhcpv6(_) => "dhcpv6",
+        Event::Arp(_) => "arp",
+        Event::RouterAdvert(_) => "ndp",
         Event::TdsLogin(_) => Carrier::Tds.name(),
         Event::Tls(_) => "tls",
         Event::Anomaly(a) => a.protocol,

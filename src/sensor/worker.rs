@@ -16,7 +16,7 @@ use crate::event::{
 };
 use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
 use crate::limits;
-use crate::net::{Direction, Side, Transport};
+use crate::net::{Direction, Outer, Side, Transport};
 use crate::output::{EventTypes, Header, write_event};
 use crate::packet::{Block, Chunk, Datagram, Packet, Progress};
 use crate::proto::rpch::VirtualConnections;
@@ -33,6 +33,8 @@ struct FlowState {
     session: Session,
     /// 0 until it is needed.
     flow_id: u64,
+    /// What its first packet was carried in.
+    tunnel: Option<Box<Outer>>,
     /// What it counts for in [`Decoders::held`].
     held: u32,
     /// Sides that ended.
@@ -92,6 +94,7 @@ impl Worker {
             shared: Shared {
                 catalog: Arc::clone(&setup.catalog),
                 rpch: VirtualConnections::new(decoders / 4),
+                dns: crate::proto::dns::Scratch::default(),
                 ..Shared::default()
             },
             decoders: Decoders {
@@ -185,7 +188,7 @@ impl Worker {
         while !rest.is_empty() {
             let group = rest.get(..limits::DECODER_PACKETS).unwrap_or(rest);
             let before = self.table.stats().packets;
-            let fed = self.guarded(|table, to| table.push_batch(group, block, to));
+            let fed = self.guarded(Some(block), |table, to| table.push_batch(group, block, to));
             let done = if fed.is_some() {
                 group.len()
             } else {
@@ -212,7 +215,7 @@ impl Worker {
     fn relieve(&mut self, now: Timestamp) {
         while self.decoders.full() {
             let before = self.decoders.held;
-            let gone = self.guarded(|table, to| table.give_up_idle(now, to));
+            let gone = self.guarded(None, |table, to| table.give_up_idle(now, to));
             if gone != Some(true) {
                 break;
             }
@@ -223,6 +226,7 @@ impl Worker {
     /// `None` if it panicked.
     fn guarded<R>(
         &mut self,
+        block: Option<&Block>,
         run: impl FnOnce(&mut Table<FlowState>, &mut Decoding<'_>) -> R,
     ) -> Option<R> {
         let Self {
@@ -236,6 +240,7 @@ impl Worker {
             shared,
             collector,
             decoders,
+            block,
         };
         let done = catch_unwind(AssertUnwindSafe(|| run(table, &mut to)));
         stats.panics += u64::from(done.is_err());
@@ -244,7 +249,7 @@ impl Worker {
 
     /// Ends what has been silent too long; at the end of the capture, everything.
     fn expire(&mut self, now: Timestamp, last: bool) {
-        self.guarded(|table, to| {
+        self.guarded(None, |table, to| {
             if last {
                 table.finish(now, to);
             } else {
@@ -259,6 +264,8 @@ struct Decoding<'w> {
     shared: &'w mut Shared,
     collector: &'w mut Collector,
     decoders: &'w mut Decoders,
+    /// Where the packets lie, while there are any.
+    block: Option<&'w Block>,
 }
 
 impl Deliver<FlowState> for Decoding<'_> {
@@ -292,6 +299,11 @@ impl Deliver<FlowState> for Decoding<'_> {
         progress
     }
 
+    fn opened(&mut self, packet: &Packet, state: &mut FlowState) {
+        let outer = self.block.and_then(|block| block.outer(packet.wrapping));
+        state.tunnel = outer.map(Box::new);
+    }
+
     fn datagram(
         &mut self,
         info: &FlowInfo,
@@ -304,6 +316,7 @@ impl Deliver<FlowState> for Decoding<'_> {
             collector: self.collector,
             info,
             flow_id: &mut state.flow_id,
+            tunnel: state.tunnel.as_deref().copied(),
             client: state.session.client(),
             side,
             app_proto: was,
@@ -337,6 +350,7 @@ impl Decoding<'_> {
             collector: self.collector,
             info,
             flow_id: &mut state.flow_id,
+            tunnel: state.tunnel.as_deref().copied(),
             client: state.session.client(),
             side,
             app_proto: was,
@@ -432,7 +446,7 @@ impl Collector {
             "ldap" => &mut self.flows.ldap,
             "tls" => &mut self.flows.tls,
             "" => return,
-            _ if transport == Transport::Udp => &mut self.flows.unknown_udp,
+            _ if transport != Transport::Tcp => &mut self.flows.unknown_udp,
             _ => &mut self.flows.unknown,
         };
         *count += 1;
@@ -496,6 +510,7 @@ struct FlowSink<'w> {
     collector: &'w mut Collector,
     info: &'w FlowInfo,
     flow_id: &'w mut u64,
+    tunnel: Option<Outer>,
     /// Known once the protocol is.
     client: Option<Side>,
     side: Side,
@@ -521,6 +536,7 @@ impl FlowSink<'_> {
             transport: self.info.key.transport,
             first_ts: self.info.first_ts,
             vlan: self.info.wrapping.vlan,
+            tunnel: self.tunnel,
             iface: self.info.iface,
             app_proto,
             gaps: self.info.gaps,

@@ -6,8 +6,9 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 /// Event types that Suricata has too.
-const SURICATAS: [&str; 8] = [
-    "alert", "anomaly", "dcerpc", "http", "ldap", "smb", "stats", "tls",
+const SURICATAS: &[&str] = &[
+    "alert", "anomaly", "arp", "dcerpc", "dhcp", "dns", "mdns", "http", "ldap", "smb", "stats",
+    "tls",
 ];
 
 /// Our schema, and Suricata's where it is to be had.

@@ -273,6 +273,7 @@ fn code_text(carrier: Carrier, code: u32) -> String {
         Carrier::Smb | Carrier::Rpc => format!("status {code:#010x}"),
         Carrier::Http => format!("HTTP status {code}"),
         Carrier::Ldap => format!("LDAP result {code}"),
+        Carrier::Dns => format!("DNS result {code}"),
         Carrier::Tds => format!("SQL Server error {code}"),
         Carrier::Smtp => format!("SMTP reply {code}"),
         Carrier::Imap | Carrier::Pop3 => "a refusal".to_owned(),

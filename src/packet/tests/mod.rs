@@ -70,7 +70,7 @@ fn plain_tcp() {
     assert_eq!((payload(p, &frame), p.sent), (&b"hello"[..], 5));
     assert_eq!((p.number, p.iface, p.ts), (11, 2, Timestamp(5)));
     let wrapping = Wrapping {
-        mac: [2, 0, 0, 0, 0, 2],
+        mac: crate::net::Mac([2, 0, 0, 0, 0, 2]),
         ..Wrapping::default()
     };
     assert_eq!(p.wrapping, wrapping);
@@ -254,6 +254,7 @@ fn headers_that_contradict_themselves_are_counted() {
     icmp[9] = 1;
     assert_eq!(one(101, &icmp, 45).1.other_transport, 1);
     assert_eq!(one(1, &ethernet(0x0806, &[0; 28]), 42).1.not_ip, 1);
+    assert_eq!(one(1, &ethernet(0x88cc, &[0; 28]), 42).1.not_ip, 1);
     assert_eq!(one(101, &[0x99; 60], 60).1.malformed, 1);
 }
 
@@ -303,6 +304,35 @@ fn authentication_header_and_macsec_in_clear() {
 }
 
 #[test]
+fn arp_and_router_advertisements_are_conversations_without_ports() {
+    let arp = [
+        0, 1, 8, 0, 6, 4, 0, 1, // Ethernet, IPv4, lengths, request
+        2, 0, 0, 0, 0, 2, 192, 0, 2, 66, // sender
+        0, 0, 0, 0, 0, 0, 192, 0, 2, 1, // target
+    ];
+    let frame = ethernet(0x0806, &[&arp[..], &[0; 18]].concat());
+    let p = found(1, &frame);
+    assert_eq!(p.key.transport, Transport::Arp);
+    assert_eq!(p.key.end(p.side()).to_string(), "192.0.2.66:0");
+    assert_eq!(p.key.end(p.side().other()).to_string(), "192.0.2.1:0");
+    assert_eq!(payload(p, &frame), arp, "without padding");
+    for damage in [1, 2, 4, 5] {
+        let mut other = frame.clone();
+        other[14 + damage] ^= 1;
+        assert_eq!(one(1, &other, other.len()).1.not_ip, 1);
+    }
+
+    let mut advert = V6_UDP.to_vec();
+    advert[6] = 58;
+    advert[40] = 134;
+    let p = found(101, &advert);
+    assert_eq!(p.key.transport, Transport::Icmp6);
+    assert_eq!(payload(p, &advert), &advert[40..]);
+    advert[40] = 135; // neighbour solicitation
+    assert_eq!(one(101, &advert, advert.len()).1.other_transport, 1);
+}
+
+#[test]
 fn tunnels_are_taken_off_to_a_depth() {
     let wrap = |packet: &[u8]| {
         let mut outer = V4_TCP[..20].to_vec();
@@ -340,7 +370,7 @@ fn tunnels_are_taken_off_to_a_depth() {
         p.wrapping,
         Wrapping {
             tunnels: 1,
-            mac: [2, 0, 0, 0, 0, 2],
+            mac: crate::net::Mac([2, 0, 0, 0, 0, 2]),
             ..Wrapping::default()
         }
     );
@@ -348,3 +378,59 @@ fn tunnels_are_taken_off_to_a_depth() {
     let pppoe = ethernet(0x8864, &pppoe);
     assert_eq!(payload(found(1, &pppoe), &pppoe), b"hello");
 }
+
+/// Shows frames a millisecond apart; which gave a packet.
+fn series(frames: &[(u64, Vec<u8>)]) -> (Vec<bool>, DissectStats) {
+    let mut dissector = Dissector::new(7, DissectOptions::default());
+    let found = frames.iter().map(|(millis, bytes)| {
+        let len = bytes.len() as u32;
+        let frame = FrameRef {
+            ts: Timestamp(millis * 1_000_000),
+            len,
+            wire_len: len,
+            link: 1,
+            ..FrameRef::default()
+        };
+        dissector.frame(bytes, &mut Vec::new(), frame, 1).is_some()
+    });
+    (found.collect(), dissector.stats())
+}
+
+#[test]
+fn copies_of_a_mirror_port_are_counted_once() {
+    let frame = ethernet(0x0800, &V4_TCP);
+    let change = |at: usize, by: u8| {
+        let mut other = frame.clone();
+        other[at] ^= by;
+        other
+    };
+    let mut tagged = ethernet(0x8100, &[&[0, 5, 8, 0], &V4_TCP[..]].concat());
+    tagged[22 + 4] = 63; // one hop less, and so the header checksum
+    tagged[24 + 4] ^= 1;
+    let (found, stats) = series(&[
+        (1, frame.clone()),
+        (1, frame.clone()),
+        (2, change(6, 9)),       // another station
+        (3, tagged.clone()),     // another VLAN, TTL and header checksum
+        (4, change(19, 1)),      // another id: a retransmission
+        (5, change(14 + 37, 1)), // another TCP checksum: another timestamp
+        (6, change(14 + 27, 1)), // another sequence number
+    ]);
+    assert_eq!(found, [true, false, false, false, true, true, true]);
+    assert_eq!((stats.duplicates, stats.packets, stats.frames), (3, 4, 7));
+
+    let (found, _) = series(&[
+        (1, frame.clone()),
+        (51, frame.clone()), // the copy, at the end of the window
+        (52, frame.clone()), // beyond it
+        (200, frame.clone()),
+    ]);
+    assert_eq!(found, [true, false, true, true]);
+    // Nothing tells a datagram over IPv6 from the same said again.
+    let udp = ethernet(0x86dd, &V6_UDP);
+    let (found, _) = series(&[(1, udp.clone()), (2, udp)]);
+    assert_eq!(found, [true, true]);
+}
+
+#[path = "tunnels.rs"]
+mod tunnels;

@@ -42,10 +42,10 @@ fn theirs(link: u16, bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
         && (ether.ether_type.0 <= 1500
             || matches!(
                 ether.ether_type.0,
-                0x9200 | 0x8100 | 0x88a8 | 0x9100 | 0x88e5 | 0x8864
+                0x9200 | 0x8100 | 0x88a8 | 0x9100 | 0x88e5 | 0x8864 | 0x8847 | 0x8848
             ))
     {
-        return Err("SNAP, a fourth tag, QinQ of another kind, PPPoE");
+        return Err("SNAP, a fourth tag, QinQ of another kind, PPPoE, MPLS");
     }
     let ip = match &sliced.net {
         Some(LaxNetSlice::Ipv4(v4)) => {
@@ -72,7 +72,7 @@ fn theirs(link: u16, bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
     if ip_payload.fragmented {
         return Err("a fragment");
     }
-    if matches!(ip_payload.ip_number.0, 4 | 41) {
+    if matches!(ip_payload.ip_number.0, 4 | 41 | 47 | 137) {
         return Err("a tunnel");
     }
     Ok(match &sliced.transport {
@@ -86,7 +86,15 @@ fn theirs(link: u16, bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
             )),
             payload: t.payload().to_vec(),
         }),
-        Some(TransportSlice::Udp(u)) if u.destination_port() == 4789 => return Err("a tunnel"),
+        Some(TransportSlice::Udp(u))
+            if u.source_port() == 3544
+                || matches!(
+                    u.destination_port(),
+                    3544 | 4789 | 4790 | 6081 | 6635 | 8472
+                ) =>
+        {
+            return Err("a tunnel");
+        }
         Some(TransportSlice::Udp(u)) => Some(Answer {
             from: (src, u.source_port()),
             to: (dst, u.destination_port()),
@@ -101,6 +109,8 @@ fn theirs(link: u16, bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
 fn ours(link: u16, bytes: &[u8], wire: usize) -> (Option<(Answer, u32)>, DissectStats) {
     let (packet, stats, spill) = one(link, bytes, wire);
     assert!(spill.is_empty(), "one frame completes no datagram");
+    // Theirs is asked for TCP and UDP only.
+    let packet = packet.filter(|p| p.key.transport.has_ports());
     let answer = packet.map(|p| {
         let end = |side| {
             let e = p.key.end(side);

@@ -157,7 +157,7 @@ mod tests {
             datagram: Datagram {
                 bytes,
                 missing: 0,
-                mac: [0; 6],
+                mac: crate::net::Mac::default(),
             },
             key: &key,
             side: Side::A,
