@@ -34,11 +34,15 @@ struct Outgoing {
     auth: Authenticate,
     /// The client never went there before this connection.
     new: bool,
+    /// A call to the client had no answer yet, so whose callback it is was left open.
+    open: bool,
 }
 
 /// State of RW-08 and RW-10.
 #[derive(Debug)]
 pub(super) struct Callbacks {
+    /// When calls came that are not concluded yet, by the host that was called.
+    asked: Recent<Addr, VecDeque<Timestamp>>,
     /// Calls that were concluded, by the host that was called.
     calls: Recent<Addr, VecDeque<Case>>,
     /// Authentications, by client.
@@ -52,6 +56,7 @@ impl Default for Callbacks {
     fn default() -> Self {
         let window = Duration::from_secs(limits::CALLBACK_SECS);
         Self {
+            asked: Recent::new(limits::PENDING_FINDINGS, window),
             calls: Recent::new(limits::PENDING_FINDINGS, window),
             outgoing: Recent::new(limits::NAMED_ADDRESSES, window),
             habits: Habits::default(),
@@ -62,31 +67,14 @@ impl Default for Callbacks {
 
 impl Pattern for Callbacks {
     fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
-        let Seen::Authenticate(auth) = &s.seen else {
-            return;
-        };
         if loops_back(&s.flow) {
             return;
         }
-        let client = s.flow.client.addr;
-        let outgoing = Outgoing {
-            flow: s.flow,
-            pcap_cnt: s.key.number,
-            ts: s.ts,
-            auth: Authenticate::clone(auth),
-            new: self
-                .habits
-                .is_new(client, s.flow.server.addr, s.flow.first_ts),
-        };
-        self.habits.note(client, s.flow.server.addr, s.ts);
-        for call in self.calls.get(&client).into_iter().flatten().rev() {
-            out.extend(join::callback(call, &outgoing, cx));
+        match &s.seen {
+            Seen::Call(_) => note(&mut self.asked, s.flow.server.addr, s.ts, s.ts),
+            Seen::Authenticate(auth) => self.authenticate(s, auth, cx, out),
+            _ => {}
         }
-        out.extend(tier0(&outgoing, cx));
-        let mut all = self.outgoing.remove(&client).unwrap_or_default();
-        push(&mut all, outgoing);
-        self.outgoing.insert(client, all, s.ts);
-        self.tell_once(out, s.ts);
     }
 
     fn concluded(&mut self, case: &Case, cx: &Context<'_>, out: &mut Vec<Case>) {
@@ -96,16 +84,27 @@ impl Pattern for Callbacks {
         let Some(victim) = case.finding.victim else {
             return;
         };
-        for outgoing in self.outgoing.get(&victim).into_iter().flatten() {
-            out.extend(join::callback(case, outgoing, cx));
+        if let Some(asked) = self.asked.get_mut(&victim) {
+            asked.retain(|at| *at != case.first_ts());
         }
-        let mut all = self.calls.remove(&victim).unwrap_or_default();
-        push(&mut all, case.clone());
-        self.calls.insert(victim, all, case.ts);
+        for outgoing in self.outgoing.get(&victim).into_iter().flatten() {
+            let found = join::callback(case, outgoing, cx).or_else(|| {
+                // It was not this call, so it may have been one before.
+                let earlier = self.calls.get(&victim).filter(|_| outgoing.open);
+                earlier
+                    .into_iter()
+                    .flatten()
+                    .rev()
+                    .find_map(|call| join::callback(call, outgoing, cx))
+            });
+            out.extend(found);
+        }
+        note(&mut self.calls, victim, case.clone(), case.ts);
         self.tell_once(out, case.ts);
     }
 
     fn advance(&mut self, now: Timestamp, _: &Context<'_>, _: &mut Vec<Case>) {
+        self.asked.forget(now);
         self.calls.forget(now);
         self.outgoing.forget(now);
     }
@@ -119,6 +118,37 @@ impl Pattern for Callbacks {
 }
 
 impl Callbacks {
+    fn authenticate(
+        &mut self,
+        s: &Sighting,
+        auth: &Authenticate,
+        cx: &Context<'_>,
+        out: &mut Vec<Case>,
+    ) {
+        let (client, server) = (s.flow.client.addr, s.flow.server.addr);
+        let asked = self.asked.get(&client).into_iter().flatten();
+        let outgoing = Outgoing {
+            flow: s.flow,
+            pcap_cnt: s.key.number,
+            ts: s.ts,
+            auth: auth.clone(),
+            new: self.habits.is_new(client, server, s.flow.first_ts),
+            open: asked.into_iter().any(|at| *at <= s.flow.first_ts),
+        };
+        self.habits.note(client, server, s.ts);
+        if !outgoing.open {
+            let calls = self.calls.get(&client).into_iter().flatten();
+            out.extend(
+                calls
+                    .rev()
+                    .find_map(|call| join::callback(call, &outgoing, cx)),
+            );
+        }
+        out.extend(tier0(&outgoing, cx));
+        note(&mut self.outgoing, client, outgoing, s.ts);
+        self.tell_once(out, s.ts);
+    }
+
     /// Drops what was told of the same connection and family already.
     fn tell_once(&mut self, out: &mut Vec<Case>, now: Timestamp) {
         let told = &mut self.told;
@@ -140,12 +170,14 @@ impl Callbacks {
     }
 }
 
-/// Keeps the newest.
-fn push<T>(all: &mut VecDeque<T>, one: T) {
-    if all.len() >= limits::CALLBACKS_PER_HOST {
-        all.pop_front();
+/// Adds one to what is remembered of a host; the oldest gives way.
+fn note<T>(all: &mut Recent<Addr, VecDeque<T>>, host: Addr, one: T, now: Timestamp) {
+    let mut own = all.remove(&host).unwrap_or_default();
+    if own.len() >= limits::CALLBACKS_PER_HOST {
+        own.pop_front();
     }
-    all.push_back(one);
+    own.push_back(one);
+    all.insert(host, own, now);
 }
 
 /// RW-10. What a domain controller or certificate authority connects to is short and stable.
