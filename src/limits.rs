@@ -133,6 +133,12 @@ pub const LDAP_LENGTH: usize = 64 * 1024 * 1024;
 pub const LDAP_MESSAGE_BYTES: usize = 64 * 1024;
 /// Outstanding LDAP binds of one connection.
 pub const LDAP_PENDING: usize = 16;
+/// Bytes of a Kerberos name shown: parts of a principal with `/` between them. AD's longest host and service
+/// names have 255 each; what is longer is cut.
+pub const KRB_NAME_BYTES: usize = 512;
+/// Encryption types and pre-authentication types shown of one Kerberos message. Windows sends up to eight;
+/// what is beyond is not shown.
+pub const KRB_LIST: usize = 24;
 /// Bytes looked at before a flow that fits no protocol is given up.
 pub const IDENTIFY_BYTES: usize = 64;
 /// Chunks looked at before a flow is given up whose beginning was seen: the first of each direction.

@@ -16,6 +16,8 @@ pub enum Carrier {
     Ldap,
     /// DCE/RPC security trailer.
     Rpc,
+    /// A request to a Kerberos KDC.
+    Kerberos,
 }
 
 impl Carrier {
@@ -27,6 +29,7 @@ impl Carrier {
             Self::Http => "http",
             Self::Ldap => "ldap",
             Self::Rpc => "dcerpc",
+            Self::Kerberos => "krb5",
         }
     }
 }

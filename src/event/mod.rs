@@ -9,6 +9,7 @@ mod auth;
 mod finding;
 mod http;
 mod identity;
+mod krb5;
 mod ldap;
 mod rpc;
 mod schema;
@@ -23,6 +24,7 @@ pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNe
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
+pub use krb5::{KrbApReq, KrbApResult, KrbReply, KrbRequest};
 pub use ldap::{LdapBind, LdapResult};
 pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
 pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
@@ -60,6 +62,14 @@ pub enum Event<'a> {
     LdapBind(LdapBind<'a>),
     /// An LDAP bind response.
     LdapResult(LdapResult<'a>),
+    /// A Kerberos ticket was presented.
+    KrbApReq(KrbApReq<'a>),
+    /// What came of it.
+    KrbApResult(KrbApResult),
+    /// A KDC was asked for a ticket.
+    KrbRequest(KrbRequest<'a>),
+    /// A KDC answered.
+    KrbReply(KrbReply<'a>),
     /// An SMB dialect was agreed.
     SmbNegotiate(SmbNegotiate),
     /// An SMB command of interest was answered.
@@ -113,6 +123,10 @@ impl Event<'_> {
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
             Self::LdapResult(e) => Some(e),
+            Self::KrbApReq(e) => Some(e),
+            Self::KrbApResult(e) => Some(e),
+            Self::KrbRequest(e) => Some(e),
+            Self::KrbReply(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
@@ -132,6 +146,10 @@ pub static SCHEMAS: &[&EventSchema] = &[
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
     LdapResult::SCHEMA,
+    KrbApReq::SCHEMA,
+    KrbApResult::SCHEMA,
+    KrbRequest::SCHEMA,
+    KrbReply::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbCommand::SCHEMA,
     Finding::SCHEMA,

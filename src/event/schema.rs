@@ -51,6 +51,8 @@ pub enum Value<'a> {
     Address(IpAddr),
     /// Several texts; a rule matches if one does.
     Texts(&'a [String]),
+    /// Several numbers; a rule matches if one does.
+    Numbers(&'a [i32]),
 }
 
 impl Value<'_> {
@@ -62,6 +64,7 @@ impl Value<'_> {
             Self::Text(t) => t.is_empty(),
             Self::Hex(b) => b.is_empty(),
             Self::Texts(t) => t.is_empty(),
+            Self::Numbers(n) => n.is_empty(),
             _ => false,
         }
     }
@@ -85,6 +88,10 @@ impl Value<'_> {
                 buf.push_str(&all.join(","));
                 Ok(())
             }
+            Self::Numbers(all) => (0..).zip(*all).try_for_each(|(at, n)| {
+                let comma = if at == 0 { "" } else { "," };
+                write!(buf, "{comma}{n}")
+            }),
         };
     }
 }
@@ -100,6 +107,7 @@ impl Serialize for Value<'_> {
             Self::Hex(bytes) => s.serialize_str(&data_encoding::HEXLOWER.encode(bytes)),
             Self::Address(a) => s.collect_str(a),
             Self::Texts(all) => s.collect_seq(*all),
+            Self::Numbers(all) => s.collect_seq(*all),
         }
     }
 }
@@ -195,6 +203,7 @@ as_value! {
     IpAddr => Address, |v| Value::Address(*v);
     crate::net::Addr => Address, |v| Value::Address(v.ip());
     Vec<String> => Text, |v| Value::Texts(v);
+    &[i32] => Text, |v| Value::Numbers(v);
 }
 impl<T: AsValue> AsValue for Option<T> {
     const KIND: ValueKind = T::KIND;

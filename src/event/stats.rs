@@ -101,6 +101,8 @@ pub struct AppCounts {
     pub dcerpc_tcp: u64,
     /// HTTP/1, RPC over HTTP included.
     pub http: u64,
+    /// Kerberos over TCP.
+    pub krb5_tcp: u64,
     /// LDAP over TCP.
     pub ldap_tcp: u64,
     /// SMB, all versions.

@@ -60,6 +60,13 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
         Event::HttpTransaction(e) => out.put(T::Http, &protocol::http(e)),
         Event::LdapBind(e) => out.put(T::Ldap, &protocol::ldap_bind(e)),
         Event::LdapResult(e) => out.put(T::Ldap, &protocol::ldap_result(e)),
+        Event::KrbApReq(e) => out.put(T::Kerberos, &OurFields(e)),
+        Event::KrbApResult(e) => out.put(T::Kerberos, &OurFields(e)),
+        Event::KrbRequest(e) => out.put(T::Kerberos, &OurFields(e)),
+        Event::KrbReply(e) => {
+            out.put(T::Krb5, &protocol::krb5(e));
+            out.put(T::Kerberos, &OurFields(e));
+        }
         Event::SmbNegotiate(e) => out.put(T::Smb, &protocol::smb_negotiate(e)),
         Event::SmbCommand(e) => out.put(T::Smb, &protocol::smb_command(e)),
         Event::Anomaly(e) => protocol::with_anomaly(e, |body| out.put(T::Anomaly, body)),

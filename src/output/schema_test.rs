@@ -58,12 +58,19 @@ fn no_secret_reaches_a_line() {
 /// Fields are declared once, in `event/`; the schema and the handbook must follow.
 #[test]
 fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
-    use crate::event::{Finding, Mark, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, RpcCall};
+    use crate::event::{
+        Finding, KrbApReq, KrbApResult, KrbReply, KrbRequest, Mark, NtlmAuthenticate,
+        NtlmChallenge, NtlmNegotiate, RpcCall,
+    };
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../docs/eve.schema.json")).unwrap();
     let handbook = include_str!("../../docs/eve.md");
     for (object, declared) in [
         ("finding", Finding::SCHEMA),
+        ("kerberos", KrbApReq::SCHEMA),
+        ("kerberos", KrbApResult::SCHEMA),
+        ("kerberos", KrbReply::SCHEMA),
+        ("kerberos", KrbRequest::SCHEMA),
         ("ntlm", NtlmAuthenticate::SCHEMA),
         ("ntlm", NtlmChallenge::SCHEMA),
         ("ntlm", NtlmNegotiate::SCHEMA),

@@ -19,6 +19,10 @@ pub enum EventType {
     Http,
     /// Ours: the state of an incident.
     Incident,
+    /// Ours: Kerberos requests, replies and tickets presented.
+    Kerberos,
+    /// Suricata's: what a Kerberos KDC answered.
+    Krb5,
     /// Suricata's: LDAP binds.
     Ldap,
     /// Ours: NTLM messages, whatever carries them.
@@ -35,13 +39,15 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
         Self::Finding,
         Self::Http,
         Self::Incident,
+        Self::Kerberos,
+        Self::Krb5,
         Self::Ldap,
         Self::Ntlm,
         Self::RpcCall,
@@ -60,6 +66,8 @@ impl EventType {
             Self::Finding => "finding",
             Self::Http => "http",
             Self::Incident => "incident",
+            Self::Kerberos => "kerberos",
+            Self::Krb5 => "krb5",
             Self::Ldap => "ldap",
             Self::Ntlm => "ntlm",
             Self::RpcCall => "rpc_call",
@@ -101,8 +109,10 @@ impl EventTypes {
     /// True if events of single packets are wanted, which only workers see.
     #[must_use]
     pub fn any_protocol(self) -> bool {
-        use EventType::{Anomaly, Dcerpc, Http, Ldap, Ntlm, RpcCall, Smb};
-        self.has_any(&[Anomaly, Dcerpc, Http, Ldap, Ntlm, RpcCall, Smb])
+        use EventType::{Anomaly, Dcerpc, Http, Kerberos, Krb5, Ldap, Ntlm, RpcCall, Smb};
+        self.has_any(&[
+            Anomaly, Dcerpc, Http, Kerberos, Krb5, Ldap, Ntlm, RpcCall, Smb,
+        ])
     }
 }
 
@@ -223,7 +233,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,ldap,ntlm,rpc_call,sensor,smb,stats"
+             alert,anomaly,dcerpc,finding,http,incident,kerberos,krb5,ldap,ntlm,rpc_call,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

@@ -2,12 +2,13 @@
 //! `decoder.rs` keeps what a conversation needs.
 //!
 //! Carriers import what they carry, never the reverse:
-//! `http, ldap, smb, dcerpc → spnego → ntlmssp`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
+//! `http, ldap, smb, dcerpc → spnego → ntlmssp, krb5`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
 pub mod dcerpc;
 pub mod epm;
 pub mod http;
 pub mod identify;
+pub mod krb5;
 pub mod ldap;
 pub mod nbss;
 pub mod ntlmssp;

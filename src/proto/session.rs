@@ -11,7 +11,7 @@
 )]
 
 use super::identify::{self, Probe};
-use super::{Shared, http, ldap, rpch, smb};
+use super::{Shared, http, krb5, ldap, rpch, smb};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_CHUNKS, IDENTIFY_CHUNKS_KNOWN, IDENTIFY_CHUNKS_MIDDLE};
 use crate::net::{Direction, FlowKey, Side};
@@ -127,6 +127,8 @@ protocols! {
     Http(http::Decoder<rpch::Bodies>) = |key| http::Decoder::new(rpch::Bodies::new(key)), "http", identify::http;
     /// LDAP.
     Ldap(ldap::Decoder) = |_| ldap::Decoder::default(), "ldap", identify::ldap;
+    /// Kerberos, to a KDC over TCP.
+    Krb5(krb5::Decoder) = |_| krb5::Decoder::default(), "krb5", identify::krb5;
 }
 
 /// What was tried so far.

@@ -1,5 +1,6 @@
 //! One compiled test: a field, and what its value must be.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use regex::Regex;
@@ -103,6 +104,12 @@ impl Texts {
         if let Value::Texts(all) = value {
             for text in *all {
                 self.buf.push_str(text);
+                self.ends.push(self.buf.len());
+            }
+        } else if let Value::Numbers(all) = value {
+            for number in *all {
+                // Writing to a String cannot fail.
+                let _ = write!(self.buf, "{number}");
                 self.ends.push(self.buf.len());
             }
         } else {

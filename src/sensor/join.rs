@@ -318,6 +318,7 @@ impl Join {
                     smb: kinds.smb,
                     dcerpc_tcp: kinds.dcerpc,
                     http: kinds.http,
+                    krb5_tcp: kinds.krb5,
                     ldap_tcp: kinds.ldap,
                     tls: kinds.tls,
                     failed_tcp: kinds.unknown,

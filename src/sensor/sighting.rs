@@ -15,8 +15,27 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::AuthResult(e) => e.carrier.name(),
         Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
         Event::LdapBind(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
+        Event::KrbApReq(e) => e.carrier.name(),
+        Event::KrbApResult(e) => e.carrier.name(),
+        Event::KrbRequest(_) | Event::KrbReply(_) => Carrier::Kerberos.name(),
         Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
         Event::Anomaly(a) => a.protocol,
+    }
+}
+
+/// An event with its keyed hashes filled in, if it is one that has any: decoders have no key.
+pub(super) fn keyed<'a>(key: &SiteKey, event: &Event<'a>) -> Option<Event<'a>> {
+    match *event {
+        Event::KrbApReq(mut e) => {
+            e.ticket_id = Some(key.hash(e.ticket));
+            e.ap_req_id = Some(key.hash_both(e.ticket, e.authenticator));
+            Some(Event::KrbApReq(e))
+        }
+        Event::KrbReply(mut e) if !e.ticket.is_empty() => {
+            e.ticket_id = Some(key.hash(e.ticket));
+            Some(Event::KrbReply(e))
+        }
+        _ => None,
     }
 }
 

@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 use super::Setup;
 use super::dispatch::Ifaces;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
-use super::sighting::{protocol_of, seen};
+use super::sighting::{keyed, protocol_of, seen};
 use super::stats::{FlowKinds, WorkerSnapshot};
 use crate::event::{
     Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, identity,
@@ -400,6 +400,7 @@ impl Collector {
             "smb" => &mut self.flows.smb,
             "dcerpc" => &mut self.flows.dcerpc,
             "http" => &mut self.flows.http,
+            "krb5" => &mut self.flows.krb5,
             "ldap" => &mut self.flows.ldap,
             "tls" => &mut self.flows.tls,
             "" => return,
@@ -508,6 +509,8 @@ impl Sink for FlowSink<'_> {
         if let Event::Anomaly(anomaly) = event {
             self.collector.count_anomaly(anomaly);
         }
+        let keyed = keyed(&self.collector.key, event);
+        let event = keyed.as_ref().unwrap_or(event);
         let wanted = self.collector.events.any_protocol();
         let judged = event
             .fields()

@@ -6,7 +6,9 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 /// Event types that Suricata has too.
-const SURICATAS: [&str; 7] = ["alert", "anomaly", "dcerpc", "http", "ldap", "smb", "stats"];
+const SURICATAS: [&str; 8] = [
+    "alert", "anomaly", "dcerpc", "http", "krb5", "ldap", "smb", "stats",
+];
 
 /// Our schema, and Suricata's where it is to be had.
 pub struct Schemas {

@@ -310,6 +310,7 @@ fn code_text(carrier: Carrier, code: u32) -> String {
         Carrier::Smb | Carrier::Rpc => format!("status {code:#010x}"),
         Carrier::Http => format!("HTTP status {code}"),
         Carrier::Ldap => format!("LDAP result {code}"),
+        Carrier::Kerberos => format!("Kerberos error {code}"),
     }
 }
 

@@ -220,7 +220,7 @@ impl Connection {
         let (_, blob) = wire::session_setup_request(whole)?;
         let token = blob.of(whole, "SMB2 security buffer")?;
         let mut at = self.token_at(pdu.header.session_id);
-        if spnego::wire::carries_authenticate(token) {
+        if spnego::wire::carries_proof(token) {
             at.message_id = identity(&[whole]);
         }
         let (exchange, session) = self.sessions.enter(pdu.header.session_id);
