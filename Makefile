@@ -5,7 +5,7 @@ FUZZ ?= session
 FUZZ_SECS ?= 60
 BENCH_PCAP ?= target/bench/mix.pcap
 
-.PHONY: help deps build demo test lint bench bench-smoke fuzz lab clean
+.PHONY: help deps build demo test lint eval eval-accept bench bench-smoke fuzz lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,12 @@ test: deps lint ## every check there is
 lint: deps ## format and clippy
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+
+eval: deps ## score every detector on every capture there is, against the ground truth
+	cargo test --locked --profile fast --test eval -- --all
+
+eval-accept: deps ## make what `make eval` finds the new baseline; read the diff before you commit it
+	cargo test --locked --profile fast --test eval -- --all --accept
 
 bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 	cargo bench --locked --bench floor -- $(BENCH_PCAP)

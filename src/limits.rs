@@ -70,6 +70,10 @@ pub const FLOW_NEW_SECS: u64 = 30;
 pub const FLOW_BYPASSED_SECS: u64 = 120;
 /// Seconds without a packet after which a decoded flow is forgotten.
 pub const FLOW_SECS: u64 = 900;
+/// Seconds without a datagram after which a conversation of UDP that was answered is forgotten. One that
+/// was not counts as a flow that only saw a SYN. Resolvers take a new port for every question, so
+/// this is short; a retry of Kerberos or CLDAP comes within seconds.
+pub const FLOW_UDP_SECS: u64 = 60;
 /// Seconds a closed flow is remembered, so that late segments do not open it again.
 pub const FLOW_CLOSED_SECS: u64 = 10;
 /// Seconds without a packet after which a SYN with another sequence number opens a new flow at once.
@@ -147,6 +151,11 @@ pub const IDENTIFY_CHUNKS: u8 = 2;
 pub const IDENTIFY_CHUNKS_MIDDLE: u8 = 8;
 /// The same on a port of a protocol we read, however the flow began.
 pub const IDENTIFY_CHUNKS_KNOWN: u8 = 64;
+
+/// Datagrams looked at before a conversation of UDP that fits no protocol is given up.
+pub const IDENTIFY_DATAGRAMS: u8 = 3;
+/// The same on a port of a protocol we read.
+pub const IDENTIFY_DATAGRAMS_KNOWN: u8 = 64;
 
 /// Seconds within which the two legs of a relay must lie.
 pub const RELAY_SECS: u64 = 120;

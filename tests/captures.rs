@@ -39,7 +39,7 @@ fn truth(path: &std::path::Path) -> Value {
 }
 
 /// What an analyst gets of each capture: alerts and incidents. That the alerts are right is checked
-/// against the ground truth below; a snapshot shows what else a change does to them.
+/// against the ground truth by `tests/eval`; a snapshot shows what else a change does to them.
 #[test]
 fn golden() {
     let key = key_file();
@@ -82,79 +82,6 @@ fn verdicts(path: &std::path::Path) -> std::collections::BTreeSet<String> {
             format!("{} {} {}", c["detector"], c["level"], c["roles"])
         })
         .collect()
-}
-
-/// Labels of the ground truth and the detectors that answer them in this version.
-fn detectors(label: &str) -> &'static [&'static str] {
-    match label.split(':').next().unwrap() {
-        "coercion" if label == "coercion:callback" => &[], // RW-08, not yet
-        "coercion" => &["RW-06", "RW-07"],
-        "relay" => &["RW-01", "RW-02"],
-        "adcs-enrollment" => &["RW-15"],
-        "readable-until-damage" => &[],
-        _ => panic!("{label}: which detector is that?"),
-    }
-}
-
-/// Roles, call, path and challenge of an alert are those that the lab's scripts and tshark wrote down.
-fn assert_true_to(truth: &Value, context: &Value, path: &std::path::Path) {
-    let listed = |list: &str, fits: &dyn Fn(&Value) -> bool| {
-        let all = truth[list]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        all.is_empty() || all.iter().any(fits)
-    };
-    let at = format!("{}: {context:#}", path.display());
-    for role in ["attacker", "victim", "listener", "target"] {
-        let (said, known) = (&context["roles"][role], &truth[role]);
-        let both = said.is_string() && known.is_string() && truth["malicious"] == true;
-        // A machine account at /certsrv without relay evidence names the client, not the victim.
-        let lone = context["detector"] == "RW-15" && context["level"] == "low";
-        assert!(!both || lone || said == known, "{role} of {at}");
-    }
-    let rpc = &context["rpc"];
-    if rpc.is_object() {
-        let same_call = |e: &Value| {
-            e["method"] == rpc["method"]
-                && e["opnum"] == rpc["opnum"]
-                && e["uuid"] == rpc["interface"]
-        };
-        assert!(listed("coercion_events", &same_call), "call of {at}");
-        let same_path = |e: &Value| rpc["path"].is_null() || e["unc"] == rpc["path"];
-        assert!(listed("coercion_events", &same_path), "path of {at}");
-    }
-    let challenge = &context["ntlm"]["server_challenge"];
-    if context["detector"] == "RW-01" && truth["malicious"] == true {
-        let same = |p: &Value| p["server_challenge"] == *challenge;
-        assert!(listed("relay_pairs", &same), "challenge of {at}");
-    }
-}
-
-/// Every label of the ground truth has its alert, and benign captures have none at medium or higher.
-#[test]
-fn truth_is_found_and_nothing_else() {
-    for path in ours() {
-        let truth = truth(&path);
-        let events = common::replay_noisy(&path);
-        let alerts = common::of_type(&events, "alert");
-        for label in truth["expect"].as_array().unwrap() {
-            let wanted = detectors(label.as_str().unwrap());
-            let found = alerts.iter().any(|a| {
-                let c = &a["alert"]["context"];
-                let one_of = wanted.iter().any(|w| c["detector"] == *w);
-                one_of && c["roles"]["victim"] == truth["victim"]
-            });
-            assert!(found || wanted.is_empty(), "{}: no {label}", path.display());
-        }
-        for alert in &alerts {
-            assert_true_to(&truth, &alert["alert"]["context"], &path);
-        }
-        if truth["malicious"] == false {
-            let loud = common::loud(&events);
-            assert!(loud.is_empty(), "{}: {loud:#?}", path.display());
-        }
-    }
 }
 
 /// A capture in other clothes (link type, tags, byte order, fragments, small segments, duplicates,

@@ -61,8 +61,12 @@ pub struct DecoderStats {
 /// Flows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FlowCounts {
-    /// TCP flows seen.
+    /// Flows seen.
     pub total: u64,
+    /// TCP connections among them.
+    pub tcp: u64,
+    /// Conversations of UDP among them.
+    pub udp: u64,
     /// Flows in the table now.
     pub active: u64,
 }
@@ -109,8 +113,10 @@ pub struct AppCounts {
     pub smb: u64,
     /// TLS: seen, not read.
     pub tls: u64,
-    /// Nothing we know.
+    /// TCP that is nothing we know.
     pub failed_tcp: u64,
+    /// UDP that is nothing we know.
+    pub failed_udp: u64,
 }
 
 /// Alerts.

@@ -11,12 +11,15 @@
 //!            timer     record         held, pool
 //! ```
 //!
-//! It is generic over the state that a flow carries and knows no protocol above TCP. It has no
+//! It is generic over the state that a flow carries and knows no protocol above TCP and UDP. It has no
 //! clock: time is that of packets, and what happens to a flow depends on its own packets alone,
 //! as long as no limit is met. Waiting ends at whole seconds, so a sweep ([`Table::expire`])
 //! that comes late changes nothing but the moment of the call.
 //!
-//! **Not** done: UDP (counted only), TCP checksums (wrong on offloading hosts), PAWS and windows.
+//! Datagrams are shown whole, as they come ([`Deliver::datagram`]); their conversation is known by its
+//! two ends alone and over when nothing came for long enough.
+//!
+//! **Not** done: TCP checksums (wrong on offloading hosts), PAWS and windows.
 
 #![cfg_attr(
     not(test),
@@ -31,6 +34,7 @@
 
 mod answer;
 mod assembler;
+mod datagram;
 mod held;
 mod pool;
 mod record;
@@ -45,12 +49,24 @@ pub use stats::FlowStats;
 pub use table::{Table, TableLimits};
 
 use crate::net::Side;
-use crate::packet::{Chunk, Progress};
+use crate::packet::{Chunk, Datagram, Progress};
 
 /// Who is shown the bytes of flows. A closure that takes chunks will do.
 pub trait Deliver<T> {
     /// A piece of one direction of a flow, in order.
     fn chunk(&mut self, flow: &FlowInfo, state: &mut T, side: Side, chunk: Chunk<'_>) -> Progress;
+
+    /// A datagram that `side` sent. True if the decoder wants no more of them.
+    fn datagram(
+        &mut self,
+        flow: &FlowInfo,
+        state: &mut T,
+        side: Side,
+        datagram: Datagram<'_>,
+    ) -> bool {
+        let _ = (flow, state, side, datagram);
+        true
+    }
 
     /// The flow leaves the table; its state is dropped after this.
     fn ended(&mut self, flow: &FlowInfo, state: &mut T, why: Ended) {

@@ -4,18 +4,20 @@ use super::assembler::Cursor;
 use super::held::NO_PAIR;
 use super::seq::SeqNumber;
 use super::timer::{Linked, Links};
-use crate::limits::{FLOW_BYPASSED_SECS, FLOW_CLOSED_SECS, FLOW_NEW_SECS, FLOW_SECS};
-use crate::net::{FlowKey, Side};
+use crate::limits::{
+    FLOW_BYPASSED_SECS, FLOW_CLOSED_SECS, FLOW_NEW_SECS, FLOW_SECS, FLOW_UDP_SECS,
+};
+use crate::net::{FlowKey, Side, Transport};
 use crate::packet::Wrapping;
 use crate::time::Timestamp;
 
 /// How far a flow has come. Each stage has its own timeout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stage {
-    /// No more than SYN and SYN/ACK.
+    /// No more than SYN and SYN/ACK; of UDP, nothing from the other side.
     #[default]
     New,
-    /// Handshake complete, or data seen.
+    /// Handshake complete, or data seen; of UDP, an answer.
     Active,
     /// The decoder wants no more.
     Bypassed,
@@ -36,9 +38,10 @@ impl Stage {
         }
     }
 
-    fn timeout(self) -> u64 {
+    fn timeout(self, transport: Transport) -> u64 {
         match self {
             Self::New => FLOW_NEW_SECS,
+            Self::Active if transport != Transport::Tcp => FLOW_UDP_SECS,
             Self::Active => FLOW_SECS,
             Self::Bypassed => FLOW_BYPASSED_SECS,
             Self::Closed => FLOW_CLOSED_SECS,
@@ -63,6 +66,7 @@ pub struct FlowInfo {
     /// the sensor stopped waiting. Depends on nothing but this flow's packets.
     pub at: Timestamp,
     /// Side that sent the SYN, or received the SYN/ACK; none for a flow picked up mid-stream.
+    /// Of UDP, the side that sent the first datagram.
     pub initiator: Option<Side>,
     /// What the first packet was wrapped in.
     pub wrapping: Wrapping,
@@ -185,7 +189,7 @@ impl Hot {
     pub(super) fn deadline(&self) -> u64 {
         self.last
             .secs()
-            .saturating_add(self.stage.timeout())
+            .saturating_add(self.stage.timeout(self.key.transport))
             .saturating_add(1)
     }
 

@@ -5,13 +5,15 @@
 pub struct FlowStats {
     /// Packets pushed.
     pub packets: u64,
-    /// UDP packets, which are not followed.
+    /// UDP datagrams.
     pub udp: u64,
+    /// Conversations of UDP opened.
+    pub udp_flows: u64,
     /// Packets without a flow that do not open one: bare ACK, FIN or RST.
     pub strays: u64,
     /// Flows opened.
     pub opened: u64,
-    /// Flows opened by data, without their handshake.
+    /// TCP flows opened by data, without their handshake.
     pub midstream: u64,
     /// Flows in the table now.
     pub active: u64,
@@ -21,7 +23,7 @@ pub struct FlowStats {
     pub bypassed: u64,
     /// Flows removed because nothing came for too long (closed ones are removed so, too).
     pub expired: u64,
-    /// Flows removed by timeout that never saw more than a handshake.
+    /// TCP flows removed by timeout that never saw more than a handshake.
     pub syn_only: u64,
     /// Flows replaced by a new connection between the same endpoints.
     pub reused: u64,
@@ -79,6 +81,7 @@ impl FlowStats {
         for (to, from) in [
             (&mut self.packets, other.packets),
             (&mut self.udp, other.udp),
+            (&mut self.udp_flows, other.udp_flows),
             (&mut self.strays, other.strays),
             (&mut self.opened, other.opened),
             (&mut self.midstream, other.midstream),

@@ -199,14 +199,6 @@ impl<T: Default> Table<T> {
         to: &mut impl Deliver<T>,
     ) {
         self.stats.packets = self.stats.packets.saturating_add(1);
-        match packet.key.transport {
-            Transport::Tcp => {}
-            // The place for datagram flows.
-            Transport::Udp => {
-                self.stats.udp = self.stats.udp.saturating_add(1);
-                return;
-            }
-        }
         let guess = guess.filter(|id| self.is(*id, &packet.key));
         let there = match guess.or_else(|| self.find(packet)) {
             Some(id) => (!self.over(id, packet, to)).then_some(id),
@@ -219,7 +211,10 @@ impl<T: Default> Table<T> {
         let Some(mut connection) = self.connection(id, to) else {
             return;
         };
-        connection.packet(packet, payload);
+        match packet.key.transport {
+            Transport::Tcp => connection.packet(packet, payload),
+            Transport::Udp => connection.datagram(packet, payload),
+        }
         if connection.hot.pair != NO_PAIR
             || usize::from(connection.hot.links.wheel) != connection.hot.stage.index()
         {
@@ -264,7 +259,7 @@ impl<T: Default> Table<T> {
         if deadline > tick {
             return false;
         }
-        if hot.stage == Stage::New {
+        if hot.stage == Stage::New && hot.key.transport == Transport::Tcp {
             self.stats.syn_only = self.stats.syn_only.saturating_add(1);
         }
         self.stats.expired = self.stats.expired.saturating_add(1);
@@ -274,9 +269,10 @@ impl<T: Default> Table<T> {
 
     /// A new flow for `packet`, unless it only belongs to one that is gone.
     fn open(&mut self, packet: &Packet, to: &mut impl Deliver<T>) -> Option<u32> {
+        let tcp = packet.key.transport == Transport::Tcp;
         let syn = packet.tcp.has(Tcp::SYN);
         let empty = packet.sent == 0 && packet.payload.len == 0;
-        if packet.tcp.has(Tcp::RST) || (!syn && empty) {
+        if packet.tcp.has(Tcp::RST) || (tcp && !syn && empty) {
             return None;
         }
         if self.records.len() == 0 {
@@ -303,7 +299,9 @@ impl<T: Default> Table<T> {
             .insert_unique(Entry::hash(tag), Entry { tag, id }, |e| Entry::hash(e.tag));
         self.link(id);
         self.stats.opened = self.stats.opened.saturating_add(1);
-        if !syn {
+        if !tcp {
+            self.stats.udp_flows = self.stats.udp_flows.saturating_add(1);
+        } else if !syn {
             self.stats.midstream = self.stats.midstream.saturating_add(1);
         }
         Some(id)

@@ -1,6 +1,6 @@
 use super::*;
 use crate::net::{Addr, Endpoint, FlowKey, Transport};
-use crate::packet::{Block, Packet, Span, Tcp};
+use crate::packet::{Block, Datagram, Packet, Span, Tcp};
 use crate::time::Timestamp;
 
 const SYN: u8 = Tcp::SYN;
@@ -36,6 +36,21 @@ impl Deliver<u32> for Log {
             (_, Chunk::Data(bytes)) => Progress::all(bytes),
             _ => Progress::Skip { bytes: 0 },
         }
+    }
+
+    fn datagram(
+        &mut self,
+        flow: &FlowInfo,
+        state: &mut u32,
+        side: Side,
+        datagram: Datagram<'_>,
+    ) -> bool {
+        *state += 1;
+        let text = String::from_utf8_lossy(datagram.bytes);
+        let (at, stage, first) = (flow.at.secs(), flow.stage, flow.initiator);
+        self.lines
+            .push(format!("{at} {side:?} {stage:?} from {first:?} {text}"));
+        self.answer == Some(Progress::Done)
     }
 
     fn ended(&mut self, flow: &FlowInfo, state: &mut u32, why: Ended) {
@@ -487,13 +502,49 @@ fn a_forgotten_flow_starts_anew() {
     assert_eq!(log.take(), ["1 A ab", "1 A yz"]);
 }
 
-#[test]
-fn udp_is_only_counted() {
-    let (mut t, mut log) = (table(), Log::default());
-    let mut udp = packet(1, 1.0, 0, 0, 0, 3);
+/// A datagram of the conversation `client` with the server, or back if `client` is negative.
+fn datagram(t: &mut Table<u32>, log: &mut Log, who: i32, at: f64, bytes: &[u8]) {
+    let mut udp = packet(who, at, 0, 0, 0, bytes.len());
     udp.key.transport = Transport::Udp;
-    t.push(&udp, b"abc", &mut log);
-    assert_eq!((t.stats().udp, t.stats().active), (1, 0));
+    t.push(&udp, bytes, log);
+}
+
+#[test]
+fn datagrams_are_shown_whole_and_the_first_sender_is_remembered() {
+    let (mut t, mut log) = (table(), Log::default());
+    datagram(&mut t, &mut log, -1, 1.0, b"ask");
+    datagram(&mut t, &mut log, 1, 2.0, b"");
+    datagram(&mut t, &mut log, -1, 3.0, b"ask");
+    assert_eq!(
+        log.take(),
+        [
+            "1 B New from Some(B) ask",
+            "2 A Active from Some(B) ",
+            "3 B Active from Some(B) ask"
+        ]
+    );
+    let s = t.stats();
+    assert_eq!((s.udp, s.udp_flows, s.opened, s.active), (3, 1, 1, 1));
+    assert_eq!((s.midstream, s.strays), (0, 0));
+    // Whoever speaks after the timeout begins another one.
+    datagram(&mut t, &mut log, 1, 100.0, b"new");
+    assert_eq!(
+        log.take(),
+        ["64 Active Timeout after 3", "100 A New from Some(A) new"]
+    );
+    t.finish(Timestamp::new(131, 0), &mut log);
+    assert_eq!(log.take(), ["131 New Timeout after 1"]);
+}
+
+#[test]
+fn datagrams_that_nobody_wants_are_only_counted() {
+    let (mut t, mut log) = (table(), Log::default());
+    log.answer = Some(Progress::Done);
+    datagram(&mut t, &mut log, 1, 1.0, b"a");
+    datagram(&mut t, &mut log, 1, 2.0, b"b");
+    assert_eq!(log.take(), ["1 A New from Some(A) a"]);
+    let s = t.stats();
+    assert_eq!((s.udp, s.bypassed, s.active), (2, 1, 1));
 }
 
 #[path = "table_properties.rs"]

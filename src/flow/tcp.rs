@@ -11,7 +11,7 @@ use super::seq::SeqNumber;
 use super::stats::FlowStats;
 use super::{Deliver, Ended};
 use crate::limits::FLOW_REUSE_SECS;
-use crate::net::Side;
+use crate::net::{Side, Transport};
 use crate::packet::{Chunk, Packet, Tcp};
 use crate::time::Timestamp;
 
@@ -233,7 +233,9 @@ impl<T, D: Deliver<T>> Connection<'_, T, D> {
     /// The flow leaves the table: shows what is held, the end of both sides, and says so.
     pub(super) fn leave(&mut self, at: Timestamp, why: Ended) {
         let (stage, closed) = (self.hot.stage, self.stats.closed);
-        self.end_both(at);
+        if self.hot.key.transport == Transport::Tcp {
+            self.end_both(at);
+        }
         // Ended by us, not by its sides.
         self.hot.stage = stage;
         self.stats.closed = closed;
@@ -385,7 +387,7 @@ impl<T, D: Deliver<T>> Connection<'_, T, D> {
         self.free_pair();
     }
 
-    fn bypass(&mut self) {
+    pub(super) fn bypass(&mut self) {
         self.hot.stage = Stage::Bypassed;
         self.stats.bypassed = self.stats.bypassed.saturating_add(1);
         self.free_pair();

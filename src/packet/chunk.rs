@@ -1,5 +1,16 @@
 //! What a flow shows a decoder, and what the decoder answers.
 
+/// A datagram, whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// Its payload, as far as it was captured.
+    pub bytes: &'a [u8],
+    /// Bytes that were sent and not captured.
+    pub missing: u32,
+    /// Who sent the frame it came in, on Ethernet; zero if that is not known.
+    pub mac: [u8; 6],
+}
+
 /// A piece of one direction of a flow, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chunk<'a> {

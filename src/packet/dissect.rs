@@ -245,7 +245,7 @@ fn open<'a>(
 ) -> Result<Found<'a>, Miss> {
     let (mut layer, mut view) = (layer, view);
     if let Layer::Link(kind) = layer {
-        layer = link::open(kind, &mut view)?;
+        layer = link::open(kind, &mut view, wrapping)?;
     }
     if let Layer::Ether(kind) = layer {
         layer = link::ether(kind, &mut view, wrapping)?;

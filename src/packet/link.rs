@@ -8,7 +8,7 @@
 //! 108 LOOP        address family 4, big-endian
 //! 101, 12, 14, 228, 229   nothing: an IP packet
 //! ```
-//! Not read: addresses, and the frame check sequence, which the IP length trims.
+//! Not read: addresses but the source of Ethernet, and the frame check sequence, which the IP length trims.
 
 use super::dissect::{Layer, Miss};
 use super::view::View;
@@ -22,12 +22,14 @@ const MACSEC: u16 = 0x88e5;
 
 /// Takes the header of link type `link` off.
 #[inline]
-pub(super) fn open(link: u16, view: &mut View<'_>) -> Result<Layer, Miss> {
+pub(super) fn open(link: u16, view: &mut View<'_>, wrapping: &mut Wrapping) -> Result<Layer, Miss> {
     match link {
         1 => {
-            let Some(&[.., a, b]) = view.bytes.first_chunk::<14>() else {
+            let Some(&[_, _, _, _, _, _, m0, m1, m2, m3, m4, m5, a, b]) = view.bytes.first_chunk()
+            else {
                 return Err(Miss::Short);
             };
+            wrapping.mac = [m0, m1, m2, m3, m4, m5];
             view.pass(14)?;
             Ok(Layer::Ether(u16::from_be_bytes([a, b])))
         }

@@ -27,7 +27,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use chunk::{Chunk, Progress};
+pub use chunk::{Chunk, Datagram, Progress};
 pub use dissect::{DissectOptions, DissectStats, Dissector};
 
 use crate::net::{FlowKey, Side};
@@ -129,6 +129,8 @@ pub struct Wrapping {
     pub vlan: [u16; 2],
     /// Tunnels taken off.
     pub tunnels: u8,
+    /// Source address of the innermost Ethernet header; zero if there is none.
+    pub mac: [u8; 6],
 }
 
 /// What the capture thread found in one frame.

@@ -4,6 +4,7 @@
 //! Carriers import what they carry, never the reverse:
 //! `http, ldap, smb, dcerpc → spnego → ntlmssp, krb5`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
+pub mod datagram;
 pub mod dcerpc;
 pub mod epm;
 pub mod http;

@@ -10,12 +10,13 @@
     )
 )]
 
+use super::datagram::Conversation;
 use super::identify::{self, Probe};
 use super::{Shared, http, krb5, ldap, rpch, smb};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_CHUNKS, IDENTIFY_CHUNKS_KNOWN, IDENTIFY_CHUNKS_MIDDLE};
 use crate::net::{Direction, FlowKey, Side};
-use crate::packet::{Chunk, Progress};
+use crate::packet::{Chunk, Datagram, Progress};
 
 /// Declares the protocols: variant, decoder, how one is made for a flow, EVE's `app_proto`, probe.
 /// Probes are asked in this order.
@@ -26,6 +27,8 @@ macro_rules! protocols {
         pub enum Session {
             /// Not known yet.
             Unknown(Unknown),
+            /// A conversation of datagrams, known or not.
+            Datagrams(Conversation),
             /// Known, and nothing in it is of interest any more.
             Over {
                 /// EVE's `app_proto`; `failed` if it fits no protocol.
@@ -77,7 +80,7 @@ macro_rules! protocols {
                 out: &mut dyn Sink,
             ) -> Progress {
                 match self {
-                    Self::Unknown(_) | Self::Over { .. } => Progress::Done,
+                    Self::Unknown(_) | Self::Datagrams(_) | Self::Over { .. } => Progress::Done,
                     $(Self::$name { client, decoder } => {
                         decoder.chunk(direction(side, *client), chunk, shared, out)
                     })*
@@ -88,7 +91,7 @@ macro_rules! protocols {
             #[must_use]
             pub fn held(&self) -> usize {
                 match self {
-                    Self::Unknown(_) | Self::Over { .. } => 0,
+                    Self::Unknown(_) | Self::Datagrams(_) | Self::Over { .. } => 0,
                     $(Self::$name { decoder, .. } => {
                         size_of::<$decoder>().saturating_add(decoder.held())
                     })*
@@ -100,6 +103,7 @@ macro_rules! protocols {
             pub fn client(&self) -> Option<Side> {
                 match self {
                     Self::Unknown(_) => None,
+                    Self::Datagrams(conversation) => conversation.client(),
                     Self::Over { client, .. } => *client,
                     $(Self::$name { client, .. } => Some(*client),)*
                 }
@@ -110,6 +114,7 @@ macro_rules! protocols {
             pub fn app_proto(&self) -> &'static str {
                 match self {
                     Self::Unknown(_) => "",
+                    Self::Datagrams(conversation) => conversation.app_proto(),
                     Self::Over { app_proto, .. } => app_proto,
                     $(Self::$name { .. } => $app_proto,)*
                 }
@@ -204,9 +209,34 @@ impl Session {
         progress
     }
 
+    /// Takes a datagram that `side` sent. `first` sent the first one of the conversation. True if no more
+    /// are wanted.
+    pub fn datagram(
+        &mut self,
+        side: Side,
+        first: Side,
+        key: &FlowKey,
+        datagram: Datagram<'_>,
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> bool {
+        if let Self::Unknown(_) = self {
+            *self = Self::Datagrams(Conversation::default());
+        }
+        match self {
+            Self::Datagrams(conversation) => {
+                conversation.datagram(side, first, key, datagram, shared, out)
+            }
+            _ => true,
+        }
+    }
+
     /// Nothing more comes, or may come: its memory goes, what it was stays.
     pub fn close(&mut self) {
-        if matches!(self, Self::Unknown(_) | Self::Over { .. }) {
+        if matches!(
+            self,
+            Self::Unknown(_) | Self::Datagrams(_) | Self::Over { .. }
+        ) {
             return;
         }
         *self = Self::Over {

@@ -302,6 +302,8 @@ impl Join {
             },
             flow: FlowCounts {
                 total: flow.opened,
+                tcp: flow.opened - flow.udp_flows,
+                udp: flow.udp_flows,
                 active: flow.active,
             },
             tcp: TcpStats {
@@ -322,6 +324,7 @@ impl Join {
                     ldap_tcp: kinds.ldap,
                     tls: kinds.tls,
                     failed_tcp: kinds.unknown,
+                    failed_udp: kinds.unknown_udp,
                 },
             },
             detect: DetectStats {

@@ -43,6 +43,7 @@ pub(super) struct FlowKinds {
     pub(super) ldap: u64,
     pub(super) tls: u64,
     pub(super) unknown: u64,
+    pub(super) unknown_udp: u64,
 }
 
 impl FlowKinds {
@@ -54,6 +55,7 @@ impl FlowKinds {
         self.ldap += other.ldap;
         self.tls += other.tls;
         self.unknown += other.unknown;
+        self.unknown_udp += other.unknown_udp;
     }
 }
 

@@ -16,9 +16,9 @@ use crate::event::{
 };
 use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
 use crate::limits;
-use crate::net::{Direction, Side};
+use crate::net::{Direction, Side, Transport};
 use crate::output::{EventTypes, Header, write_event};
-use crate::packet::{Block, Chunk, Packet, Progress};
+use crate::packet::{Block, Chunk, Datagram, Packet, Progress};
 use crate::proto::rpch::VirtualConnections;
 use crate::proto::{Session, Shared};
 use crate::rule::{RuleSet, Scratch};
@@ -291,6 +291,33 @@ impl Deliver<FlowState> for Decoding<'_> {
         progress
     }
 
+    fn datagram(
+        &mut self,
+        info: &FlowInfo,
+        state: &mut FlowState,
+        side: Side,
+        datagram: Datagram<'_>,
+    ) -> bool {
+        let was = state.session.app_proto();
+        let mut sink = FlowSink {
+            collector: self.collector,
+            info,
+            flow_id: &mut state.flow_id,
+            client: state.session.client(),
+            side,
+            app_proto: was,
+        };
+        let first = info.initiator.unwrap_or(side);
+        let done = state
+            .session
+            .datagram(side, first, &info.key, datagram, self.shared, &mut sink);
+        if was.is_empty() {
+            let app_proto = state.session.app_proto();
+            self.collector.identified(app_proto, info.key.transport);
+        }
+        done
+    }
+
     fn ended(&mut self, _: &FlowInfo, state: &mut FlowState, _: Ended) {
         self.decoders.settle(state, 0);
     }
@@ -322,7 +349,8 @@ impl Decoding<'_> {
             &mut sink,
         );
         if was.is_empty() {
-            self.collector.identified(state.session.app_proto());
+            let app_proto = state.session.app_proto();
+            self.collector.identified(app_proto, info.key.transport);
         }
         progress
     }
@@ -395,7 +423,7 @@ impl Collector {
     }
 
     /// A flow turned out to be something.
-    fn identified(&mut self, app_proto: &'static str) {
+    fn identified(&mut self, app_proto: &'static str, transport: Transport) {
         let count = match app_proto {
             "smb" => &mut self.flows.smb,
             "dcerpc" => &mut self.flows.dcerpc,
@@ -404,6 +432,7 @@ impl Collector {
             "ldap" => &mut self.flows.ldap,
             "tls" => &mut self.flows.tls,
             "" => return,
+            _ if transport == Transport::Udp => &mut self.flows.unknown_udp,
             _ => &mut self.flows.unknown,
         };
         *count += 1;

@@ -46,7 +46,7 @@ def serve(connection, peer):
                 token = base64.b64decode(token)
                 # a new NEGOTIATE starts over, also on a connection that is authenticated
                 if exchange is None or token[8:9] == b"\1":
-                    exchange = NtlmServer("CA1")
+                    exchange = NtlmServer(os.environ["CA_NAME"].upper())
                 challenge = exchange.step(token)
                 if challenge:
                     offer = [scheme + " " + base64.b64encode(challenge).decode()]

@@ -72,7 +72,7 @@ def main():
     binding = options.binding
     if options.map:
         binding = epm.hept_map(host, uuidtup_to_bin(interface), protocol="ncacn_ip_tcp")
-    account = "alice", os.environ["ALICE_PW"], os.environ["DOMAIN"]
+    account = os.environ["ALICE"], os.environ["ALICE_PW"], os.environ["DOMAIN"]
     channel = transport.DCERPCTransportFactory(binding)
     if hasattr(channel, "set_credentials"):
         channel.set_credentials(*account)

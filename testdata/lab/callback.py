@@ -10,7 +10,7 @@ import re
 import socket
 import subprocess
 
-MACHINE = "SRV1$"
+MACHINE = os.environ["SRV_NAME"].upper() + "$"
 PASSWORD = dict(entry.split(":", 1) for entry in os.environ["ACCOUNTS"].split())[MACHINE]
 LAB = ipaddress.ip_network(os.environ["LAB_NET"])
 

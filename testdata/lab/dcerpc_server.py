@@ -2,6 +2,7 @@
 coercion tools need: bind with NTLM at any level, request fragments, response, fault.
 Little-endian clients and NDR32 only; everything else is refused as Windows would refuse it."""
 
+import os
 import struct
 import uuid
 
@@ -98,7 +99,7 @@ class RpcConnection:
         if auth_type != NTLM_AUTH:
             return None
         if self.exchange is None:
-            self.exchange = NtlmServer("SRV1")
+            self.exchange = NtlmServer(os.environ["SRV_NAME"].upper())
         challenge = self.exchange.step(trailer[8:])
         if challenge is None and self.exchange.ok:
             self.security = DceSecurity(self.exchange)

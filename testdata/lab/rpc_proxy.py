@@ -6,6 +6,7 @@ set the two up. HTTP asks for NTLM on each, as IIS does.
 """
 
 import base64
+import os
 import queue
 import struct
 import threading
@@ -41,7 +42,7 @@ class RpcProxy:
 
     def authenticated_method(self, connection, stream):
         """Reads heads until one is authenticated and is more than an echo request"""
-        exchange = NtlmServer("SRV1")
+        exchange = NtlmServer(os.environ["SRV_NAME"].upper())
         while True:
             method, _, headers = read_head(stream)
             scheme, _, token = headers.get("authorization", "").partition(" ")

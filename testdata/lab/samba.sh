@@ -14,7 +14,7 @@ dc_provision() {
   rm -rf "$STATE/dc1"
   mkdir -p "$STATE/dc1"
   in_host dc1 samba-tool domain provision --targetdir="$STATE/dc1" --realm=$REALM --domain=$DOMAIN \
-    --server-role=dc --dns-backend=SAMBA_INTERNAL --host-name=dc1 --host-ip=$DC \
+    --server-role=dc --dns-backend=SAMBA_INTERNAL --host-name=$DC_NAME --host-ip=$DC \
     --adminpass="$ADMIN_PW" > "$RUN/provision.log" 2>&1
   # Strong authentication off is what makes a relay to LDAP possible at all, and encryption off is
   # what makes the captures readable. Both are common in the field.
@@ -29,17 +29,17 @@ dc_provision() {
 	$SERVICE_LOG|" "$STATE/dc1/etc/smb.conf"
   # Provisioning takes the DC itself for a forwarder, which then asks itself without end.
   sed -i '/dns forwarder/d' "$STATE/dc1/etc/smb.conf"
-  in_host dc1 samba-tool user create alice "$ALICE_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
-  in_host dc1 samba-tool user create bob "$BOB_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
+  in_host dc1 samba-tool user create $ALICE "$ALICE_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
+  in_host dc1 samba-tool user create $BOB "$BOB_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
   # Samba lets only administrators ask for printer notifications.
-  in_host dc1 samba-tool group addmembers 'Domain Admins' bob -s "$STATE/dc1/etc/smb.conf" > /dev/null
+  in_host dc1 samba-tool group addmembers 'Domain Admins' $BOB -s "$STATE/dc1/etc/smb.conf" > /dev/null
 }
 
 member_up() { # name address machine-password
   local name=$1 address=$2 conf=$STATE/$1/smb.conf
   member_configure "$name" "$address"
   if [ ! -e "$STATE/$name/private/secrets.tdb" ]; then
-    in_host "$name" net ads join -s "$conf" -S "dc1.${REALM,,}" -U "Administrator%$ADMIN_PW" \
+    in_host "$name" net ads join -s "$conf" -S "$DC_FQDN" -U "Administrator%$ADMIN_PW" \
       machinepass="$3" --no-dns-updates >> "$RUN/join.log" 2>&1
   fi
   "$HERE/in_host" "$name" winbindd -F --no-process-group -s "$conf" > "$RUN/$name.winbindd.log" 2>&1 &
@@ -59,7 +59,7 @@ member_configure() { # name address
   ln -sfn "msdfs:$FILES\\share" "$dir/dfsroot/link1"
   cat > "$dir/smb.conf" <<EOF
 [global]
-	netbios name = ${name^^}
+	netbios name = $(name_of "$name" | tr a-z A-Z)
 	workgroup = $DOMAIN
 	realm = $REALM
 	security = ads
@@ -114,7 +114,7 @@ workstation_smbd() { # name address; prints nothing, runs until killed
   mkdir -p "$dir"/{private,state,cache,lock,pid}
   cat > "$dir/smb.conf" <<EOF
 [global]
-	netbios name = ${1^^}
+	netbios name = $(name_of "$1" | tr a-z A-Z)
 	workgroup = WORKGROUP
 	server role = standalone
 	interfaces = $2/24 lo
@@ -150,7 +150,7 @@ dns_records() {
   for host in "${HOSTS[@]}"; do
     name=${host%%:*}
     case $name in dc1 | drop) continue ;; esac
-    in_host dc1 samba-tool dns add "dc1.${REALM,,}" "${REALM,,}" "$name" A "${host##*:}" \
+    in_host dc1 samba-tool dns add "$DC_FQDN" "$DNS_DOMAIN" "$(name_of "$name")" A "${host##*:}" \
       -U "Administrator%$ADMIN_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
   done
 }

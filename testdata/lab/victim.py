@@ -30,7 +30,7 @@ from rpc_proxy import RpcProxy
 JOURNAL = Journal(sys.argv[1])
 ADDRESS = os.environ["SRV"]
 PIPES = "/run/samba/ncalrpc/np"
-DYNAMIC_PORT = 49664
+DYNAMIC_PORT = int(os.environ["DYNAMIC_PORT"])
 BANNER = b"ncacn_http/1.0"
 
 EFSR_LSARPC = "c681d488-d850-11d0-8c52-00c04fd90f7e"

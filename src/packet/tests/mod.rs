@@ -69,7 +69,11 @@ fn plain_tcp() {
     assert!(p.tcp.has(Tcp::ACK) && !p.tcp.has(Tcp::SYN));
     assert_eq!((payload(p, &frame), p.sent), (&b"hello"[..], 5));
     assert_eq!((p.number, p.iface, p.ts), (11, 2, Timestamp(5)));
-    assert_eq!(p.wrapping, Wrapping::default());
+    let wrapping = Wrapping {
+        mac: [2, 0, 0, 0, 0, 2],
+        ..Wrapping::default()
+    };
+    assert_eq!(p.wrapping, wrapping);
 }
 
 #[test]
@@ -335,8 +339,9 @@ fn tunnels_are_taken_off_to_a_depth() {
     assert_eq!(
         p.wrapping,
         Wrapping {
-            vlan: [0, 0],
-            tunnels: 1
+            tunnels: 1,
+            mac: [2, 0, 0, 0, 0, 2],
+            ..Wrapping::default()
         }
     );
     let pppoe = [&[0x11, 0, 0, 1, 0, 47, 0, 0x21], &V4_TCP[..]].concat();

@@ -1,0 +1,230 @@
+//! `testdata/eval/baseline.json`: what was accepted last, and what is worse or better now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Result;
+use super::case::Case;
+use super::score::Judged;
+
+/// Everything accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Baseline {
+    /// By [`Case::id`].
+    pub(crate) cases: BTreeMap<String, Accepted>,
+    /// Benign captures without an alert at medium or higher, by set: only how many.
+    pub(crate) silent: BTreeMap<String, usize>,
+}
+
+/// What was accepted of a case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Accepted {
+    /// By label: detector, transport, visibility, and `found` or `missed`, with ` | ` between.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) wrong: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) duplicates: Vec<String>,
+    /// Alerts at medium or higher that nothing explains.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unexplained: Vec<String>,
+}
+
+/// What is different.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Changes {
+    /// These fail the evaluation.
+    pub(crate) worse: Vec<String>,
+    pub(crate) better: Vec<String>,
+    /// Cases that were not there before.
+    pub(crate) new: Vec<String>,
+}
+
+impl Accepted {
+    pub(crate) fn of(judged: &Judged) -> Self {
+        let row = |r: &super::score::Row| {
+            let found = if r.found.is_some() { "found" } else { "missed" };
+            let words = [&r.detector, &r.transport, r.visibility.name(), found];
+            (r.label.clone(), words.join(" | "))
+        };
+        Self {
+            labels: judged.rows.iter().map(row).collect(),
+            wrong: judged.wrong.clone(),
+            duplicates: judged.duplicates.clone(),
+            unexplained: judged.unexplained.clone(),
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Baseline {
+    pub(crate) fn read(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|e| format!("baseline.json: {e}"))
+    }
+
+    /// As it is committed: one line a case, so that a diff can be read.
+    pub(crate) fn text(&self) -> Result<String> {
+        let line = |v: &Accepted| serde_json::to_string(v).map_err(|e| e.to_string());
+        let mut cases = Vec::new();
+        for (id, accepted) in &self.cases {
+            cases.push(format!("    \"{id}\": {}", line(accepted)?));
+        }
+        let silent = serde_json::to_string(&self.silent).map_err(|e| e.to_string())?;
+        Ok(format!(
+            "{{\n  \"cases\": {{\n{}\n  }},\n  \"silent\": {silent}\n}}\n",
+            cases.join(",\n")
+        ))
+    }
+
+    /// What `results` would be accepted as. Sets that are not here keep what they had.
+    pub(crate) fn accept(&self, results: &[(Case, Judged)]) -> Self {
+        let here: BTreeSet<&str> = results.iter().map(|(c, _)| c.set).collect();
+        let elsewhere = |id: &str| !here.contains(set(id));
+        let mut new = Self {
+            cases: (self.cases.iter())
+                .filter(|(id, _)| elsewhere(id))
+                .map(|(id, a)| (id.clone(), a.clone()))
+                .collect(),
+            silent: (self.silent.iter())
+                .filter(|(set, _)| !here.contains(set.as_str()))
+                .map(|(set, n)| (set.clone(), *n))
+                .collect(),
+        };
+        for (case, judged) in results {
+            let accepted = Accepted::of(judged);
+            if accepted.is_silent() {
+                *new.silent.entry(case.set.to_owned()).or_default() += 1;
+            } else {
+                new.cases.insert(case.id(), accepted);
+            }
+        }
+        new
+    }
+
+    /// Compares with what is accepted. Sets of which nothing was run are left out.
+    pub(crate) fn compare(&self, results: &[(Case, Judged)]) -> Changes {
+        let now = Self::default().accept(results);
+        let here: BTreeSet<&str> = results.iter().map(|(c, _)| c.set).collect();
+        let ids: BTreeSet<String> = results.iter().map(|(c, _)| c.id()).collect();
+        let mut changes = Changes::default();
+        let before = |id: &str| here.contains(set(id));
+        for (id, old) in self.cases.iter().filter(|(id, _)| before(id)) {
+            if !ids.contains(id) {
+                changes.worse.push(format!("{id}: was run and is gone"));
+                continue;
+            }
+            let silent = Accepted::default();
+            old.against(id, now.cases.get(id).unwrap_or(&silent), &mut changes);
+        }
+        for (id, new) in &now.cases {
+            if self.cases.contains_key(id) {
+                continue;
+            }
+            changes.new.push(id.clone());
+            // A new case may be missed: it was just learned of. It may not say what is untrue.
+            let labels = new.labels.clone();
+            let silent = Accepted {
+                labels,
+                ..Accepted::default()
+            };
+            silent.against(id, new, &mut changes);
+        }
+        for (name, n) in self
+            .silent
+            .iter()
+            .filter(|(set, _)| here.contains(set.as_str()))
+        {
+            // Those that fell silent or spoke up are told above by name.
+            let run = |all: &Self| {
+                let benign = all
+                    .cases
+                    .iter()
+                    .filter(|(id, a)| set(id) == name && a.labels.is_empty());
+                benign.count() + all.silent.get(name).copied().unwrap_or_default()
+            };
+            let (old, new) = (run(self), run(&now));
+            if new < old {
+                changes.worse.push(format!(
+                    "{name}: {new} cases without labels were run, {old} before"
+                ));
+            } else if new > old {
+                changes
+                    .new
+                    .push(format!("{name}: {} silent cases ({n} before)", new));
+            }
+        }
+        self.cells(&now, &here, &mut changes);
+        changes
+    }
+
+    /// Expected and found by detector, transport and visibility may not shrink.
+    fn cells(&self, now: &Self, here: &BTreeSet<&str>, changes: &mut Changes) {
+        let count = |all: &Self| {
+            let mut cells: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+            for (id, accepted) in all.cases.iter().filter(|(id, _)| here.contains(set(id))) {
+                for words in accepted.labels.values() {
+                    let (key, found) = words.rsplit_once(" | ").unwrap_or((words, ""));
+                    let cell = cells.entry(format!("{} {key}", set(id))).or_default();
+                    cell.0 += 1;
+                    cell.1 += usize::from(found == "found");
+                }
+            }
+            cells
+        };
+        let (old, new) = (count(self), count(now));
+        for (cell, (expected, found)) in old {
+            let (e, f) = new.get(&cell).copied().unwrap_or_default();
+            if e < expected || f < found {
+                changes.worse.push(format!(
+                    "{cell}: {f} found of {e} expected, before {found} of {expected}"
+                ));
+            }
+        }
+    }
+}
+
+impl Accepted {
+    fn against(&self, id: &str, new: &Self, changes: &mut Changes) {
+        for (label, old) in &self.labels {
+            let found = |words: &String| words.ends_with("| found");
+            match new.labels.get(label).map(found) {
+                None => changes
+                    .worse
+                    .push(format!("{id}: {label} is expected no more")),
+                Some(now) if now == found(old) => {}
+                Some(true) => changes.better.push(format!("{id}: {label} is found")),
+                Some(false) => changes
+                    .worse
+                    .push(format!("{id}: {label} was found and is lost")),
+            }
+        }
+        for label in new.labels.keys().filter(|l| !self.labels.contains_key(*l)) {
+            changes.new.push(format!("{id}: {label}"));
+        }
+        let lists = [
+            ("untrue", &self.wrong, &new.wrong),
+            ("duplicate", &self.duplicates, &new.duplicates),
+            ("false alarm", &self.unexplained, &new.unexplained),
+        ];
+        for (what, old, new) in lists {
+            for text in new.iter().filter(|t| !old.contains(t)) {
+                changes.worse.push(format!("{id}: {what}: {text}"));
+            }
+            for text in old.iter().filter(|t| !new.contains(t)) {
+                changes.better.push(format!("{id}: no more {what}: {text}"));
+            }
+        }
+    }
+}
+
+/// The set of a [`Case::id`].
+fn set(id: &str) -> &str {
+    id.split('/').next().unwrap_or_default()
+}

@@ -1,0 +1,173 @@
+//! Scores the sensor against ground truth. `docs/evaluation.md` says how to read what it prints.
+//!
+//! ```text
+//! case.rs      captures and what is true of them      labels.rs    which detectors answer a label
+//! run.rs       the sensor, case by case               score.rs     what it said, judged
+//! baseline.rs  against what was accepted              report.rs    table and JSON
+//! ```
+
+mod baseline;
+#[allow(dead_code)] // warm-up and declared hosts come with the next change
+mod case;
+mod labels;
+mod report;
+mod run;
+mod score;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use baseline::Baseline;
+use case::{Case, Collected};
+use labels::Labels;
+use relaywatch::catalog::Catalog;
+use relaywatch::rule::RuleSource;
+use run::{Said, Sensor};
+use score::{Judge, Judged};
+
+/// What is wrong, for a person.
+pub(crate) type Result<T> = std::result::Result<T, String>;
+
+/// What to do, from the arguments.
+#[derive(Clone, Copy, Debug, Default)]
+struct Args {
+    /// The lab's output and captures of others too, not only `testdata/captures`.
+    all: bool,
+    /// Make what is found the baseline.
+    accept: bool,
+}
+
+fn main() -> ExitCode {
+    let mut args = Args::default();
+    for arg in std::env::args().skip(1) {
+        match arg.as_str() {
+            "--all" => args.all = true,
+            "--accept" => args.accept = true,
+            // What `cargo test` hands every test: a filter, --quiet, --nocapture.
+            _ => {}
+        }
+    }
+    match evaluate(args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("eval: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn evaluate(args: Args) -> Result<bool> {
+    let labels = Labels::read(&read(&root().join("testdata/eval/labels.toml"))?)?;
+    let collected = collect(args, &labels);
+    let results = run_all(&collected.cases, &labels)?;
+    let path = root().join("testdata/eval/baseline.json");
+    let old = Baseline::read(&read(&path)?)?;
+    let mut changes = old.compare(&results);
+    let fatal = collected.errors.clone();
+    let report = report::Report::new(&labels, &results, &collected);
+    if args.accept && fatal.is_empty() {
+        let text = old.accept(&results).text()?;
+        std::fs::write(&path, text).map_err(|e| e.to_string())?;
+        report.print(&changes);
+        println!(
+            "\naccepted: testdata/eval/baseline.json is rewritten; read its diff before you commit it"
+        );
+        changes.worse.clear();
+    } else {
+        report.print(&changes);
+    }
+    report.write(&root().join("target/eval/report.json"), &changes)?;
+    for e in &fatal {
+        println!("ERROR {e}");
+    }
+    let good = fatal.is_empty() && changes.worse.is_empty();
+    println!("\neval: {}", if good { "ok" } else { "FAILED" });
+    Ok(good)
+}
+
+/// Every case there is.
+fn collect(args: Args, labels: &Labels) -> Collected {
+    let mut all = Collected::default();
+    let testdata = root().join("testdata");
+    all.folder("recorded", &testdata.join("captures"), labels);
+    all.folder("derived", &testdata.join("captures/derived"), labels);
+    if args.all {
+        all.folder("lab", &testdata.join("lab/out"), labels);
+        all.folder("lab-derived", &testdata.join("lab/out/derived"), labels);
+        all.folder("shared-lab", &shared().join("captures/lab"), labels);
+    } else {
+        all.skipped
+            .push("lab, shared-lab, public: only `make eval` runs them".to_owned());
+    }
+    if all.cases.len() < 30 {
+        all.errors.push(format!(
+            "only {} cases: testdata is not whole",
+            all.cases.len()
+        ));
+    }
+    all
+}
+
+/// Runs and judges every case, two at a time.
+fn run_all(cases: &[Case], labels: &Labels) -> Result<Vec<(Case, Judged)>> {
+    let sensor = Sensor::new(&[RuleSource::Builtin])?;
+    let judge = Judge {
+        labels,
+        catalog: Catalog::builtin(),
+    };
+    let said = each(cases, |case| sensor.case(case))?;
+    Ok(cases
+        .iter()
+        .zip(said)
+        .map(|(case, said)| (case.clone(), judge.case(case, &said)))
+        .collect())
+}
+
+/// Calls `run` for every case on as many threads as there are cores; answers in order.
+pub(crate) fn each(
+    cases: &[Case],
+    run: impl Fn(&Case) -> Result<Said> + Sync,
+) -> Result<Vec<Said>> {
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+    let mut all: Vec<(usize, Result<Said>)> = std::thread::scope(|scope| {
+        let work = || {
+            let mut mine = Vec::new();
+            while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let at = cases.iter().position(|c| std::ptr::eq(c, case));
+                mine.push((at.unwrap_or_default(), run(case)));
+            }
+            mine
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let joined = threads
+            .into_iter()
+            .flat_map(|t| t.join().expect("no panic"));
+        joined.collect()
+    });
+    all.sort_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, said)| said).collect()
+}
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Reference material beside the checkout, or where `RELAYWATCH_SHARED` says.
+pub(crate) fn shared() -> PathBuf {
+    std::env::var_os("RELAYWATCH_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from)
+}
+
+/// A path as messages show it: without the checkout's own.
+pub(crate) fn shown(path: &Path) -> String {
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+pub(crate) fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", shown(path)))
+}
