@@ -107,6 +107,8 @@ pub struct AppCounts {
     pub http: u64,
     /// Kerberos over TCP.
     pub krb5_tcp: u64,
+    /// Kerberos over UDP.
+    pub krb5_udp: u64,
     /// LDAP over TCP.
     pub ldap_tcp: u64,
     /// SMB, all versions.

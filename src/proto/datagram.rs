@@ -14,7 +14,7 @@
     )
 )]
 
-use super::Shared;
+use super::{Shared, krb5};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
 use crate::net::{Direction, FlowKey, Side};
@@ -59,7 +59,9 @@ macro_rules! datagrams {
     };
 }
 
-datagrams! {}
+datagrams! {
+    "krb5" on [88] if krb5::is_datagram => krb5::datagram;
+}
 
 /// What a conversation turned out to be. Sits in every flow record, so it is small.
 #[derive(Clone, Copy, Debug, Default)]

@@ -321,6 +321,7 @@ impl Join {
                     dcerpc_tcp: kinds.dcerpc,
                     http: kinds.http,
                     krb5_tcp: kinds.krb5,
+                    krb5_udp: kinds.krb5_udp,
                     ldap_tcp: kinds.ldap,
                     tls: kinds.tls,
                     failed_tcp: kinds.unknown,

@@ -428,6 +428,7 @@ impl Collector {
             "smb" => &mut self.flows.smb,
             "dcerpc" => &mut self.flows.dcerpc,
             "http" => &mut self.flows.http,
+            "krb5" if transport == Transport::Udp => &mut self.flows.krb5_udp,
             "krb5" => &mut self.flows.krb5,
             "ldap" => &mut self.flows.ldap,
             "tls" => &mut self.flows.tls,

@@ -4,9 +4,10 @@ use super::presented::presented;
 use super::wire::{self, ErrorCode, KdcRep, KdcReq, KrbError, message};
 use crate::event::{Anomaly, Carrier, Event, KrbReply, KrbRequest, Secret, Sink};
 use crate::limits::TAIL_BYTES;
-use crate::net::Direction;
+use crate::net::{Direction, FlowKey};
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
+use crate::proto::datagram::Met;
 use crate::proto::ntlmssp::TokenAt;
 use crate::wire::{Error, Reader, Result, Tlv};
 
@@ -175,9 +176,22 @@ pub fn begins(bytes: &[u8]) -> Begins {
     }
 }
 
-/// Looks at the front of a message of this length.
+/// True if a datagram is a message of a KDC (RFC 4120 7.2.1).
 #[must_use]
-pub fn begins_datagram(bytes: &[u8], length: usize) -> Begins {
+pub fn is_datagram(bytes: &[u8], _: &FlowKey) -> bool {
+    matches!(begins_datagram(bytes, bytes.len()), Begins::Message(_))
+}
+
+/// Reads a datagram. What an error answers is not known: nothing is kept between datagrams.
+pub fn datagram(met: &Met<'_>, _: &mut Shared, out: &mut dyn Sink) {
+    let read = Kdc::default().message(met.datagram.bytes, met.direction, out);
+    if let Err(error) = read {
+        out.event(met.direction, &Event::Anomaly(Anomaly::new("krb5", error)));
+    }
+}
+
+/// Looks at the front of a message of this length.
+fn begins_datagram(bytes: &[u8], length: usize) -> Begins {
     let Some(first) = bytes.first() else {
         return Begins::Perhaps(HEAD);
     };

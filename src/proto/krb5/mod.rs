@@ -34,5 +34,5 @@ mod presented;
 mod tests;
 pub mod wire;
 
-pub use kdc::{Begins, Decoder, Kdc, begins, begins_datagram};
+pub use kdc::{Begins, Decoder, Kdc, begins, datagram, is_datagram};
 pub use presented::Presented;
