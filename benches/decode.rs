@@ -204,6 +204,15 @@ fn talks() -> Vec<Talk> {
             ],
         },
         Talk {
+            name: "ldap: modify of an attribute and its answer",
+            port: 389,
+            open: Vec::new(),
+            round: vec![
+                (ToServer, LDAP_MODIFY.to_vec()),
+                (ToClient, b"\x30\x0c\x02\x01\x05\x67\x07\x0a\x01\x00\x04\x00\x04\x00".to_vec()),
+            ],
+        },
+        Talk {
             name: "http: request and response without body",
             port: 80,
             open: Vec::new(),
@@ -231,6 +240,9 @@ fn session_setup(token: &[u8]) -> Vec<u8> {
     all.extend(m);
     all
 }
+/// LDAPMessage 5, modify of `cn=a`: replace `member` by one value.
+const LDAP_MODIFY: &[u8] = b"\x30\x22\x02\x01\x05\x66\x1d\x04\x04cn=a\x30\x15\x30\x13\
+    \x0a\x01\x02\x30\x0e\x04\x06member\x31\x04\x04\x02xy";
 
 fn smb2_read_response(data: usize) -> Vec<u8> {
     let length = 64 + 16 + data;

@@ -135,6 +135,12 @@ pub const HTTP_LINE_BYTES: usize = 4096;
 pub const LDAP_LENGTH: usize = 64 * 1024 * 1024;
 /// Bytes of an LDAP message that is read whole; a longer one is skipped after its head.
 pub const LDAP_MESSAGE_BYTES: usize = 64 * 1024;
+/// Bytes of each text made of an LDAP request: filter, names of attributes, classes. Beyond it they end.
+pub const LDAP_TEXT_BYTES: usize = 2048;
+/// Filters inside each other that are written out; servers take more, people do not.
+pub const LDAP_FILTER_DEPTH: usize = 24;
+/// Attributes of one LDAP request whose names are listed. Beyond it they are only counted in values and bytes.
+pub const LDAP_ATTRIBUTES: usize = 128;
 /// Outstanding LDAP binds of one connection.
 pub const LDAP_PENDING: usize = 16;
 /// Bytes of a Kerberos name shown: parts of a principal with `/` between them. AD's longest host and service
@@ -179,3 +185,9 @@ pub const INCIDENT_LIST: usize = 16;
 pub const NAMES_PER_ADDRESS: usize = 8;
 /// Addresses whose names are remembered.
 pub const NAMED_ADDRESSES: usize = 65_536;
+/// Seconds after which a name heard only in NTLM, and contested by nobody, is its address's own.
+pub const SETTLE_SECS: u64 = 120;
+/// Seconds an identity is kept without news.
+pub const IDENTITY_SECS: u64 = 7 * 24 * 3600;
+/// Seconds that a name from DNS or DHCP counts at least, however short its lease: caches outlive it.
+pub const NAME_SECS: u32 = 600;

@@ -58,6 +58,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         key: Arc::new(inputs::site_key(&config, live)?),
         declared: Declared {
             forwarders: config.forwarders.clone(),
+            ..Declared::default()
         },
         events,
         memory,

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::names::Names;
+use super::identity::Identity;
+use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, host};
-use crate::catalog::{Catalog, Method, PathHost};
+use crate::catalog::{Method, PathHost};
 use crate::event::{Call, Finding, FlowMeta, Leg, LegRole, RpcEvidence, Seen, Sighting};
 use crate::limits;
 use crate::net::Addr;
@@ -48,7 +49,6 @@ struct Answered {
 /// State of RW-06 and RW-07.
 #[derive(Debug)]
 pub(super) struct Coercion {
-    catalog: Arc<Catalog>,
     waiting: Recent<CallKey, Waiting>,
     deadlines: BTreeSet<(Timestamp, CallKey)>,
     /// Calls that wait, by the host that was called.
@@ -57,21 +57,60 @@ pub(super) struct Coercion {
     callers: Recent<Addr, Vec<(String, Timestamp)>>,
 }
 
-impl Coercion {
-    pub(super) fn new(catalog: Arc<Catalog>) -> Self {
+impl Default for Coercion {
+    fn default() -> Self {
         let minute = Duration::from_secs(60);
         Self {
-            catalog,
             waiting: Recent::new(limits::PENDING_FINDINGS, minute),
             deadlines: BTreeSet::new(),
             by_victim: Recent::new(limits::PENDING_FINDINGS, minute),
             callers: Recent::new(limits::NAMED_ADDRESSES, minute),
         }
     }
+}
 
+impl Pattern for Coercion {
+    fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
+        match &s.seen {
+            Seen::Challenge { .. } => self.callback(s),
+            Seen::Call(call) => self.call(s, call, cx, out),
+            Seen::Answer { .. } => self.answer(s, cx, out),
+            _ => {}
+        }
+    }
+
+    fn advance(&mut self, now: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
+        while let Some(&(deadline, key)) = self.deadlines.first() {
+            if deadline > now {
+                break;
+            }
+            self.deadlines.pop_first();
+            if let Some(waiting) = self.take(key) {
+                out.extend(conclude(&waiting, deadline, None, cx));
+            }
+        }
+    }
+
+    fn finish(&mut self, now: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
+        while let Some((_, key)) = self.deadlines.pop_first() {
+            if let Some(waiting) = self.take(key) {
+                out.extend(conclude(&waiting, now, None, cx));
+            }
+        }
+    }
+
+    fn evicted(&self) -> Evicted {
+        Evicted {
+            pending: self.waiting.evicted(),
+            ..Evicted::default()
+        }
+    }
+}
+
+impl Coercion {
     /// A coercion method was called.
-    pub(super) fn call(&mut self, s: &Sighting, call: &Call, out: &mut Vec<Case>, names: &Names) {
-        let Some(method) = self.catalog.method(call.interface, call.opnum) else {
+    fn call(&mut self, s: &Sighting, call: &Call, cx: &Context<'_>, out: &mut Vec<Case>) {
+        let Some(method) = cx.catalog.method(call.interface, call.opnum) else {
             return;
         };
         let family = method.family.clone();
@@ -80,7 +119,7 @@ impl Coercion {
         let deadline = s.ts.plus(Duration::from_millis(limits::ANSWER_MILLIS));
         if let Some(old) = self.take(key) {
             // The call id was used again before it was answered.
-            out.extend(self.conclude(&old, s.ts, None, names));
+            out.extend(conclude(&old, s.ts, None, cx));
         }
         let waiting = Waiting {
             call: call.clone(),
@@ -93,7 +132,7 @@ impl Coercion {
         };
         if let Some((gone, early)) = self.waiting.insert(key, waiting, s.ts) {
             self.let_go(&early, gone);
-            out.extend(self.conclude(&early, s.ts, None, names));
+            out.extend(conclude(&early, s.ts, None, cx));
         }
         self.deadlines.insert((deadline, key));
         let victim = s.flow.server.addr;
@@ -104,7 +143,7 @@ impl Coercion {
     }
 
     /// Somebody challenged a client: if that client was just called, it is calling back.
-    pub(super) fn callback(&mut self, s: &Sighting) {
+    fn callback(&mut self, s: &Sighting) {
         let Some(keys) = self.by_victim.get(&s.flow.client.addr) else {
             return;
         };
@@ -119,7 +158,7 @@ impl Coercion {
     }
 
     /// A call was answered.
-    pub(super) fn answer(&mut self, s: &Sighting, out: &mut Vec<Case>, names: &Names) {
+    fn answer(&mut self, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
         let Seen::Answer {
             association,
             call_id,
@@ -131,34 +170,8 @@ impl Coercion {
         };
         if let Some(waiting) = self.take(call_key(s, association, call_id)) {
             let answered = Answered { fault, status };
-            out.extend(self.conclude(&waiting, s.ts, Some(answered), names));
+            out.extend(conclude(&waiting, s.ts, Some(answered), cx));
         }
-    }
-
-    /// Concludes what has waited long enough.
-    pub(super) fn advance(&mut self, now: Timestamp, out: &mut Vec<Case>, names: &Names) {
-        while let Some(&(deadline, key)) = self.deadlines.first() {
-            if deadline > now {
-                break;
-            }
-            self.deadlines.pop_first();
-            if let Some(waiting) = self.take(key) {
-                out.extend(self.conclude(&waiting, deadline, None, names));
-            }
-        }
-    }
-
-    /// Concludes everything.
-    pub(super) fn finish(&mut self, now: Timestamp, out: &mut Vec<Case>, names: &Names) {
-        while let Some((_, key)) = self.deadlines.pop_first() {
-            if let Some(waiting) = self.take(key) {
-                out.extend(self.conclude(&waiting, now, None, names));
-            }
-        }
-    }
-
-    pub(super) fn evicted(&self) -> u64 {
-        self.waiting.evicted()
     }
 
     fn take(&mut self, key: CallKey) -> Option<Waiting> {
@@ -188,81 +201,81 @@ impl Coercion {
         self.callers.insert(caller, used, now);
         count
     }
+}
 
-    fn conclude(
-        &self,
-        w: &Waiting,
-        now: Timestamp,
-        answered: Option<Answered>,
-        names: &Names,
-    ) -> Option<Case> {
-        let method = self.catalog.method(w.call.interface, w.call.opnum)?;
-        let path = w.call.path.as_deref().filter(|_| !w.call.sealed);
-        let named = path.map(|p| method.path_host(p));
-        let owner = owner(w, method, named.as_ref(), path.is_some(), names);
-        let host_text = named
-            .as_ref()
-            .and_then(|n| n.host.clone())
-            .unwrap_or_default();
-        let finding = Finding {
-            detector: if w.call.sealed { "RW-07" } else { "RW-06" },
-            kind: "coercion",
-            confidence: match owner {
-                "unknown" => "medium",
-                _ if w.call.path_by_scan => "medium",
-                _ => "high",
-            },
-            outcome: outcome(method, answered),
-            attacker: Some(w.flow.client.addr),
-            victim: Some(w.flow.server.addr),
-            listener: listener(w, named.as_ref(), owner),
-            family: method.family.clone(),
-            method_id: method.id.clone(),
-            method: method.name.clone(),
-            tier: method.tier.name(),
-            interface: Some(w.call.interface),
-            opnum: Some(w.call.opnum),
-            transport: w.call.transport,
-            named_pipe: w.call.named_pipe.clone(),
-            sealed: w.call.sealed,
-            path: path.unwrap_or_default().to_owned(),
-            path_host: host_text.clone(),
-            path_host_literal: named.as_ref().is_some_and(|n| n.literal.is_some()),
-            webdav: named.as_ref().is_some_and(|n| n.webdav),
-            path_owner: owner,
-            caller_interfaces: w.caller_interfaces,
-            ..Finding::default()
-        };
-        let rpc = RpcEvidence {
-            interface: w.call.interface.to_string(),
-            version: w.call.version.clone(),
-            opnum: w.call.opnum,
-            method: method.name.clone(),
-            transport: w.call.transport.to_owned(),
-            auth_type: w.call.auth_type,
-            auth_level: w.call.auth_level,
-            sealed: w.call.sealed,
-            stub_len: w.call.stub_len,
-            path: path.map(str::to_owned),
-            path_host: (!host_text.is_empty()).then_some(host_text),
-        };
-        let leg = Leg {
-            role: LegRole::Coercion,
-            flow: w.flow,
-            pcap_cnt: w.pcap_cnt,
-            ts: w.ts,
-        };
-        Some(Case {
-            ts: now,
-            pcap_cnt: w.pcap_cnt,
-            flow: w.flow,
-            legs: vec![leg],
-            rpc: Some(rpc),
-            ntlm: None,
-            evidence: evidence(w, method, &finding, answered),
-            finding: Arc::new(finding),
-        })
-    }
+/// The finding of RW-06 or RW-07.
+fn conclude(
+    w: &Waiting,
+    now: Timestamp,
+    answered: Option<Answered>,
+    cx: &Context<'_>,
+) -> Option<Case> {
+    let method = cx.catalog.method(w.call.interface, w.call.opnum)?;
+    let path = w.call.path.as_deref().filter(|_| !w.call.sealed);
+    let named = path.map(|p| method.path_host(p));
+    let owner = owner(w, method, named.as_ref(), path.is_some(), cx.identity);
+    let host_text = named
+        .as_ref()
+        .and_then(|n| n.host.clone())
+        .unwrap_or_default();
+    let finding = Finding {
+        detector: if w.call.sealed { "RW-07" } else { "RW-06" },
+        kind: "coercion",
+        confidence: match owner {
+            "unknown" => "medium",
+            _ if w.call.path_by_scan => "medium",
+            _ => "high",
+        },
+        outcome: outcome(method, answered),
+        attacker: Some(w.flow.client.addr),
+        victim: Some(w.flow.server.addr),
+        listener: listener(w, named.as_ref(), owner),
+        family: method.family.clone(),
+        method_id: method.id.clone(),
+        method: method.name.clone(),
+        tier: method.tier.name(),
+        interface: Some(w.call.interface),
+        opnum: Some(w.call.opnum),
+        transport: w.call.transport,
+        named_pipe: w.call.named_pipe.clone(),
+        sealed: w.call.sealed,
+        path: path.unwrap_or_default().to_owned(),
+        path_host: host_text.clone(),
+        path_host_literal: named.as_ref().is_some_and(|n| n.literal.is_some()),
+        webdav: named.as_ref().is_some_and(|n| n.webdav),
+        path_owner: owner,
+        caller_interfaces: w.caller_interfaces,
+        ..Finding::default()
+    };
+    let rpc = RpcEvidence {
+        interface: w.call.interface.to_string(),
+        version: w.call.version.clone(),
+        opnum: w.call.opnum,
+        method: method.name.clone(),
+        transport: w.call.transport.to_owned(),
+        auth_type: w.call.auth_type,
+        auth_level: w.call.auth_level,
+        sealed: w.call.sealed,
+        stub_len: w.call.stub_len,
+        path: path.map(str::to_owned),
+        path_host: (!host_text.is_empty()).then_some(host_text),
+    };
+    let leg = Leg {
+        role: LegRole::Coercion,
+        flow: w.flow,
+        pcap_cnt: w.pcap_cnt,
+        ts: w.ts,
+    };
+    Some(Case {
+        ts: now,
+        pcap_cnt: w.pcap_cnt,
+        flow: w.flow,
+        legs: vec![leg],
+        rpc: Some(rpc),
+        ntlm: None,
+        evidence: evidence(w, method, &finding, answered),
+        finding: Arc::new(finding),
+    })
 }
 
 /// Whose host the path names.
@@ -271,7 +284,7 @@ fn owner(
     method: &Method,
     named: Option<&PathHost>,
     readable: bool,
-    names: &Names,
+    names: &Identity,
 ) -> &'static str {
     let Some(named) = named else {
         return if readable { "none" } else { "unknown" };
@@ -407,6 +420,8 @@ fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Catalog;
+    use crate::correlate::suspects::Suspects;
     use crate::event::OrderKey;
     use crate::net::{Direction, Endpoint};
 
@@ -418,8 +433,14 @@ mod tests {
             let (interface, method) = catalog.methods().first().copied().unwrap();
             (interface.uuid, method.opnum)
         };
-        let mut coercion = Coercion::new(catalog);
-        let (names, mut out) = (Names::default(), Vec::new());
+        let mut coercion = Coercion::default();
+        let mut out = Vec::new();
+        let (identity, suspects) = (Identity::new(Duration::ZERO), Suspects::default());
+        let cx = Context {
+            catalog: &catalog,
+            identity: &identity,
+            suspects: &suspects,
+        };
         let calls = u32::try_from(limits::PENDING_FINDINGS).unwrap() + 500;
         for call_id in 0..calls {
             let call = Call {
@@ -448,13 +469,13 @@ mod tests {
                 direction: Direction::ToServer,
                 seen: Seen::Call(Box::new(call.clone())),
             };
-            coercion.call(&s, &call, &mut out, &names);
+            coercion.call(&s, &call, &cx, &mut out);
         }
         assert_eq!(out.len(), 500, "each is told");
         let victim = Addr::v4([10, 0, 0, 20]);
         let keys = coercion.by_victim.get(&victim).map_or(0, Vec::len);
         assert_eq!(keys, limits::PENDING_FINDINGS);
-        coercion.finish(Timestamp::new(2, 0), &mut out, &names);
+        coercion.finish(Timestamp::new(2, 0), &cx, &mut out);
         assert!(coercion.by_victim.get(&victim).is_none());
     }
 }

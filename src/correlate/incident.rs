@@ -66,8 +66,9 @@ impl Incidents {
         drops: u64,
         out: &mut Vec<Verdict>,
     ) -> u64 {
-        // Without a victim there is no story to tell: a finding always has one.
-        let Some(victim) = case.finding.victim else {
+        // A leg that shows no victim tells its story by the host in the middle.
+        let f = &case.finding;
+        let Some(victim) = f.victim.or(f.listener).or(f.attacker) else {
             return 0;
         };
         let id = self.find_or_open(victim, case, out);

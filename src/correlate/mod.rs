@@ -4,28 +4,41 @@
 //! [`Finding`]; a [`Judge`] (the rules, which this module does not know) says what that is worth;
 //! [`incident`] keeps one story per victim and listener. Time is the packets' own.
 
+mod action;
 mod case;
 mod coercion;
+mod identity;
 mod incident;
-mod names;
+mod pattern;
 mod relay;
+mod single;
+#[cfg(test)]
+mod story;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod window;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::Catalog;
-use crate::event::{Alert, Finding, FlowMeta, Incident, Seen, Sighting, Signature};
-use crate::net::Addr;
+use crate::event::{
+    Alert, Claim, Finding, FlowMeta, HostRoles, Incident, Seen, Sighting, Signature, Source,
+};
+use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 
+use action::WebEnrolment;
 pub use case::Case;
 use coercion::Coercion;
+use identity::Identity;
 use incident::Incidents;
-use names::Names;
+use pattern::{Context, Pattern};
 use relay::Relays;
+use single::Singles;
+use suspects::Suspects;
 
 /// Says which rules match a finding. Implemented over the rule set, outside.
 pub trait Judge {
@@ -45,10 +58,35 @@ pub enum Verdict {
 }
 
 /// What an operator told the sensor about the network.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Declared {
     /// Devices that pass connections on: proxies, load balancers.
     pub forwarders: Vec<IpAddr>,
+    /// Hosts with their addresses and roles.
+    pub hosts: Vec<DeclaredHost>,
+    /// Packet time from the first packet on during which what is *missing* counts less.
+    pub learning: Duration,
+}
+
+/// A host that the operator knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeclaredHost {
+    /// Its name, short or full.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// What it does.
+    pub roles: HostRoles,
+}
+
+impl Default for Declared {
+    fn default() -> Self {
+        Self {
+            forwarders: Vec::new(),
+            hosts: Vec::new(),
+            learning: Duration::from_secs(24 * 3600),
+        }
+    }
 }
 
 /// Counters of the correlator, for `sensor` events.
@@ -68,6 +106,8 @@ pub struct Counters {
     pub exchanges_evicted: u64,
     /// Detections closed early because a limit was met.
     pub pending_evicted: u64,
+    /// Names and addresses forgotten because a limit was met.
+    pub identities_evicted: u64,
     /// Incidents closed because a limit was met.
     pub incidents_evicted: u64,
 }
@@ -75,14 +115,17 @@ pub struct Counters {
 /// All cross-flow state.
 #[derive(Debug)]
 pub struct Correlator {
-    names: Names,
-    relays: Relays,
-    coercion: Coercion,
+    catalog: Arc<Catalog>,
+    identity: Identity,
+    suspects: Suspects,
+    /// In the order in which they look at a sighting.
+    patterns: Vec<Box<dyn Pattern>>,
     incidents: Incidents,
     counters: Counters,
     /// Packets lost by the sensor so far, shown in alerts.
     drops: u64,
     cases: Vec<Case>,
+    settled: Vec<Case>,
     hits: Vec<Arc<Signature>>,
 }
 
@@ -91,13 +134,20 @@ impl Correlator {
     #[must_use]
     pub fn new(catalog: Arc<Catalog>, declared: &Declared) -> Self {
         Self {
-            names: Names::default(),
-            relays: Relays::new(declared),
-            coercion: Coercion::new(catalog),
+            catalog,
+            identity: declared_identity(declared),
+            suspects: Suspects::default(),
+            patterns: vec![
+                Box::new(Relays::new(declared)),
+                Box::new(Singles::new(declared)),
+                Box::new(WebEnrolment::default()),
+                Box::new(Coercion::default()),
+            ],
             incidents: Incidents::default(),
             counters: Counters::default(),
             drops: 0,
             cases: Vec::new(),
+            settled: Vec::new(),
             hits: Vec::new(),
         }
     }
@@ -106,58 +156,34 @@ impl Correlator {
     pub fn sighting(&mut self, s: &Sighting, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
         self.counters.sightings += 1;
         self.advance(s.ts, judge, out);
-        match &s.seen {
-            Seen::Challenge {
-                nb_computer,
-                dns_computer,
-                ..
-            } => {
-                self.names
-                    .learn(s.flow.server.addr, [nb_computer, dns_computer], s.ts);
-                self.coercion.callback(s);
-                self.relays.challenge(s);
-            }
-            Seen::Authenticate(auth) => {
-                self.names
-                    .learn_client(s.flow.client.addr, &auth.workstation, s.ts);
-                self.relays.authenticate(s, auth);
-            }
-            Seen::AuthResult {
-                session,
-                success,
-                code,
-                ..
-            } => self
-                .relays
-                .result(s, *session, *success, *code, &mut self.cases),
-            Seen::Call(call) => self.coercion.call(s, call, &mut self.cases, &self.names),
-            Seen::Answer { .. } => self.coercion.answer(s, &mut self.cases, &self.names),
-            Seen::Request { method, uri } => {
-                self.relays.request(s, method, uri, &mut self.cases);
-            }
-            Seen::RuleHit(signature) => {
-                let case = Case::of_event(s);
-                let alert = case.alert(signature, 0, self.drops);
-                self.counters.alerts += 1;
-                out.push(Verdict::Alert(Box::new(alert)));
-            }
+        if let Seen::RuleHit(signature) = &s.seen {
+            let case = Case::of_event(s);
+            let alert = case.alert(signature, 0, self.drops);
+            self.counters.alerts += 1;
+            out.push(Verdict::Alert(Box::new(alert)));
+            return;
         }
+        self.each(|pattern, cx, cases| pattern.sighting(s, cx, cases));
+        self.learn(s);
         self.settle(judge, out);
     }
 
     /// Tells the time: what waited for an answer until now is concluded, idle incidents close.
     pub fn advance(&mut self, now: Timestamp, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
-        self.relays.advance(now, &mut self.cases);
-        self.coercion.advance(now, &mut self.cases, &self.names);
-        self.settle(judge, out);
+        // One after the other: what an earlier pattern concludes may explain what a later one waits for.
+        for at in 0..self.patterns.len() {
+            self.one(at, |pattern, cx, cases| pattern.advance(now, cx, cases));
+            self.settle(judge, out);
+        }
         self.incidents.advance(now, out);
     }
 
     /// The end of the capture: everything open is concluded and written.
     pub fn finish(&mut self, now: Timestamp, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
-        self.relays.finish(now, &mut self.cases);
-        self.coercion.finish(now, &mut self.cases, &self.names);
-        self.settle(judge, out);
+        for at in 0..self.patterns.len() {
+            self.one(at, |pattern, cx, cases| pattern.finish(now, cx, cases));
+            self.settle(judge, out);
+        }
         self.incidents.finish(now, out);
     }
 
@@ -169,29 +195,126 @@ impl Correlator {
     /// Counters.
     #[must_use]
     pub fn counters(&self) -> Counters {
+        let evicted = self.patterns.iter().map(|p| p.evicted());
+        let (exchanges, pending) = evicted.fold((0, 0), |(e, p), gone| {
+            (e + gone.exchanges, p + gone.pending)
+        });
         Counters {
-            exchanges_evicted: self.relays.evicted(),
-            pending_evicted: self.coercion.evicted(),
+            exchanges_evicted: exchanges,
+            pending_evicted: pending,
+            identities_evicted: self.identity.evicted(),
             incidents_evicted: self.incidents.evicted(),
             incidents: self.incidents.opened(),
             ..self.counters
         }
     }
 
-    /// Judges the cases that were just concluded and tells their incidents.
-    fn settle(&mut self, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
-        for case in self.cases.drain(..) {
-            self.counters.findings += 1;
-            self.hits.clear();
-            judge.judge(&case.finding, &mut self.hits);
-            if !self.hits.is_empty() {
-                let told = self.incidents.join(&case, &self.hits, self.drops, out);
-                self.counters.alerts += told;
-                self.counters.repeats += u64::from(told == 0);
-            }
-            out.push(Verdict::Finding(Box::new(case)));
+    fn each(&mut self, mut run: impl FnMut(&mut dyn Pattern, &Context<'_>, &mut Vec<Case>)) {
+        for at in 0..self.patterns.len() {
+            self.one(at, &mut run);
         }
     }
+
+    fn one(&mut self, at: usize, run: impl FnOnce(&mut dyn Pattern, &Context<'_>, &mut Vec<Case>)) {
+        let cx = Context {
+            catalog: &self.catalog,
+            identity: &self.identity,
+            suspects: &self.suspects,
+        };
+        if let Some(pattern) = self.patterns.get_mut(at) {
+            run(pattern.as_mut(), &cx, &mut self.cases);
+        }
+    }
+
+    /// Judges the cases that were just concluded and tells their incidents. A pattern may conclude more
+    /// from what it hears; it hears every case once, and of each it made itself as well.
+    fn settle(&mut self, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
+        while !self.cases.is_empty() {
+            let mut settled = std::mem::take(&mut self.settled);
+            std::mem::swap(&mut settled, &mut self.cases);
+            for case in &settled {
+                self.suspects.note(case);
+            }
+            for case in settled.drain(..) {
+                self.each(|pattern, cx, cases| pattern.concluded(&case, cx, cases));
+                self.tell(case, judge, out);
+            }
+            self.settled = settled;
+        }
+    }
+
+    fn tell(&mut self, case: Case, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
+        self.counters.findings += 1;
+        self.hits.clear();
+        judge.judge(&case.finding, &mut self.hits);
+        if !self.hits.is_empty() {
+            let told = self.incidents.join(&case, &self.hits, self.drops, out);
+            self.counters.alerts += told;
+            self.counters.repeats += u64::from(told == 0);
+        }
+        out.push(Verdict::Finding(Box::new(case)));
+    }
+
+    /// Remembers who said to be whom.
+    fn learn(&mut self, s: &Sighting) {
+        let (client, server) = (s.flow.client.addr, s.flow.server.addr);
+        // A client may call an address where nobody is; what answers is there.
+        self.identity.seen(client, s.ts);
+        if s.direction == Direction::ToClient {
+            self.identity.seen(server, s.ts);
+        }
+        let mut ntlm = |addr, names: Vec<String>, server| {
+            let claim = Claim {
+                addr,
+                names,
+                source: Source::Ntlm,
+                server,
+                ..Claim::default()
+            };
+            self.identity.learn(&claim, s.ts);
+        };
+        match &s.seen {
+            Seen::Challenge {
+                nb_computer,
+                dns_computer,
+                ..
+            } => ntlm(server, named([dns_computer, nb_computer]), true),
+            Seen::Authenticate(auth) => {
+                let machine = identity::machine_name(&auth.user).unwrap_or_default();
+                ntlm(client, named([&auth.workstation, &machine]), false);
+            }
+            Seen::Claim(claim) => self.identity.learn(claim, s.ts),
+            _ => {}
+        }
+    }
+}
+
+/// Names as claims carry them: lower case, without backslashes, none empty.
+fn named(names: [&str; 2]) -> Vec<String> {
+    names
+        .into_iter()
+        .map(|name| name.trim_matches('\\').to_ascii_lowercase())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// What the operator declared, known before the first packet.
+fn declared_identity(declared: &Declared) -> Identity {
+    let mut identity = Identity::new(declared.learning);
+    for host in &declared.hosts {
+        for address in &host.addresses {
+            let claim = Claim {
+                addr: Addr::from(*address),
+                names: named([&host.name, ""]),
+                source: Source::Declared,
+                server: true,
+                roles: host.roles,
+                ..Claim::default()
+            };
+            identity.declare(&claim);
+        }
+    }
+    identity
 }
 
 /// True if the flow's ends are the same host: seen on a mirrored loopback, never a relay.

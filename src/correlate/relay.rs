@@ -1,4 +1,4 @@
-//! RW-01 and RW-02: the same authentication on two flows; RW-15: what it asked of AD CS.
+//! RW-01 and RW-02: the same authentication on two flows.
 //!
 //! Every NTLM exchange is remembered for two minutes. Two exchanges with the same ServerChallenge,
 //! or the same NT response, on flows with different ends become a [`Candidate`]; it waits until the
@@ -8,16 +8,16 @@
 mod conclude;
 mod exchange;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, Declared, loops_back};
-use crate::event::{Authenticate, FlowMeta, Leg, LegRole, Seen, Sighting};
+use crate::event::{Authenticate, Seen, Sighting};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
-use conclude::Concluded;
 use exchange::{Exchange, Exchanges, Id};
 
 /// Challenges that tools use for every client. A rogue server's mark, never a relay's.
@@ -38,26 +38,7 @@ struct Candidate {
     deadline: Timestamp,
 }
 
-/// What is remembered of a relay for what follows on its target leg.
-#[derive(Clone, Debug)]
-struct Relayed {
-    concluded: Concluded,
-    legs: Vec<Leg>,
-    /// Request targets already reported.
-    reported: u32,
-}
-
-/// An enrolment request on a flow that is not (yet) known to be relayed.
-#[derive(Clone, Debug)]
-struct Enrolment {
-    method: String,
-    uri: String,
-    flow: FlowMeta,
-    ts: Timestamp,
-    pcap_cnt: u64,
-}
-
-/// State of RW-01, RW-02 and RW-15.
+/// State of RW-01 and RW-02.
 #[derive(Debug)]
 pub(super) struct Relays {
     exchanges: Exchanges,
@@ -68,19 +49,7 @@ pub(super) struct Relays {
     member_of: HashMap<Id, u64>,
     deadlines: BTreeSet<(Timestamp, u64)>,
     next_candidate: u64,
-    relayed: Recent<u64, Relayed>,
-    enrolments: Recent<u64, Enrolment>,
-    /// Machine accounts at /certsrv that wait for better evidence, oldest first.
-    lone: VecDeque<Lone>,
     forwarders: Vec<Addr>,
-}
-
-/// A machine account that enrols over HTTP, without relay evidence so far.
-#[derive(Debug)]
-struct Lone {
-    deadline: Timestamp,
-    id: Id,
-    case: Case,
 }
 
 impl Relays {
@@ -96,9 +65,6 @@ impl Relays {
             member_of: HashMap::new(),
             deadlines: BTreeSet::new(),
             next_candidate: 0,
-            relayed: Recent::new(limits::INCIDENTS, incident),
-            enrolments: Recent::new(limits::INCIDENTS, window),
-            lone: VecDeque::new(),
             forwarders: declared
                 .forwarders
                 .iter()
@@ -108,7 +74,7 @@ impl Relays {
     }
 
     /// A server issued a challenge.
-    pub(super) fn challenge(&mut self, s: &Sighting) {
+    fn challenge(&mut self, s: &Sighting) {
         let Seen::Challenge {
             carrier,
             session,
@@ -160,7 +126,7 @@ impl Relays {
     }
 
     /// A client answered a challenge.
-    pub(super) fn authenticate(&mut self, s: &Sighting, auth: &Authenticate) {
+    fn authenticate(&mut self, s: &Sighting, auth: &Authenticate) {
         if loops_back(&s.flow) {
             return;
         }
@@ -189,11 +155,10 @@ impl Relays {
             }
         }
         self.postpone(id, s.ts);
-        self.machine_account_enrolment(s, id, auth);
     }
 
     /// The carrier said whether it accepts.
-    pub(super) fn result(
+    fn result(
         &mut self,
         s: &Sighting,
         session: u64,
@@ -211,55 +176,8 @@ impl Relays {
         if let Some(&candidate) = self.member_of.get(&id)
             && self.is_target(candidate, id)
         {
-            self.conclude(candidate, s.ts, out);
+            self.conclude(candidate, out);
         }
-    }
-
-    /// A request for enrolment at an HTTP server.
-    pub(super) fn request(&mut self, s: &Sighting, method: &str, uri: &str, out: &mut Vec<Case>) {
-        let enrolment = Enrolment {
-            method: method.to_owned(),
-            uri: uri.to_owned(),
-            flow: s.flow,
-            ts: s.ts,
-            pcap_cnt: s.key.number,
-        };
-        match self.relayed.get_mut(&s.flow.flow_id) {
-            Some(relayed) => out.extend(conclude::enrolment(relayed, &enrolment)),
-            None => {
-                self.enrolments.insert(s.flow.flow_id, enrolment, s.ts);
-            }
-        }
-    }
-
-    /// Concludes what has waited long enough.
-    pub(super) fn advance(&mut self, now: Timestamp, out: &mut Vec<Case>) {
-        while let Some(&(deadline, candidate)) = self.deadlines.first() {
-            if deadline > now {
-                break;
-            }
-            self.conclude(candidate, deadline, out);
-        }
-        while let Some(lone) = self.lone.pop_front_if(|lone| lone.deadline <= now) {
-            self.settle_lone(lone, out);
-        }
-        for gone in self.exchanges.forget(now) {
-            self.member_of.remove(&gone);
-        }
-    }
-
-    /// Concludes everything.
-    pub(super) fn finish(&mut self, now: Timestamp, out: &mut Vec<Case>) {
-        while let Some(&(_, candidate)) = self.deadlines.first() {
-            self.conclude(candidate, now, out);
-        }
-        while let Some(lone) = self.lone.pop_front() {
-            self.settle_lone(lone, out);
-        }
-    }
-
-    pub(super) fn evicted(&self) -> u64 {
-        self.exchanges.evicted()
     }
 
     fn add(&mut self, exchange: Exchange) -> Id {
@@ -324,7 +242,7 @@ impl Relays {
         conclude::roles(&legs).is_some_and(|(_, target)| target.id == id)
     }
 
-    fn conclude(&mut self, number: u64, now: Timestamp, out: &mut Vec<Case>) {
+    fn conclude(&mut self, number: u64, out: &mut Vec<Case>) {
         let found = conclude::relay(&self.legs(number), &self.forwarders);
         if let Some(candidate) = self.candidates.remove(&number) {
             self.deadlines.remove(&(candidate.deadline, number));
@@ -332,56 +250,47 @@ impl Relays {
                 self.member_of.remove(&id);
             }
         }
-        let Some((case, concluded)) = found else {
-            return;
-        };
-        let target_flow = concluded.target_flow.flow_id;
-        let mut relayed = Relayed {
-            concluded,
-            legs: case.legs.clone(),
-            reported: 0,
-        };
-        let forwarded = case.finding.forwarded;
-        out.push(case);
-        if forwarded {
-            return;
-        }
-        if let Some(enrolment) = self.enrolments.remove(&target_flow) {
-            out.extend(conclude::enrolment(&mut relayed, &enrolment));
-        }
-        self.relayed.insert(target_flow, relayed, now);
-    }
-
-    /// A machine account at /certsrv without relay evidence. Weak until it is known which
-    /// addresses are that machine's, so it waits whether a relay explains it.
-    fn machine_account_enrolment(&mut self, s: &Sighting, id: Id, auth: &Authenticate) {
-        if !auth.user.ends_with('$') || self.lone.len() >= limits::PENDING_FINDINGS {
-            return;
-        }
-        if let Some(enrolment) = self.enrolments.get(&s.flow.flow_id) {
-            self.lone.push_back(Lone {
-                deadline: s.ts.plus(Duration::from_millis(limits::ANSWER_MILLIS)),
-                id,
-                case: conclude::lone_enrolment(s, auth, enrolment),
-            });
-        }
-    }
-
-    fn settle_lone(&mut self, lone: Lone, out: &mut Vec<Case>) {
-        let relayed = self.relayed.get(&lone.case.flow.flow_id).is_some();
-        if !relayed && !self.member_of.contains_key(&lone.id) {
-            out.push(lone.case);
-        }
+        out.extend(found);
     }
 }
 
-impl Enrolment {
-    fn leg(&self) -> Leg {
-        Leg {
-            role: LegRole::Action,
-            flow: self.flow,
-            pcap_cnt: self.pcap_cnt,
-            ts: self.ts,
+impl Pattern for Relays {
+    fn sighting(&mut self, s: &Sighting, _: &Context<'_>, out: &mut Vec<Case>) {
+        match &s.seen {
+            Seen::Challenge { .. } => self.challenge(s),
+            Seen::Authenticate(auth) if !auth.anonymous => self.authenticate(s, auth),
+            Seen::AuthResult {
+                session,
+                success,
+                code,
+                ..
+            } => self.result(s, *session, *success, *code, out),
+            _ => {}
+        }
+    }
+
+    fn advance(&mut self, now: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
+        while let Some(&(deadline, candidate)) = self.deadlines.first() {
+            if deadline > now {
+                break;
+            }
+            self.conclude(candidate, out);
+        }
+        for gone in self.exchanges.forget(now) {
+            self.member_of.remove(&gone);
+        }
+    }
+
+    fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
+        while let Some(&(_, candidate)) = self.deadlines.first() {
+            self.conclude(candidate, out);
+        }
+    }
+
+    fn evicted(&self) -> Evicted {
+        Evicted {
+            exchanges: self.exchanges.evicted(),
+            ..Evicted::default()
         }
     }
 }

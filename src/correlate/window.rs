@@ -45,13 +45,17 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         self.serial += 1;
         self.map.insert(key.clone(), (self.serial, value));
         self.order.push_back((self.serial, now, key));
-        // Renewed keys leave stale entries behind; sweep before they outnumber the live ones.
+        self.sweep();
+        gone
+    }
+
+    /// Renewed keys leave stale entries behind; they go before they outnumber the live ones.
+    fn sweep(&mut self) {
         if self.order.len() > 64 + 2 * self.map.len() {
             let map = &self.map;
             self.order
                 .retain(|(n, _, key)| map.get(key).is_some_and(|(m, _)| m == n));
         }
-        gone
     }
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {
@@ -60,6 +64,16 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
 
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.map.get_mut(key).map(|(_, v)| v)
+    }
+
+    /// Makes it the newest, if it is there.
+    pub(super) fn renew(&mut self, key: &K, now: Timestamp) {
+        if let Some(entry) = self.map.get_mut(key) {
+            self.serial += 1;
+            entry.0 = self.serial;
+            self.order.push_back((self.serial, now, key.clone()));
+            self.sweep();
+        }
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {

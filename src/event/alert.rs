@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Finding;
+use super::{Authenticate, Finding, Mic};
 use crate::net::{Addr, Endpoint, Transport};
 use crate::time::Timestamp;
 
@@ -200,6 +200,27 @@ pub struct NtlmEvidence {
     pub mic: &'static str,
     /// HMAC-SHA256 of the NT response under the site key, 128 bits.
     pub nt_hash_id: Option<[u8; 16]>,
+}
+
+impl NtlmEvidence {
+    /// What an AUTHENTICATE shows.
+    #[must_use]
+    pub fn of(auth: &Authenticate) -> Self {
+        Self {
+            server_challenge: auth.challenge,
+            user: auth.user.clone(),
+            domain: auth.domain.clone(),
+            workstation: auth.workstation.clone(),
+            target_name: auth.target_name.clone(),
+            dns_computer_name: auth.dns_computer.clone(),
+            mic: match auth.mic {
+                Mic::Absent => "absent",
+                Mic::Present => "present",
+                Mic::Stripped => "stripped",
+            },
+            nt_hash_id: auth.nt_hash,
+        }
+    }
 }
 
 /// Roles of an incident. More than one host may play the same.

@@ -11,7 +11,7 @@ declare_event! {
     pub struct Finding {
         /// `RW-01` to `RW-25`.
         pub detector: &'static str => "detector" Ours,
-        /// `relay`, `coercion` or `action`: also the Sigma service that selects it.
+        /// `relay`, `coercion`, `callback`, `action`, `recon`, `poisoning` or `identity`: also the Sigma service that selects it.
         pub kind: &'static str => "kind" Ours,
         /// `high`, `medium` or `low`.
         pub confidence: &'static str => "confidence" Ours,
@@ -59,6 +59,26 @@ declare_event! {
         pub victim_protocol: &'static str => "victim_protocol" Ours,
         /// Relay: protocol of the target's leg.
         pub target_protocol: &'static str => "target_protocol" Ours,
+        /// Which test of the detector it was, where one has several: `local_call`, `same_host`, `supplied_name`; `mic`, `flags`.
+        pub test: &'static str => "test" Ours,
+        /// Relay: the service the client believed it was talking to (MsvAvTargetName).
+        pub target_name: String => "target_name" Ours,
+        /// Relay: whose host a name or address in the authentication is: `client`, `server`, `other` or `unknown`.
+        pub named: &'static str => "named" Ours,
+        /// Relay: the host that owns the name or account, as far as is known.
+        pub owner: Option<Addr> => "owner" Ours,
+        /// Relay: what that knowledge rests on: `ntlm`, `smb`, `kerberos`, `dns`, `dhcp` or `declared`.
+        pub owner_source: &'static str => "owner_source" Ours,
+        /// Relay: the service class of the target name fits the protocol; absent where it says nothing.
+        pub service_fits: Option<bool> => "service_fits" Ours,
+        /// The sensor is still learning who is who: what is missing proves little.
+        pub learning: bool => "learning" Ours,
+        /// The victim is a domain controller, certificate authority, Exchange or Configuration Manager server.
+        pub victim_tier0: bool => "victim_tier0" Ours,
+        /// The same of the target.
+        pub target_tier0: bool => "target_tier0" Ours,
+        /// The attacker's address was declared as that of administrators, backup or scanners.
+        pub attacker_admin: bool => "attacker_admin" Ours,
         /// Relay: the two legs look like one connection passed on by a device.
         pub forwarded: bool => "forwarded" Ours,
         /// Relay: one host is server on one leg and client on the other.

@@ -6,6 +6,7 @@
 
 mod alert;
 mod auth;
+mod claim;
 mod finding;
 mod http;
 mod identity;
@@ -21,13 +22,16 @@ pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
 };
 pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret};
+pub use claim::{Claim, HostRole, Roles as HostRoles, Source};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use krb5::{KrbApReq, KrbApResult, KrbReply, KrbRequest};
-pub use ldap::{LdapBind, LdapResult};
+pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
 pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
-pub use schema::{EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind};
+pub use schema::{
+    EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
+};
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
 pub use smb::{SmbCommand, SmbNegotiate};
 pub use stats::{
@@ -60,7 +64,9 @@ pub enum Event<'a> {
     HttpTransaction(HttpTransaction<'a>),
     /// An LDAP bind request.
     LdapBind(LdapBind<'a>),
-    /// An LDAP bind response.
+    /// Another LDAP request.
+    LdapRequest(LdapRequest<'a>),
+    /// An LDAP response.
     LdapResult(LdapResult<'a>),
     /// A Kerberos ticket was presented.
     KrbApReq(KrbApReq<'a>),
@@ -122,6 +128,7 @@ impl Event<'_> {
             Self::HttpRequest(e) => Some(e),
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
+            Self::LdapRequest(e) => Some(e),
             Self::LdapResult(e) => Some(e),
             Self::KrbApReq(e) => Some(e),
             Self::KrbApResult(e) => Some(e),
@@ -145,6 +152,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     HttpRequest::SCHEMA,
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
+    LdapRequest::SCHEMA,
     LdapResult::SCHEMA,
     KrbApReq::SCHEMA,
     KrbApResult::SCHEMA,

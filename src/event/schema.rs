@@ -53,6 +53,37 @@ pub enum Value<'a> {
     Texts(&'a [String]),
     /// Several numbers; a rule matches if one does.
     Numbers(&'a [i32]),
+    /// The same, as they come off the wire.
+    Words(Words<'a>),
+}
+
+/// Several texts in one, a line each: what a decoder lists without owning it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Words<'a>(&'a str);
+
+impl<'a> Words<'a> {
+    /// Texts with a line feed between them.
+    #[must_use]
+    pub fn new(lines: &'a str) -> Self {
+        Self(lines)
+    }
+
+    /// True if there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each text.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        self.0.split('\n').filter(|word| !word.is_empty())
+    }
+}
+
+impl Serialize for Words<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(self.iter())
+    }
 }
 
 impl Value<'_> {
@@ -65,6 +96,7 @@ impl Value<'_> {
             Self::Hex(b) => b.is_empty(),
             Self::Texts(t) => t.is_empty(),
             Self::Numbers(n) => n.is_empty(),
+            Self::Words(w) => w.is_empty(),
             _ => false,
         }
     }
@@ -92,6 +124,13 @@ impl Value<'_> {
                 let comma = if at == 0 { "" } else { "," };
                 write!(buf, "{comma}{n}")
             }),
+            Self::Words(words) => {
+                for (at, word) in words.iter().enumerate() {
+                    buf.push_str(if at > 0 { "," } else { "" });
+                    buf.push_str(word);
+                }
+                Ok(())
+            }
         };
     }
 }
@@ -108,6 +147,7 @@ impl Serialize for Value<'_> {
             Self::Address(a) => s.collect_str(a),
             Self::Texts(all) => s.collect_seq(*all),
             Self::Numbers(all) => s.collect_seq(*all),
+            Self::Words(words) => words.serialize(s),
         }
     }
 }
@@ -204,6 +244,7 @@ as_value! {
     crate::net::Addr => Address, |v| Value::Address(v.ip());
     Vec<String> => Text, |v| Value::Texts(v);
     &[i32] => Text, |v| Value::Numbers(v);
+    Words<'_> => Text, |v| Value::Words(*v);
 }
 impl<T: AsValue> AsValue for Option<T> {
     const KIND: ValueKind = T::KIND;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Carrier, FlowMeta, Mic, Signature};
+use super::{Carrier, Claim, FlowMeta, Mic, Signature};
 use crate::net::Direction;
 use crate::time::Timestamp;
 use crate::wire::Guid;
@@ -36,12 +36,25 @@ pub struct Sighting {
 /// What a sighting is of.
 #[derive(Clone, Debug)]
 pub enum Seen {
+    /// NTLM NEGOTIATE.
+    Negotiate {
+        /// Protocol.
+        carrier: Carrier,
+        /// Exchange within the flow.
+        session: u64,
+        /// NegotiateFlags.
+        flags: u32,
+        /// Workstation the client supplied, as sent.
+        workstation: String,
+    },
     /// NTLM CHALLENGE.
     Challenge {
         /// Protocol.
         carrier: Carrier,
         /// Exchange within the flow.
         session: u64,
+        /// NegotiateFlags.
+        flags: u32,
         /// ServerChallenge.
         challenge: [u8; 8],
         /// MsvAvNbComputerName, lower case.
@@ -82,6 +95,8 @@ pub enum Seen {
         /// Request target.
         uri: String,
     },
+    /// Evidence of who is at an address.
+    Claim(Box<Claim>),
     /// A rule on protocol events matched.
     RuleHit(Arc<Signature>),
 }
@@ -97,6 +112,10 @@ pub struct Authenticate {
     pub challenge: Option<[u8; 8]>,
     /// Keyed hash of the NT response, if it is over 24 bytes.
     pub nt_hash: Option<[u8; 16]>,
+    /// No user, no response.
+    pub anonymous: bool,
+    /// NegotiateFlags.
+    pub flags: u32,
     /// UserName.
     pub user: String,
     /// DomainName.

@@ -13,6 +13,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::community::CommunityId;
+use super::ldap;
 use super::protocol;
 use super::types::{EventType, EventTypes};
 use crate::event::{
@@ -58,8 +59,15 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
         Event::NtlmChallenge(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::NtlmAuthenticate(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::HttpTransaction(e) => out.put(T::Http, &protocol::http(e)),
-        Event::LdapBind(e) => out.put(T::Ldap, &protocol::ldap_bind(e)),
-        Event::LdapResult(e) => out.put(T::Ldap, &protocol::ldap_result(e)),
+        Event::LdapBind(e) => out.put(T::Ldap, &ldap::bind(e)),
+        Event::LdapRequest(e) => {
+            out.put(T::Ldap, &ldap::request(e));
+            out.put(T::LdapOp, &OurFields(e));
+        }
+        Event::LdapResult(e) => {
+            out.put(T::Ldap, &ldap::result(e));
+            out.put(T::LdapOp, &OurFields(e));
+        }
         Event::KrbApReq(e) => out.put(T::Kerberos, &OurFields(e)),
         Event::KrbApResult(e) => out.put(T::Kerberos, &OurFields(e)),
         Event::KrbRequest(e) => out.put(T::Kerberos, &OurFields(e)),

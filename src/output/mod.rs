@@ -10,6 +10,7 @@ pub mod writer;
 mod alert;
 mod community;
 mod destination;
+mod ldap;
 mod names;
 mod protocol;
 mod types;

@@ -11,17 +11,17 @@ use serde::Serialize;
 use super::eve::Show;
 use super::names::{self, Named, Snake};
 use crate::event::{
-    Anomaly, Fields, HttpTransaction, KrbReply, LdapBind, LdapResult, OurFields, RpcBind, RpcCall,
-    RpcResult, SmbCommand, SmbNegotiate,
+    Anomaly, Fields, HttpTransaction, KrbReply, OurFields, RpcBind, RpcCall, RpcResult, SmbCommand,
+    SmbNegotiate,
 };
 use crate::wire::{Guid, Text};
 
 /// Text, if there is any.
-fn some(text: &str) -> Option<&str> {
+pub(super) fn some(text: &str) -> Option<&str> {
     Some(text).filter(|t| !t.is_empty())
 }
 
-fn some_text(text: Text<'_>) -> Option<Show<Text<'_>>> {
+pub(super) fn some_text(text: Text<'_>) -> Option<Show<Text<'_>>> {
     Some(Show(text)).filter(|t| !t.0.is_empty())
 }
 
@@ -168,82 +168,6 @@ pub(super) fn http<'a>(e: &HttpTransaction<'a>) -> Http<'a> {
         protocol: some(e.protocol),
         status: e.status,
         length: e.length,
-    }
-}
-
-/// Suricata's `ldap`, without `credentials` and `server_sasl_creds`: they can be cracked.
-#[derive(Serialize, Default)]
-pub(super) struct Ldap<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request: Option<LdapRequest<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    responses: Option<[LdapResponse<'a>; 1]>,
-}
-
-#[derive(Serialize)]
-struct LdapRequest<'a> {
-    message_id: u32,
-    operation: &'static str,
-    bind_request: BindRequest<'a>,
-}
-
-#[derive(Serialize)]
-struct BindRequest<'a> {
-    version: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<Show<Text<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sasl: Option<Sasl<'a>>,
-}
-
-#[derive(Serialize)]
-struct Sasl<'a> {
-    mechanism: &'a str,
-}
-
-#[derive(Serialize)]
-struct LdapResponse<'a> {
-    operation: &'static str,
-    message_id: u32,
-    bind_response: BindResponse<'a>,
-}
-
-#[derive(Serialize)]
-struct BindResponse<'a> {
-    result_code: Show<Named>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Show<Text<'a>>>,
-}
-
-pub(super) fn ldap_bind<'a>(e: &LdapBind<'a>) -> Ldap<'a> {
-    Ldap {
-        request: Some(LdapRequest {
-            message_id: e.message_id,
-            operation: "bind_request",
-            bind_request: BindRequest {
-                version: e.version,
-                name: some_text(e.name),
-                // A Sicily bind is no SASL, but this is where readers look for the mechanism.
-                sasl: some(e.mechanism)
-                    .filter(|m| *m != "simple")
-                    .map(|mechanism| Sasl { mechanism }),
-            },
-        }),
-        responses: None,
-    }
-}
-
-pub(super) fn ldap_result<'a>(e: &LdapResult<'a>) -> Ldap<'a> {
-    Ldap {
-        request: None,
-        responses: Some([LdapResponse {
-            operation: "bind_response",
-            message_id: e.message_id,
-            bind_response: BindResponse {
-                result_code: Show(Named(names::ldap_result(e.code), e.code)),
-                message: some_text(e.message),
-            },
-        }]),
     }
 }
 

@@ -175,7 +175,7 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         message_id: 5,
         dialect: 0x0311,
     };
-    vec![
+    let mut events = vec![
         ("bind", Event::RpcBind(rpc_bind(Some(true)))),
         ("bind, no answer", Event::RpcBind(rpc_bind(None))),
         ("call", Event::RpcCall(rpc_call())),
@@ -220,9 +220,12 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         (
             "ldap result",
             Event::LdapResult(LdapResult {
+                operation: "bind_response",
                 code: 49,
                 message: Text::Str("80090308: LdapErr: DSID-0C090569"),
                 message_id: 7,
+                name: "",
+                sasl_layer: SaslLayer::None,
             }),
         ),
         (
@@ -316,7 +319,84 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
                 why: "target info runs past the end",
             }),
         ),
+    ];
+    events.extend(ldap_requests().map(|e| ("ldap request", Event::LdapRequest(e))));
+    for operation in [
+        "search_result_done",
+        "modify_response",
+        "add_response",
+        "del_response",
+        "mod_dn_response",
+        "compare_response",
+        "extended_response",
+    ] {
+        let result = LdapResult {
+            operation,
+            message_id: 8,
+            code: 0,
+            message: Text::default(),
+            name: "",
+            sasl_layer: SaslLayer::Signed,
+        };
+        events.push(("ldap response", Event::LdapResult(result)));
+    }
+    events
+}
+
+/// A full request and an empty one of every operation.
+fn ldap_requests() -> impl Iterator<Item = LdapRequest<'static>> {
+    let full = LdapRequest {
+        operation: "",
+        message_id: 8,
+        object: Text::Str("CN=DC01,OU=Domain Controllers,DC=lab,DC=example"),
+        attributes: Words::new("msDS-KeyCredentialLink\nmember"),
+        changes: Words::new("replace\nadd"),
+        value_count: Some(2),
+        value_bytes: Some(828),
+        object_class: Words::new("top\ncomputer"),
+        new_rdn: Text::Str("CN=x"),
+        new_superior: Text::Str("DC=lab,DC=example"),
+        scope: "subtree",
+        filter: "(objectClass=pKIEnrollmentService)",
+        name: "1.3.6.1.4.1.1466.20037",
+        marshalled_target: Some(true),
+        sasl_layer: SaslLayer::Signed,
+        abandoned: Some(7),
+        scope_code: 2,
+        delete_old_rdn: true,
+    };
+    let empty = LdapRequest {
+        message_id: 9,
+        object: Text::default(),
+        attributes: Words::default(),
+        changes: Words::default(),
+        value_count: None,
+        value_bytes: None,
+        object_class: Words::default(),
+        new_rdn: Text::default(),
+        new_superior: Text::default(),
+        scope: "",
+        filter: "",
+        name: "",
+        marshalled_target: None,
+        sasl_layer: SaslLayer::None,
+        abandoned: None,
+        ..full
+    };
+    let of = move |operation| [full, empty].map(|e| LdapRequest { operation, ..e });
+    [
+        "modify_request",
+        "add_request",
+        "del_request",
+        "mod_dn_request",
+        "compare_request",
+        "search_request",
+        "extended_request",
+        "abandon_request",
+        "unbind_request",
     ]
+    .into_iter()
+    .flat_map(of)
 }
 
 fn krb_reply() -> KrbReply<'static> {

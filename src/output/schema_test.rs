@@ -59,8 +59,8 @@ fn no_secret_reaches_a_line() {
 #[test]
 fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
     use crate::event::{
-        Finding, KrbApReq, KrbApResult, KrbReply, KrbRequest, Mark, NtlmAuthenticate,
-        NtlmChallenge, NtlmNegotiate, RpcCall,
+        Finding, KrbApReq, KrbApResult, KrbReply, KrbRequest, LdapRequest, LdapResult, Mark,
+        NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, RpcCall,
     };
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../docs/eve.schema.json")).unwrap();
@@ -75,6 +75,8 @@ fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
         ("ntlm", NtlmChallenge::SCHEMA),
         ("ntlm", NtlmNegotiate::SCHEMA),
         ("rpc_call", RpcCall::SCHEMA),
+        ("ldap_op", LdapRequest::SCHEMA),
+        ("ldap_op", LdapResult::SCHEMA),
     ] {
         for field in declared.fields.iter().filter(|f| f.mark == Mark::Ours) {
             let name = field.name;

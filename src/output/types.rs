@@ -23,8 +23,10 @@ pub enum EventType {
     Kerberos,
     /// Suricata's: what a Kerberos KDC answered.
     Krb5,
-    /// Suricata's: LDAP binds.
+    /// Suricata's: LDAP requests and answers.
     Ldap,
+    /// Ours: LDAP requests and answers with filter, sizes and what protects the session.
+    LdapOp,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
     /// Ours: a DCE/RPC call with names, path and protection.
@@ -39,7 +41,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
@@ -49,6 +51,7 @@ impl EventType {
         Self::Kerberos,
         Self::Krb5,
         Self::Ldap,
+        Self::LdapOp,
         Self::Ntlm,
         Self::RpcCall,
         Self::Sensor,
@@ -69,6 +72,7 @@ impl EventType {
             Self::Kerberos => "kerberos",
             Self::Krb5 => "krb5",
             Self::Ldap => "ldap",
+            Self::LdapOp => "ldap_op",
             Self::Ntlm => "ntlm",
             Self::RpcCall => "rpc_call",
             Self::Sensor => "sensor",
@@ -80,7 +84,7 @@ impl EventType {
 
 /// A set of event types.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EventTypes(u16);
+pub struct EventTypes(u32);
 
 impl EventTypes {
     /// No type.
@@ -109,10 +113,11 @@ impl EventTypes {
     /// True if events of single packets are wanted, which only workers see.
     #[must_use]
     pub fn any_protocol(self) -> bool {
-        use EventType::{Anomaly, Dcerpc, Http, Kerberos, Krb5, Ldap, Ntlm, RpcCall, Smb};
-        self.has_any(&[
-            Anomaly, Dcerpc, Http, Kerberos, Krb5, Ldap, Ntlm, RpcCall, Smb,
-        ])
+        use EventType::{Alert, Finding, Incident, Sensor, Stats};
+        let others = [Alert, Finding, Incident, Sensor, Stats]
+            .into_iter()
+            .fold(Self::NONE, Self::with);
+        self.0 & !others.0 != 0
     }
 }
 
@@ -233,7 +238,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,kerberos,krb5,ldap,ntlm,rpc_call,sensor,smb,stats"
+             alert,anomaly,dcerpc,finding,http,incident,kerberos,krb5,ldap,ldap_op,ntlm,rpc_call,sensor,smb,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

@@ -35,6 +35,8 @@ pub struct Shared {
     pub catalog: std::sync::Arc<Catalog>,
     /// Virtual connections of RPC over HTTP, whose two directions are two flows.
     pub rpch: rpch::VirtualConnections,
+    /// Room for the texts of one LDAP request.
+    pub ldap: ldap::Scratch,
 }
 
 pub use crate::event::identity;

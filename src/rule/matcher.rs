@@ -101,20 +101,24 @@ impl Texts {
         self.event = event;
         self.buf.clear();
         self.ends.clear();
-        if let Value::Texts(all) = value {
-            for text in *all {
-                self.buf.push_str(text);
-                self.ends.push(self.buf.len());
-            }
-        } else if let Value::Numbers(all) = value {
-            for number in *all {
-                // Writing to a String cannot fail.
-                let _ = write!(self.buf, "{number}");
-                self.ends.push(self.buf.len());
-            }
-        } else {
-            value.push_to(&mut self.buf);
+        let mut add = |text: &str| {
+            self.buf.push_str(text);
             self.ends.push(self.buf.len());
+        };
+        match value {
+            Value::Texts(all) => all.iter().for_each(|text| add(text)),
+            Value::Words(words) => words.iter().for_each(add),
+            Value::Numbers(all) => {
+                for number in *all {
+                    // Writing to a String cannot fail.
+                    let _ = write!(self.buf, "{number}");
+                    self.ends.push(self.buf.len());
+                }
+            }
+            _ => {
+                value.push_to(&mut self.buf);
+                self.ends.push(self.buf.len());
+            }
         }
     }
 

@@ -249,6 +249,71 @@ fn web_enrolment_levels() {
     }
 }
 
+#[test]
+fn one_leg_levels() {
+    let rules = builtin();
+    let base = Finding {
+        kind: "relay",
+        confidence: "high",
+        outcome: "success",
+        victim_protocol: "smb",
+        target_protocol: "ldap",
+        named: "other",
+        owner_source: "dns",
+        ..Finding::default()
+    };
+    let of = |detector, change: &dyn Fn(&mut Finding)| {
+        let mut f = base.clone();
+        f.detector = detector;
+        change(&mut f);
+        f
+    };
+    let learning = |f: &mut Finding| f.learning = true;
+    let declared = |f: &mut Finding| (f.learning, f.owner_source) = (true, "declared");
+    let refused = |f: &mut Finding| f.outcome = "failure";
+    let unsure = |f: &mut Finding| (f.confidence, f.owner_source) = ("medium", "ntlm");
+    let web = |f: &mut Finding| (f.confidence, f.victim_protocol) = ("low", "http");
+    let web_machine = |f: &mut Finding| {
+        web(f);
+        f.machine_account = true;
+    };
+    let client_machine = |f: &mut Finding| (f.named, f.machine_account) = ("client", true);
+    let tier0 = |f: &mut Finding| f.victim_tier0 = true;
+    #[rustfmt::skip]
+    let table = [
+        (of("RW-03", &|_| ()),        "2593030 high"),
+        (of("RW-03", &declared),      "2593030 high"),
+        (of("RW-03", &learning),      "2593031 medium"),
+        (of("RW-03", &refused),       "2593031 medium"),
+        (of("RW-03", &unsure),        "2593031 medium"),
+        (of("RW-03", &client_machine),"2593032 medium"),
+        (of("RW-04", &|_| ()),        "2593040 high"),
+        (of("RW-04", &declared),      "2593040 high"),
+        (of("RW-04", &learning),      "2593041 medium"),
+        (of("RW-04", &refused),       "2593041 medium"),
+        (of("RW-04", &unsure),        "2593041 medium"),
+        (of("RW-04", &web_machine),   "2593041 medium"),
+        (of("RW-04", &web),           "2593042 informational"),   // a reverse proxy
+        (of("RW-05", &|_| ()),        "2593051 high"),
+        (of("RW-05", &tier0),         "2593050 critical"),
+        (of("RW-05", &declared),      "2593051 high"),
+        (of("RW-05", &learning),      "2593052 medium"),
+        (of("RW-05", &refused),       "2593052 medium"),
+        (of("RW-05", &unsure),        "2593052 medium"),
+        (of("RW-12", &|f| f.test = "same_host"), "2593120 critical"),
+        (of("RW-12", &|f| (f.test, f.outcome) = ("same_host", "failure")), "2593121 high"),
+        (of("RW-12", &|f| (f.test, f.confidence) = ("same_host", "low")), "2593121 high"),
+        (of("RW-12", &|f| f.test = "local_call"), "2593122 high"),
+        (of("RW-12", &|f| f.test = "own_account"), "2593123 medium"),
+        (of("RW-18", &|f| f.test = "mic"), "2593180 high"),
+        (of("RW-18", &|f| (f.test, f.confidence) = ("mic", "medium")), "2593181 medium"),
+        (of("RW-18", &|f| (f.test, f.confidence) = ("flags", "low")), "2593182 informational"),
+    ];
+    for (finding, want) in table {
+        assert_eq!(verdict(&rules, &finding), want, "{finding:?}");
+    }
+}
+
 /// Every finding that could be made of these values fits one rule at most, and a path that is not
 /// the server's own is never passed over without a reason above.
 #[test]

@@ -14,7 +14,7 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::NtlmAuthenticate(e) => e.carrier.name(),
         Event::AuthResult(e) => e.carrier.name(),
         Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
-        Event::LdapBind(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
+        Event::LdapBind(_) | Event::LdapRequest(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
         Event::KrbApReq(e) => e.carrier.name(),
         Event::KrbApResult(e) => e.carrier.name(),
         Event::KrbRequest(_) | Event::KrbReply(_) => Carrier::Kerberos.name(),
@@ -42,14 +42,21 @@ pub(super) fn keyed<'a>(key: &SiteKey, event: &Event<'a>) -> Option<Event<'a>> {
 /// The owned form of an event that the correlator needs.
 pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Option<Seen> {
     match event {
+        Event::NtlmNegotiate(e) => Some(Seen::Negotiate {
+            carrier: e.carrier,
+            session: e.session,
+            flags: e.flags,
+            workstation: e.workstation.to_string(),
+        }),
         Event::NtlmChallenge(e) => Some(Seen::Challenge {
             carrier: e.carrier,
             session: e.session,
+            flags: e.flags,
             challenge: e.server_challenge,
             nb_computer: e.nb_computer_name.to_string(),
             dns_computer: e.dns_computer_name.to_string(),
         }),
-        Event::NtlmAuthenticate(e) if !e.anonymous => Some(authenticate(key, e)),
+        Event::NtlmAuthenticate(e) => Some(authenticate(key, e)),
         Event::AuthResult(e) => Some(Seen::AuthResult {
             carrier: e.carrier,
             session: e.session,
@@ -75,6 +82,8 @@ fn authenticate(key: &SiteKey, e: &NtlmAuthenticate<'_>) -> Seen {
         session: e.session,
         challenge: e.server_challenge,
         nt_hash,
+        anonymous: e.anonymous,
+        flags: e.flags,
         user: e.user.to_string(),
         domain: e.domain.to_string(),
         workstation: e.workstation.to_string(),

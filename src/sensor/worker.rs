@@ -92,6 +92,7 @@ impl Worker {
             shared: Shared {
                 catalog: Arc::clone(&setup.catalog),
                 rpch: VirtualConnections::new(decoders / 4),
+                ..Shared::default()
             },
             decoders: Decoders {
                 held: 0,

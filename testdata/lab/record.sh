@@ -12,7 +12,7 @@ record() {
   date +%s.%N > "$RUN/started"
   : > "$RUN/relay.log"
   # Without immediate mode the kernel hands over blocks, and the last second would be missing.
-  ip netns exec $SWITCH tcpdump -i $SPAN -s0 -U --immediate-mode -B 16384 -Z root -w "$RUN/$NAME.pcap" tcp or udp \
+  ip netns exec $SWITCH tcpdump -i $SPAN -s0 -U --immediate-mode -B 16384 -Z root -w "$RUN/$NAME.pcap" tcp or udp or icmp6 \
     > "$RUN/tcpdump.log" 2>&1 &
   TCPDUMP=$!
   local _

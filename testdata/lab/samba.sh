@@ -102,6 +102,9 @@ member_configure() { # name address
 [dfs]
 	path = $dir/dfsroot
 	msdfs root = yes
+[print\$]
+	path = $dir/share
+	write list = @"$DOMAIN\\Domain Admins"
 [laser]
 	path = $dir/spool
 	printable = yes
@@ -109,12 +112,12 @@ EOF
 }
 
 # A workstation that shares nothing but lets a print server call back, as Windows clients do.
-workstation_smbd() { # name address; prints nothing, runs until killed
+workstation_smbd() { # name address [netbios-name]; prints nothing, runs until killed
   local dir=$STATE/$1
   mkdir -p "$dir"/{private,state,cache,lock,pid}
   cat > "$dir/smb.conf" <<EOF
 [global]
-	netbios name = $(name_of "$1" | tr a-z A-Z)
+	netbios name = ${3:-$(name_of "$1" | tr a-z A-Z)}
 	workgroup = WORKGROUP
 	server role = standalone
 	interfaces = $2/24 lo

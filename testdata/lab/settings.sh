@@ -61,14 +61,14 @@ unset keys i
 name_of() { local rest=${HOSTNAMES#*" $1="}; [ "$rest" = "$HOSTNAMES" ] && echo "$1" || echo "${rest%% *}"; }
 export DC_NAME=${NAMES[0]} DC2_NAME=${NAMES[1]} SRV_NAME=${NAMES[2]} FILES_NAME=${NAMES[3]} CA_NAME=${NAMES[5]}
 export DNS_DOMAIN=${REALM,,}
-export DC_FQDN=$DC_NAME.$DNS_DOMAIN FILES_FQDN=$FILES_NAME.$DNS_DOMAIN SRV_FQDN=$SRV_NAME.$DNS_DOMAIN
+export DC_FQDN=$DC_NAME.$DNS_DOMAIN FILES_FQDN=$FILES_NAME.$DNS_DOMAIN SRV_FQDN=$SRV_NAME.$DNS_DOMAIN PROXY_FQDN=${NAMES[6]}.$DNS_DOMAIN
 BASE_DN=DC=${DNS_DOMAIN//./,DC=}
 
 # Throw-away accounts of a domain that exists only while the lab runs. They are listed in each
 # capture's JSON (must_not_appear), so that a test can look for them in our own output.
 ADMIN_PW='Adm1n-of-the-lab!'$PASSWORD_TAIL
 export ALICE_PW='Alice-likes-Tea-7'$PASSWORD_TAIL
-BOB_PW='Bob-prints-A4-paper'$PASSWORD_TAIL
+export BOB_PW='Bob-prints-A4-paper'$PASSWORD_TAIL
 SRV_PW='srv1-Machine-0fc3'$PASSWORD_TAIL
 FILES_PW='files1-Machine-9b21'$PASSWORD_TAIL
 export ACCOUNTS="Administrator:$ADMIN_PW $ALICE:$ALICE_PW $BOB:$BOB_PW ${SRV_NAME^^}\$:$SRV_PW ${FILES_NAME^^}\$:$FILES_PW"

@@ -27,10 +27,11 @@ STATIC_CHALLENGES = {"4141414141414141", "a" * 16}
 
 
 def main():
-    given, expect = {}, []
+    given, lists = {}, {"expect": [], "looks_like": [], "allow": [], "also": []}
     for argument in sys.argv[2:]:
         key, _, value = argument.partition("=")
-        expect.append(value) if key == "expect" else given.__setitem__(key, value)
+        lists[key].append(value) if key in lists else given.__setitem__(key, value)
+    expect = lists["expect"]
     malicious = given["malicious"] == "yes"
     coercions = [
         coercion(entry) for entry in journal("victim") if entry["event"] == "coercion"
@@ -46,7 +47,11 @@ def main():
         "victim": given.get("victim") or None,
         "listener": given.get("listener") or None,
         "target": given.get("target") or None,
+        "family": given.get("family"),
+        "base": True,
         "expect": expect,
+        "looks_like": lists["looks_like"],
+        "allow": lists["allow"],
         "visible_rpc": visible(capture, coercions, lambda event: uuid.UUID(event["uuid"]).bytes_le),
         "visible_path": visible(capture, coercions, lambda event: utf16(event["unc"] + "\0")),
         "coercion_events": coercions,

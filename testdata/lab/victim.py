@@ -81,6 +81,8 @@ def first_path(stub):
         limit, offset, count = struct.unpack_from("<III", stub, at)
         if offset == 0 and 1 < count <= limit < 4096 and at + 12 + 2 * count <= len(stub):
             text = stub[at + 12 : at + 12 + 2 * count].decode("utf-16-le", "replace").rstrip("\0")
+            if text[1:2] == ":":
+                return None  # a file of its own, on a drive
             if text.isprintable() and (text.startswith("\\\\") or at == 0):
                 return text
     return None

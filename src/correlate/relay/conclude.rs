@@ -4,25 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exchange::{Exchange, Moment};
-use super::{Enrolment, Relayed};
 use crate::correlate::{Case, host};
-use crate::event::{
-    Authenticate, Carrier, Finding, FlowMeta, Leg, LegRole, Mic, NtlmEvidence, Sighting,
-};
+use crate::event::{Authenticate, Carrier, Finding, Leg, LegRole, Mic, NtlmEvidence};
 use crate::net::Addr;
-use crate::time::Timestamp;
 
 /// Without a host that is server here and client there, the legs must nest within this time.
 const NESTED: Duration = Duration::from_secs(2);
-
-/// What a relay turned out to be.
-#[derive(Clone, Debug)]
-pub(super) struct Concluded {
-    pub(super) target_flow: FlowMeta,
-    ts: Timestamp,
-    finding: Arc<Finding>,
-    ntlm: NtlmEvidence,
-}
 
 /// Which of the legs is the victim's and which the target's.
 ///
@@ -54,7 +41,7 @@ pub(super) fn roles<'a>(legs: &[&'a Exchange]) -> Option<(&'a Exchange, &'a Exch
 }
 
 /// The finding of RW-01 or RW-02, if the legs are one.
-pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<(Case, Concluded)> {
+pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<Case> {
     let (victim, target) = roles(legs)?;
     let same_challenge = victim.challenge.is_some() && victim.challenge == target.challenge;
     let hash = |e: &Exchange| e.auth.as_ref().and_then(|a| a.nt_hash);
@@ -108,23 +95,16 @@ pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<(Case, Co
         .flat_map(|e| [e.challenged, e.authenticated, e.answered])
         .flatten()
         .max()?;
-    let case = Case {
+    Some(Case {
         ts: last.ts,
         pcap_cnt: last.number,
         flow: target.flow,
         legs: shown_legs(legs, victim, target),
         rpc: None,
-        ntlm: Some(ntlm.clone()),
+        ntlm: Some(ntlm),
         evidence: evidence(&finding, victim, target, same_challenge, same_response),
-        finding: Arc::clone(&finding),
-    };
-    let concluded = Concluded {
-        target_flow: target.flow,
-        ts: last.ts,
         finding,
-        ntlm,
-    };
-    Some((case, concluded))
+    })
 }
 
 /// The target's exchange encloses the victim's within two seconds, for the same user.
@@ -165,30 +145,13 @@ fn ntlm_evidence(
     target: &Exchange,
     auth: Option<&Authenticate>,
 ) -> NtlmEvidence {
-    let base = NtlmEvidence {
-        server_challenge: target.challenge.or(victim.challenge),
-        ..NtlmEvidence::default()
-    };
-    match auth {
-        Some(a) => of_authenticate(a, base),
-        None => base,
-    }
-}
-
-fn of_authenticate(a: &Authenticate, base: NtlmEvidence) -> NtlmEvidence {
+    let said = auth.map(NtlmEvidence::of).unwrap_or_default();
     NtlmEvidence {
-        server_challenge: base.server_challenge.or(a.challenge),
-        user: a.user.clone(),
-        domain: a.domain.clone(),
-        workstation: a.workstation.clone(),
-        target_name: a.target_name.clone(),
-        dns_computer_name: a.dns_computer.clone(),
-        mic: match a.mic {
-            Mic::Absent => "absent",
-            Mic::Present => "present",
-            Mic::Stripped => "stripped",
-        },
-        nt_hash_id: a.nt_hash,
+        server_challenge: target
+            .challenge
+            .or(victim.challenge)
+            .or(said.server_challenge),
+        ..said
     }
 }
 
@@ -317,79 +280,4 @@ fn code_text(carrier: Carrier, code: u32) -> String {
 fn millis(d: Duration) -> String {
     let us = d.as_micros();
     format!("{}.{} ms", us / 1000, us % 1000 / 100)
-}
-
-/// RW-15 on the target's leg of a known relay, once a leg.
-pub(super) fn enrolment(relayed: &mut Relayed, request: &Enrolment) -> Option<Case> {
-    if relayed.reported > 0 {
-        return None;
-    }
-    relayed.reported += 1;
-    let relay = &relayed.concluded.finding;
-    let finding = Finding {
-        detector: "RW-15",
-        kind: "action",
-        confidence: relay.confidence,
-        uri: request.uri.clone(),
-        http_method: request.method.clone(),
-        ..Finding::clone(relay)
-    };
-    let mut legs = relayed.legs.clone();
-    legs.push(request.leg());
-    let evidence = vec![format!(
-        "{} {} was asked of {} with the relayed authentication of {}",
-        request.method,
-        request.uri,
-        host(request.flow.server.addr),
-        relay.user
-    )];
-    Some(Case {
-        finding: Arc::new(finding),
-        ts: request.ts.max(relayed.concluded.ts),
-        pcap_cnt: request.pcap_cnt,
-        flow: request.flow,
-        legs,
-        rpc: None,
-        ntlm: Some(relayed.concluded.ntlm.clone()),
-        evidence,
-    })
-}
-
-/// RW-15 without relay evidence: a machine account enrols over HTTP.
-pub(super) fn lone_enrolment(s: &Sighting, auth: &Authenticate, request: &Enrolment) -> Case {
-    let finding = Finding {
-        detector: "RW-15",
-        kind: "action",
-        confidence: "low",
-        outcome: "unknown",
-        victim: Some(s.flow.client.addr),
-        target: Some(s.flow.server.addr),
-        target_protocol: auth.carrier.name(),
-        user: auth.user.clone(),
-        domain: auth.domain.clone(),
-        machine_account: true,
-        uri: request.uri.clone(),
-        http_method: request.method.clone(),
-        ..Finding::default()
-    };
-    let evidence = vec![
-        format!(
-            "machine account {} authenticated at {} of {} from {}",
-            auth.user,
-            request.uri,
-            host(s.flow.server.addr),
-            host(s.flow.client.addr)
-        ),
-        "no relay was seen; which addresses belong to the account is not known".to_owned(),
-    ];
-    Case {
-        finding: Arc::new(finding),
-        ts: s.ts,
-        pcap_cnt: s.key.number,
-        flow: s.flow,
-        legs: vec![request.leg()],
-        rpc: None,
-        ntlm: Some(of_authenticate(auth, NtlmEvidence::default())),
-        evidence,
-    }
 }

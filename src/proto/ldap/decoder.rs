@@ -4,17 +4,20 @@ use std::collections::VecDeque;
 
 use memchr::memchr;
 
+use super::operations::utf8;
+use super::sasl::{self, Found};
 use super::wire::{
-    Begins, BindRequest, Choice, Head, Response, START_TLS, begins, begins_sasl, extended_name, op,
-    sasl_length,
+    Begins, BindRequest, Choice, Head, Response, START_TLS, begins, begins_sasl, op, response_name,
 };
-use crate::event::{Anomaly, Carrier, Event, LdapBind, LdapResult, Sink};
+use crate::event::{Anomaly, Carrier, Event, LdapBind, LdapResult, SaslLayer, Sink};
 use crate::limits::{LDAP_MESSAGE_BYTES, LDAP_PENDING};
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
+use crate::proto::ntlmssp::wire::Message;
+use crate::proto::spnego::wire::ntlm_message;
 use crate::proto::spnego::{Negotiation, TokenAt};
 use crate::proto::{Shared, deque_bytes, identity};
-use crate::wire::{Error, Text, tag};
+use crate::wire::{Error, tag};
 
 /// resultCode of an answer that asks for the next token (RFC 4511 appendix A).
 const SASL_BIND_IN_PROGRESS: u32 = 14;
@@ -43,8 +46,39 @@ pub struct Decoder {
     binds: VecDeque<(u32, Kind)>,
     /// messageID of a StartTLS request.
     start_tls: Option<u32>,
-    /// By direction: framing was lost.
-    lost: (bool, bool),
+    /// By direction.
+    halves: [Half; 2],
+    /// What protects messages from here on, as the bind agreed or as buffers show.
+    layer: SaslLayer,
+    /// What the AUTHENTICATE under way asks for.
+    asked: SaslLayer,
+    /// A buffer was seen: what it showed holds, whatever was agreed.
+    shown: bool,
+}
+
+/// One direction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Half {
+    /// Framing was lost.
+    lost: bool,
+    /// Bytes of clear text left in the SASL buffer under way.
+    inside: usize,
+    /// Bytes behind them.
+    after: usize,
+    /// Bytes of a message that goes on in the next buffer, which nobody wants to see.
+    torn: usize,
+}
+
+impl Half {
+    /// Takes `n` bytes of a buffer's text; answers with those of the buffer.
+    fn take(&mut self, n: usize) -> usize {
+        self.inside = self.inside.saturating_sub(n);
+        if self.inside > 0 {
+            n
+        } else {
+            n.saturating_add(std::mem::take(&mut self.after))
+        }
+    }
 }
 
 /// What to do with the bytes at the front.
@@ -66,20 +100,23 @@ impl Decoder {
         &mut self,
         direction: Direction,
         chunk: Chunk<'_>,
-        _shared: &mut Shared,
+        shared: &mut Shared,
         out: &mut dyn Sink,
     ) -> Progress {
         let bytes = match chunk {
             Chunk::Data(bytes) => bytes,
             Chunk::Gap(_) => {
-                *self.lost(direction) = true;
+                *self.half(direction) = Half {
+                    lost: true,
+                    ..Half::default()
+                };
                 return Progress::Took { bytes: 0, need: 0 };
             }
             Chunk::End => return Progress::Took { bytes: 0, need: 0 },
         };
         let mut at = 0_usize;
         while let Some(rest @ [_, ..]) = bytes.get(at..) {
-            match self.step(direction, rest, out) {
+            match self.step(direction, rest, shared, out) {
                 Step::Took(n) => at = at.saturating_add(n),
                 Step::More(need) => return Progress::Took { bytes: at, need },
                 Step::Done => return Progress::Done,
@@ -93,26 +130,33 @@ impl Decoder {
         }
     }
 
-    fn lost(&mut self, direction: Direction) -> &mut bool {
+    fn half(&mut self, direction: Direction) -> &mut Half {
+        let [to_server, to_client] = &mut self.halves;
         match direction {
-            Direction::ToServer => &mut self.lost.0,
-            Direction::ToClient => &mut self.lost.1,
+            Direction::ToServer => to_server,
+            Direction::ToClient => to_client,
         }
     }
 
     /// `Took` may go beyond the bytes shown.
-    fn step(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Step {
-        if *self.lost(direction) {
+    fn step(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Step {
+        let half = *self.half(direction);
+        if half.lost {
             return self.search(direction, bytes);
         }
+        if half.inside > 0 {
+            return self.inside(direction, bytes, shared, out);
+        }
         match bytes {
-            // A SASL buffer: after a bind that agreed on signing or sealing (RFC 4513 5.2.1.6).
-            [0, ..] => match sasl_length(bytes) {
-                Some(n) => Step::Took(n.saturating_add(4)),
-                None => Step::More(4),
-            },
+            [0, ..] => self.buffer(direction, bytes),
             [tag::SEQUENCE, ..] => match Head::read(bytes) {
-                Ok(head) => self.message(direction, bytes, &head, out),
+                Ok(head) => self.message(direction, bytes, &head, shared, out),
                 Err(Error::Short { need, .. }) => Step::More(need),
                 Err(error) => self.lose(direction, error, out),
             },
@@ -129,9 +173,66 @@ impl Decoder {
         }
     }
 
+    /// Opens a SASL buffer, or passes over a sealed one.
+    fn buffer(&mut self, direction: Direction, bytes: &[u8]) -> Step {
+        let known = self.shown.then_some(self.layer);
+        let found = match sasl::buffer(bytes, direction, known) {
+            Found::More(need) => return Step::More(need),
+            Found::Buffer(found) => found,
+        };
+        // Signed once stays signed: a torn message looks like ciphertext.
+        if !(self.shown && self.layer == SaslLayer::Signed) {
+            self.layer = found.layer;
+        }
+        self.shown = true;
+        let inside = found
+            .total
+            .saturating_sub(found.before)
+            .saturating_sub(found.after);
+        let half = self.half(direction);
+        if inside == 0 {
+            half.torn = 0;
+            return Step::Took(found.total);
+        }
+        half.inside = inside;
+        half.after = found.after;
+        Step::Took(found.before)
+    }
+
+    /// A message in the clear text of a buffer.
+    fn inside(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Step {
+        let half = self.half(direction);
+        if half.torn > 0 {
+            let n = half.torn.min(half.inside);
+            half.torn = half.torn.saturating_sub(n);
+            return Step::Took(half.take(n));
+        }
+        let text = bytes.get(..half.inside).unwrap_or(bytes);
+        let whole = text.len() == half.inside;
+        match Head::read(text) {
+            Ok(head) if head.total > half.inside => {
+                half.torn = head.total.saturating_sub(half.inside);
+                Step::Took(half.take(half.inside))
+            }
+            Ok(head) => match self.message(direction, text, &head, shared, out) {
+                Step::Took(n) => Step::Took(self.half(direction).take(n)),
+                other => other,
+            },
+            Err(Error::Short { need, .. }) if !whole && need <= half.inside => Step::More(need),
+            // The end of a message, of which the beginning was not seen; or a head torn in two.
+            Err(_) => Step::Took(half.take(half.inside)),
+        }
+    }
+
     fn lose(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) -> Step {
         anomaly(direction, error, out);
-        *self.lost(direction) = true;
+        self.half(direction).lost = true;
         // The byte that disappointed; the search goes on behind it.
         Step::Took(1)
     }
@@ -140,7 +241,7 @@ impl Decoder {
     fn search(&mut self, direction: Direction, bytes: &[u8]) -> Step {
         match begins_sasl(bytes) {
             Begins::Buffer => {
-                *self.lost(direction) = false;
+                self.half(direction).lost = false;
                 return Step::Took(0);
             }
             Begins::Perhaps(need) => return Step::More(need),
@@ -154,7 +255,7 @@ impl Decoder {
             let rest = bytes.get(at..).unwrap_or_default();
             match begins(rest) {
                 Begins::Message(way) if way == direction => {
-                    *self.lost(direction) = false;
+                    self.half(direction).lost = false;
                     return Step::Took(at);
                 }
                 Begins::Perhaps(need) if at == 0 => return Step::More(need),
@@ -170,44 +271,42 @@ impl Decoder {
         direction: Direction,
         bytes: &[u8],
         head: &Head,
+        shared: &mut Shared,
         out: &mut dyn Sink,
     ) -> Step {
-        let wanted = match direction {
-            Direction::ToServer => [op::BIND_REQUEST, op::EXTENDED_REQUEST],
-            Direction::ToClient => [op::BIND_RESPONSE, op::EXTENDED_RESPONSE],
+        let whole = match (direction, head.op) {
+            (Direction::ToServer, op::BIND_REQUEST) => true,
+            (Direction::ToServer, _) => false,
+            (Direction::ToClient, code) if response_name(code).is_some() => true,
+            // Entries and references, which are bulk.
+            (Direction::ToClient, _) => return Step::Took(head.total),
         };
-        if !wanted.contains(&head.op) {
-            return Step::Took(head.total);
-        }
-        if head.total > LDAP_MESSAGE_BYTES {
+        if whole && head.total > LDAP_MESSAGE_BYTES {
             let error = Error::Malformed {
-                what: "bind or extended operation",
+                what: "bind or response",
                 why: "too long to be read",
             };
             anomaly(direction, error, out);
             return Step::Took(head.total);
         }
-        let Some(message) = bytes.get(..head.total) else {
-            return Step::More(head.total);
+        let wanted = head.total.min(LDAP_MESSAGE_BYTES);
+        let Some(message) = bytes.get(..wanted) else {
+            return Step::More(wanted);
         };
-        let end = head.contents.saturating_add(head.length);
+        let end = head.contents.saturating_add(head.length).min(wanted);
         let contents = message.get(head.contents..end).unwrap_or_default();
-        let read = match head.op {
-            op::BIND_REQUEST => BindRequest::read(contents)
+        let read = match (direction, head.op) {
+            (Direction::ToServer, op::BIND_REQUEST) => BindRequest::read(contents)
                 .map(|bind| self.bind(message, head.id, &bind, out))
                 .map(|()| false),
-            op::BIND_RESPONSE => Response::read(contents)
+            (Direction::ToServer, _) => self.request(head, contents, shared, out).map(|()| false),
+            (Direction::ToClient, op::BIND_RESPONSE) => Response::read(contents)
                 .map(|response| self.bind_response(message, head.id, &response, out))
                 .map(|()| false),
-            op::EXTENDED_REQUEST => extended_name(contents)
-                .map(|name| {
-                    if name == START_TLS {
-                        self.start_tls = Some(head.id);
-                    }
-                })
-                .map(|()| false),
-            _ => Response::read(contents).map(|response| {
-                response.code == 0
+            (Direction::ToClient, _) => Response::read(contents).map(|response| {
+                self.response(head, &response, out);
+                head.op == op::EXTENDED_RESPONSE
+                    && response.code == 0
                     && (self.start_tls == Some(head.id) || response.name == START_TLS)
             }),
         };
@@ -219,6 +318,33 @@ impl Decoder {
                 Step::Took(head.total)
             }
         }
+    }
+
+    fn request(
+        &mut self,
+        head: &Head,
+        contents: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Result<(), Error> {
+        let request = shared.ldap.read(head.op, head.id, contents, self.layer)?;
+        if request.name.as_bytes() == START_TLS {
+            self.start_tls = Some(head.id);
+        }
+        out.event(Direction::ToServer, &Event::LdapRequest(request));
+        Ok(())
+    }
+
+    fn response(&mut self, head: &Head, response: &Response<'_>, out: &mut dyn Sink) {
+        let result = LdapResult {
+            operation: response_name(head.op).unwrap_or_default(),
+            message_id: head.id,
+            code: response.code,
+            message: utf8(response.message),
+            name: std::str::from_utf8(response.name).unwrap_or_default(),
+            sasl_layer: self.layer,
+        };
+        out.event(Direction::ToClient, &Event::LdapResult(result));
     }
 
     fn bind(&mut self, message: &[u8], id: u32, bind: &BindRequest<'_>, out: &mut dyn Sink) {
@@ -253,11 +379,12 @@ impl Decoder {
             direction,
             &Event::LdapBind(LdapBind {
                 version: bind.version,
-                name: text(bind.name),
+                name: utf8(bind.name),
                 mechanism,
                 message_id: id,
             }),
         );
+        self.asked = asked(token).unwrap_or(self.asked);
         if is_token(token) {
             let at = token_at(message);
             self.negotiation.token(token, &at, direction, out);
@@ -272,18 +399,24 @@ impl Decoder {
         out: &mut dyn Sink,
     ) {
         let direction = Direction::ToClient;
-        out.event(
-            direction,
-            &Event::LdapResult(LdapResult {
-                code: response.code,
-                message: text(response.message),
-                message_id: id,
-            }),
-        );
         let asked = self.binds.iter().position(|(asked, _)| *asked == id);
         let kind = asked
             .and_then(|at| self.binds.remove(at))
             .map(|(_, kind)| kind);
+        // A bind ends the layer of the one before, at its success (RFC 4513 5.2.1.6).
+        if response.code == 0 && kind != Some(Kind::SicilyStep) {
+            self.layer = std::mem::take(&mut self.asked);
+            self.shown = false;
+        }
+        let result = LdapResult {
+            operation: "bind_response",
+            message_id: id,
+            code: response.code,
+            message: utf8(response.message),
+            name: "",
+            sasl_layer: self.layer,
+        };
+        out.event(direction, &Event::LdapResult(result));
         if kind == Some(Kind::Opaque) {
             return;
         }
@@ -332,9 +465,18 @@ fn token_at(message: &[u8]) -> TokenAt {
     }
 }
 
-/// LDAP strings are UTF-8 (RFC 4511 4.1.2).
-fn text(bytes: &[u8]) -> Text<'_> {
-    std::str::from_utf8(bytes).map_or(Text::Bytes(bytes), Text::Str)
+/// The layer that an AUTHENTICATE asks for (MS-NLMP 2.2.2.5, MS-ADTS 5.1.1.1); `None` if it is none.
+fn asked(token: &[u8]) -> Option<SaslLayer> {
+    const SIGN: u32 = 0x10;
+    const SEAL: u32 = 0x20;
+    match Message::read(ntlm_message(token)?) {
+        Ok(Message::Authenticate(m)) => Some(match m.flags {
+            flags if flags & SEAL != 0 => SaslLayer::Sealed,
+            flags if flags & SIGN != 0 => SaslLayer::Signed,
+            _ => SaslLayer::None,
+        }),
+        _ => None,
+    }
 }
 
 fn anomaly(direction: Direction, error: Error, out: &mut dyn Sink) {

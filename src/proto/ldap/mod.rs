@@ -1,11 +1,12 @@
-//! LDAP over TCP (RFC 4511, MS-ADTS 5.1.1): binds and their answers.
+//! LDAP over TCP (RFC 4511, MS-ADTS 5.1.1): binds, changes, searches, extended operations and their
+//! answers.
 //!
-//! Messages are framed by length; all but binds and extended operations are passed over without
-//! looking. Windows' own Sicily binds (tags 9 to 11, MS-ADTS 5.1.1.1.3) are read: relay tools use them.
+//! Windows' own Sicily binds (tags 9 to 11, MS-ADTS 5.1.1.1.3) are read: relay tools use them. So is
+//! what stands in SASL buffers that are signed and not sealed.
 //!
-//! Not read: searches, entries, modifications; passwords of simple binds and of SASL mechanisms other
-//! than `GSS-SPNEGO`, `GSSAPI` and `NTLM`; what is inside a SASL buffer, signed or sealed; LDAP behind TLS;
-//! connectionless LDAP.
+//! Not read: entries of a search, values of attributes, passwords of simple binds and of SASL
+//! mechanisms other than `GSS-SPNEGO`, `GSSAPI` and `NTLM`; sealed buffers; a request or response torn
+//! between two signed buffers; what follows StartTLS; connectionless LDAP.
 #![cfg_attr(
     not(test),
     deny(
@@ -18,9 +19,13 @@
 )]
 
 mod decoder;
+mod filter;
+mod operations;
+mod sasl;
 mod wire;
 
 pub use decoder::Decoder;
+pub use operations::Scratch;
 pub(crate) use wire::{Begins, begins, begins_sasl};
 
 #[cfg(test)]

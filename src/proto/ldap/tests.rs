@@ -86,7 +86,7 @@ fn sicily(last: u8) -> Vec<(Direction, Vec<u8>)> {
         (ToClient, response(2, 0, &v("ntlmssp_type2"), b"", b"")),
         (ToServer, v("ldap_bind_sicily_response_type3")),
         (ToClient, response(3, last, b"", b"80090346", b"")),
-        (ToServer, message(4, 0x63, &[0x04; 300])),
+        (ToServer, search(4, &[b"cn"])),
         (ToClient, message(4, 0x64, &[0x30; 3000])),
         (ToClient, message(4, 0x65, &[0x0a, 1, 0, 4, 0, 4, 0])),
     ]
@@ -107,7 +107,9 @@ fn sicily_from_discovery_to_verdict() {
             ("sicily-discovery", 1),
             ("sicily-negotiate", 1),
             ("sicily-response", 1),
-            ("LdapResult(", 3),
+            ("bind_response", 3),
+            ("search_request", 1),
+            ("search_result_done", 1),
             ("NtlmNegotiate(", 1),
             ("NtlmChallenge(", 1),
             ("NtlmAuthenticate(", 1),
@@ -214,6 +216,255 @@ fn damaged_binds_are_said_once_and_framing_holds() {
         .say(ToServer, &v("ldap_bind_sicily_discovery"));
     assert_eq!(c.out.count(&["Anomaly"]), 2);
     assert_eq!(c.out.count(&["LdapBind("]), 2);
+}
+
+/// A modify of one attribute with one value, as `pywhisker` and ntlmrelayx send it.
+fn shadow_credentials(id: u8) -> Vec<u8> {
+    let mut change = vec![0x0a, 0x01, 0x02]; // operation: replace
+    let mut attribute = tlv(0x04, b"msDS-KeyCredentialLink"); // type
+    attribute.extend(tlv(0x31, &tlv(0x04, b"B:828:never-to-be-seen:CN=DC01"))); // vals
+    change.extend(tlv(0x30, &attribute));
+    let mut contents = tlv(0x04, b"CN=DC01,DC=lab"); // object
+    contents.extend(tlv(0x30, &tlv(0x30, &change))); // changes
+    message(id, 0x66, &contents)
+}
+
+#[test]
+fn changes_name_their_attributes_and_hide_their_values() {
+    let attribute = |name: &[u8], values: &[&[u8]]| {
+        let values: Vec<u8> = values.iter().flat_map(|v| tlv(0x04, v)).collect();
+        tlv(0x30, &[tlv(0x04, name), tlv(0x31, &values)].concat())
+    };
+    let add = [
+        tlv(0x04, b"CN=ABCDEFGH,CN=Computers,DC=lab"), // entry
+        tlv(
+            0x30,
+            &[
+                attribute(b"objectClass", &[b"top", b"computer"]),
+                attribute(b"unicodePwd", &[b"never-to-be-seen"]),
+                attribute(b"dNSHostName", &[b"dc1UWhRCAAAAAbAEAYBAAAA.lab"]),
+            ]
+            .concat(),
+        ),
+    ]
+    .concat();
+    let rename = [
+        tlv(0x04, b"CN=a,DC=lab"),       // entry
+        tlv(0x04, b"CN=srv1uwhrcaAAAA"), // newrdn, as a resolver spells it
+        vec![0x01, 0x01, 0xff],          // deleteoldrdn: TRUE
+        tlv(0x80, b"OU=b,DC=lab"),       // newSuperior
+    ]
+    .concat();
+    let compare = [
+        tlv(0x04, b"CN=a,DC=lab"),
+        tlv(
+            0x30,
+            &[tlv(0x04, b"userPassword"), tlv(0x04, b"never-to-be-seen")].concat(),
+        ),
+    ]
+    .concat();
+    let mut c = Connection::default();
+    c.say(ToServer, &shadow_credentials(1))
+        .say(ToClient, &message(1, 0x67, &[0x0a, 1, 50, 4, 0, 4, 0]))
+        .say(ToServer, &message(2, 0x68, &add))
+        .say(ToClient, &message(2, 0x69, &[0x0a, 1, 0, 4, 0, 4, 0]))
+        .say(ToServer, &message(3, 0x6c, &rename))
+        .say(ToServer, &message(4, 0x4a, b"CN=gone,DC=lab"))
+        .say(ToServer, &message(5, 0x6e, &compare))
+        .say(ToServer, &message(6, 0x50, &[1, 2]))
+        .say(ToServer, &message(7, 0x42, b""));
+    for parts in [
+        &[
+            "modify_request",
+            "CN=DC01,DC=lab",
+            "Words(\"msDS-KeyCredentialLink\")",
+            "Words(\"replace\")",
+            "value_bytes: Some(30)",
+        ][..],
+        &["modify_response", "code: 50"],
+        &[
+            "add_request",
+            "objectClass\\nunicodePwd\\ndNSHostName",
+            "Words(\"top\\ncomputer\")",
+            "value_count: Some(4)",
+            "marshalled_target: Some(true)",
+        ],
+        &["add_response", "code: 0"],
+        &[
+            "mod_dn_request",
+            "new_rdn: \"CN=srv1uwhrcaAAAA\"",
+            "new_superior: \"OU=b,DC=lab\"",
+            "marshalled_target: Some(true)",
+            "delete_old_rdn: true",
+        ],
+        &["del_request", "CN=gone,DC=lab", "marshalled_target: None"],
+        &["compare_request", "userPassword"],
+        &["abandon_request", "abandoned: Some(258)"],
+        &["unbind_request", "message_id: 7"],
+    ] {
+        assert_eq!(c.out.count(parts), 1, "{parts:?}: {:#?}", c.out.0);
+    }
+    assert_eq!(c.out.count(&["never-to-be-seen"]), 0);
+    assert_eq!(c.out.count(&["Anomaly"]), 0);
+}
+
+/// Base, scope and filter of a search for certification authorities.
+fn search(id: u8, attributes: &[&[u8]]) -> Vec<u8> {
+    let equal = [
+        tlv(0x04, b"objectClass"),
+        tlv(0x04, b"pKIEnrollmentService"),
+    ]
+    .concat();
+    let names: Vec<u8> = attributes.iter().flat_map(|a| tlv(0x04, a)).collect();
+    let contents = [
+        tlv(0x04, b"CN=Configuration,DC=lab"), // baseObject
+        vec![0x0a, 1, 2, 0x0a, 1, 0],          // scope: wholeSubtree, derefAliases: never
+        vec![0x02, 1, 0, 0x02, 1, 0],          // sizeLimit, timeLimit
+        vec![0x01, 1, 0],                      // typesOnly: FALSE
+        tlv(0xa3, &equal),                     // filter
+        tlv(0x30, &names),                     // attributes
+    ];
+    message(id, 0x63, &contents.concat())
+}
+
+#[test]
+fn searches_say_where_what_and_how_it_ended() {
+    let mut c = Connection::default();
+    c.say(ToServer, &search(1, &[b"dNSHostName", b"cACertificate"]))
+        .say(ToClient, &message(1, 0x64, &[0x30; 3000]))
+        .say(ToClient, &message(1, 0x65, &[0x0a, 1, 0, 4, 0, 4, 0]));
+    let request = [
+        "search_request",
+        "object: \"CN=Configuration,DC=lab\"",
+        "scope: \"subtree\"",
+        "filter: \"(objectClass=pKIEnrollmentService)\"",
+        "Words(\"dNSHostName\\ncACertificate\")",
+        "sasl_layer: None",
+    ];
+    assert_eq!(c.out.count(&request), 1, "{:#?}", c.out.0);
+    assert_eq!(c.out.count(&["search_result_done", "code: 0"]), 1);
+    assert_eq!(c.out.0.len(), 2, "entries say nothing");
+}
+
+#[test]
+fn a_long_list_of_attributes_is_cut() {
+    let names: Vec<Vec<u8>> = (0..400)
+        .map(|n| format!("attribute{n:09}").into_bytes())
+        .collect();
+    let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    let mut c = Connection::default();
+    c.say(ToServer, &search(1, &names));
+    assert_eq!(c.out.count(&["attribute000000000"]), 1);
+    assert_eq!(c.out.count(&["attribute000000200"]), 0);
+    assert!(c.out.0[0].len() < 4096, "{}", c.out.0[0].len());
+}
+
+/// NTLM's signature and clear text in a SASL buffer (MS-NLMP 2.2.2.9.1).
+fn signed(text: &[u8]) -> Vec<u8> {
+    let mut out = u32::try_from(text.len() + 16)
+        .unwrap()
+        .to_be_bytes()
+        .to_vec();
+    out.extend([1, 0, 0, 0]); // version
+    out.extend([0xab; 8]); // checksum
+    out.extend([0; 4]); // sequence number
+    out.extend(text);
+    out
+}
+
+/// A bind whose AUTHENTICATE has these NegotiateFlags.
+fn bind_with(flags: u32) -> Vec<(Direction, Vec<u8>)> {
+    let mut type3 = v("ntlmssp_type3_ntlmv2_mic");
+    type3[60..64].copy_from_slice(&flags.to_le_bytes());
+    vec![
+        (ToServer, v("ldap_bind_sasl_gss_spnego_type1")),
+        (ToClient, response(1, 14, b"", b"", &v("ntlmssp_type2"))),
+        (ToServer, sasl(2, b"GSS-SPNEGO", &type3)),
+        (ToClient, response(2, 0, b"", b"", b"")),
+    ]
+}
+
+/// A signed session: two messages in a buffer, an entry torn over two, a change, its answer.
+fn signed_session() -> Vec<(Direction, Vec<u8>)> {
+    let entry = message(3, 0x64, &[0x30; 3000]);
+    let done = message(3, 0x65, &[0x0a, 1, 0, 4, 0, 4, 0]);
+    let mut all = bind_with(0x10);
+    all.extend([
+        (ToServer, signed(&[search(3, &[]), search(4, &[])].concat())),
+        (ToClient, signed(&entry[..2000])),
+        (ToClient, signed(&[&entry[2000..], &done].concat())),
+        (ToServer, signed(&shadow_credentials(5))),
+        (
+            ToClient,
+            signed(&message(5, 0x67, &[0x0a, 1, 0, 4, 0, 4, 0])),
+        ),
+    ]);
+    all
+}
+
+#[test]
+fn the_layer_as_agreed_and_as_it_shows() {
+    for (flags, layer) in [(0, "None"), (0x10, "Signed"), (0x30, "Sealed")] {
+        let mut c = Connection::default();
+        for (way, bytes) in bind_with(flags) {
+            c.say(way, &bytes);
+        }
+        let said = format!("sasl_layer: {layer}");
+        let result = ["bind_response", "message_id: 2,", &said];
+        assert_eq!(c.out.count(&result), 1, "{flags:x}: {:#?}", c.out.0);
+    }
+    let mut c = Connection::default();
+    for (way, bytes) in signed_session() {
+        c.say(way, &bytes);
+    }
+    for (what, n) in [
+        ("search_request", 2),
+        ("search_result_done", 1),
+        ("msDS-KeyCredentialLink", 1),
+        ("modify_response", 1),
+        ("Anomaly", 0),
+    ] {
+        assert_eq!(c.out.count(&[what]), n, "{what}: {:#?}", c.out.0);
+    }
+    assert_eq!(c.out.count(&["LdapRequest(", "sasl_layer: Signed"]), 3);
+    assert!(c.pipes[1].kept < 100, "torn entries are passed over");
+}
+
+#[test]
+fn a_gap_in_a_signed_session_costs_what_was_in_it() {
+    let all = signed_session();
+    for (way, lost) in [(ToServer, ToClient), (ToClient, ToServer)] {
+        let mut c = Connection::default();
+        for (from, bytes) in &all {
+            if *from == lost {
+                c.lose(*from, bytes.len() as u64);
+            } else {
+                c.say(*from, bytes);
+            }
+        }
+        let seen = ["msDS-KeyCredentialLink", "modify_response"][way.index()];
+        assert_eq!(c.out.count(&[seen]), 1, "{:#?}", c.out.0);
+        assert_eq!(c.out.count(&["Anomaly"]), 0);
+    }
+}
+
+#[test]
+fn every_cut_of_a_signed_session() {
+    let all = signed_session();
+    let mut whole = Connection::default();
+    for (way, bytes) in &all {
+        whole.say(*way, bytes);
+    }
+    for (i, (_, bytes)) in all.iter().enumerate() {
+        for at in 1..bytes.len() {
+            let mut c = Connection::default();
+            for (j, (way, bytes)) in all.iter().enumerate() {
+                let (a, b) = bytes.split_at(if i == j { at } else { 0 });
+                c.say(*way, a).say(*way, b);
+            }
+            assert_eq!(c.out, whole.out, "message {i} cut at {at}");
+        }
+    }
 }
 
 #[test]

@@ -8,21 +8,51 @@ use crate::wire::{Error, Reader, Result, Tlv, tag};
 pub(super) mod op {
     pub(crate) const BIND_REQUEST: u8 = 0x60;
     pub(crate) const BIND_RESPONSE: u8 = 0x61;
+    pub(crate) const UNBIND_REQUEST: u8 = 0x42;
+    pub(crate) const SEARCH_REQUEST: u8 = 0x63;
+    pub(crate) const SEARCH_ENTRY: u8 = 0x64;
+    pub(crate) const SEARCH_DONE: u8 = 0x65;
+    pub(crate) const SEARCH_REFERENCE: u8 = 0x73;
+    pub(crate) const MODIFY_REQUEST: u8 = 0x66;
+    pub(crate) const MODIFY_RESPONSE: u8 = 0x67;
+    pub(crate) const ADD_REQUEST: u8 = 0x68;
+    pub(crate) const ADD_RESPONSE: u8 = 0x69;
+    pub(crate) const DEL_REQUEST: u8 = 0x4a;
+    pub(crate) const DEL_RESPONSE: u8 = 0x6b;
+    pub(crate) const MOD_DN_REQUEST: u8 = 0x6c;
+    pub(crate) const MOD_DN_RESPONSE: u8 = 0x6d;
+    pub(crate) const COMPARE_REQUEST: u8 = 0x6e;
+    pub(crate) const COMPARE_RESPONSE: u8 = 0x6f;
+    pub(crate) const ABANDON_REQUEST: u8 = 0x50;
     pub(crate) const EXTENDED_REQUEST: u8 = 0x77;
     pub(crate) const EXTENDED_RESPONSE: u8 = 0x78;
+    pub(crate) const INTERMEDIATE: u8 = 0x79;
 }
 
 /// Which way a protocolOp goes; `None` if there is no such operation.
-fn op_direction(op: u8) -> Option<Direction> {
-    match op {
-        // bind, unbind, search, modify, add, delete, modify DN, compare, abandon, extended
-        0x60 | 0x42 | 0x63 | 0x66 | 0x68 | 0x4a | 0x6c | 0x6e | 0x50 | 0x77 => {
-            Some(Direction::ToServer)
-        }
-        // bind, entry, done, reference, modify, add, delete, modify DN, compare, extended, intermediate
-        0x61 | 0x64 | 0x65 | 0x73 | 0x67 | 0x69 | 0x6b | 0x6d | 0x6f | 0x78 | 0x79 => {
-            Some(Direction::ToClient)
-        }
+fn op_direction(code: u8) -> Option<Direction> {
+    match code {
+        op::BIND_REQUEST
+        | op::UNBIND_REQUEST
+        | op::SEARCH_REQUEST
+        | op::MODIFY_REQUEST
+        | op::ADD_REQUEST
+        | op::DEL_REQUEST
+        | op::MOD_DN_REQUEST
+        | op::COMPARE_REQUEST
+        | op::ABANDON_REQUEST
+        | op::EXTENDED_REQUEST => Some(Direction::ToServer),
+        op::BIND_RESPONSE
+        | op::SEARCH_ENTRY
+        | op::SEARCH_DONE
+        | op::SEARCH_REFERENCE
+        | op::MODIFY_RESPONSE
+        | op::ADD_RESPONSE
+        | op::DEL_RESPONSE
+        | op::MOD_DN_RESPONSE
+        | op::COMPARE_RESPONSE
+        | op::EXTENDED_RESPONSE
+        | op::INTERMEDIATE => Some(Direction::ToClient),
         _ => None,
     }
 }
@@ -260,9 +290,19 @@ impl<'a> Response<'a> {
     }
 }
 
-/// requestName of an ExtendedRequest (RFC 4511 4.12).
-pub(super) fn extended_name(contents: &[u8]) -> Result<&[u8]> {
-    Tlv::expect(&mut Reader::new(contents), 0x80, "requestName")
+/// Suricata's name of a response that has an LDAPResult.
+pub(super) fn response_name(code: u8) -> Option<&'static str> {
+    Some(match code {
+        op::BIND_RESPONSE => "bind_response",
+        op::SEARCH_DONE => "search_result_done",
+        op::MODIFY_RESPONSE => "modify_response",
+        op::ADD_RESPONSE => "add_response",
+        op::DEL_RESPONSE => "del_response",
+        op::MOD_DN_RESPONSE => "mod_dn_response",
+        op::COMPARE_RESPONSE => "compare_response",
+        op::EXTENDED_RESPONSE => "extended_response",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,205 @@
+//! Which addresses own a name.
+
+use std::time::Duration;
+
+use crate::correlate::window::Recent;
+use crate::event::{Claim, Source};
+use crate::limits;
+use crate::net::Addr;
+use crate::time::Timestamp;
+
+/// Who owns a name, as one address sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The address itself.
+    Itself(Source),
+    /// Another one, and not this one.
+    Other(Addr, Source),
+    /// Nobody is known to.
+    Unknown,
+}
+
+/// One address's claim to a name.
+#[derive(Clone, Debug)]
+struct Held {
+    addr: Addr,
+    /// The name in full, if it was heard so.
+    name: String,
+    source: Source,
+    first: Timestamp,
+    last: Timestamp,
+    until: Timestamp,
+    /// Somebody else said the same while it was not settled, or it is somebody else's.
+    contested: bool,
+}
+
+impl Held {
+    fn lives(&self, now: Timestamp) -> bool {
+        self.until > now
+    }
+
+    /// It counts as ownership.
+    fn owns(&self, now: Timestamp) -> bool {
+        let settled = now.since(self.first) >= Duration::from_secs(limits::SETTLE_SECS);
+        self.lives(now) && (self.source > Source::Ntlm || (settled && !self.contested))
+    }
+}
+
+/// Claims by the host part of a name.
+#[derive(Debug)]
+pub(super) struct Names {
+    held: Recent<String, Vec<Held>>,
+    keep: Duration,
+}
+
+impl Names {
+    pub(super) fn new(keep: Duration) -> Self {
+        Self {
+            held: Recent::new(limits::NAMED_ADDRESSES, keep),
+            keep,
+        }
+    }
+
+    /// `addr` is said to be `name`.
+    pub(super) fn claim(&mut self, addr: Addr, name: &str, claim: &Claim, now: Timestamp) {
+        let key = host_part(name);
+        if key.is_empty() || name.parse::<std::net::IpAddr>().is_ok() {
+            return;
+        }
+        let until = match claim.ttl {
+            0 => now.plus(self.keep),
+            ttl => now.plus(Duration::from_secs(u64::from(ttl.max(limits::NAME_SECS)))),
+        };
+        let mut new = Held {
+            addr,
+            name: name.to_owned(),
+            source: claim.source,
+            first: now,
+            last: now,
+            until,
+            contested: false,
+        };
+        let Some(all) = self.held.get_mut(&key) else {
+            self.held.insert(key, vec![new], now);
+            return;
+        };
+        all.retain(|h| h.lives(now));
+        let own = |h: &Held| h.addr == addr && same_name(&h.name, name);
+        if let Some(mine) = all.iter_mut().find(|h| own(h)) {
+            mine.last = now;
+            mine.until = mine.until.max(until);
+            mine.source = mine.source.max(claim.source);
+            if name.len() > mine.name.len() {
+                name.clone_into(&mut mine.name);
+            }
+            new = mine.clone();
+        } else if all.len() < limits::NAMES_PER_ADDRESS {
+            all.push(new.clone());
+        } else {
+            // Full: the weakest and newest gives way, never the one that was there first.
+            let weakest = all
+                .iter_mut()
+                .max_by_key(|h| (std::cmp::Reverse(h.source.weight()), h.first));
+            match weakest {
+                Some(w) if w.source.weight() < new.source.weight() => *w = new.clone(),
+                _ => return,
+            }
+        }
+        settle(all, &new);
+        self.held.renew(&key, now);
+    }
+
+    pub(super) fn owner(&self, addr: Addr, name: &str, now: Timestamp) -> Owner {
+        let mut other: Option<&Held> = None;
+        for held in self.all(name).filter(|h| h.owns(now)) {
+            if held.addr == addr {
+                return Owner::Itself(held.source);
+            }
+            let better =
+                |o: &Held| (held.source.weight(), o.first) > (o.source.weight(), held.first);
+            if other.is_none_or(better) {
+                other = Some(held);
+            }
+        }
+        other.map_or(Owner::Unknown, |h| Owner::Other(h.addr, h.source))
+    }
+
+    /// Owners in order of their addresses.
+    pub(super) fn addresses(&self, name: &str, now: Timestamp) -> Vec<Addr> {
+        let mut all: Vec<Addr> = self
+            .all(name)
+            .filter(|h| h.owns(now))
+            .map(|h| h.addr)
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Both hold the name by evidence better than NTLM.
+    pub(super) fn shared(&self, name: &str, a: Addr, b: Addr) -> bool {
+        let holds = |addr| {
+            self.all(name)
+                .any(|h| h.addr == addr && h.source > Source::Smb)
+        };
+        holds(a) && holds(b)
+    }
+
+    pub(super) fn evicted(&self) -> u64 {
+        self.held.evicted()
+    }
+
+    fn all(&self, name: &str) -> impl Iterator<Item = &Held> {
+        self.held
+            .get(&host_part(name))
+            .into_iter()
+            .flatten()
+            .filter(move |h| same_name(&h.name, name))
+    }
+}
+
+/// A new or renewed claim meets the others: a stronger one displaces NTLM claims of other addresses, and
+/// an NTLM claim beside any other address's is contested, unless it was settled first.
+fn settle(all: &mut [Held], new: &Held) {
+    let rivals = |h: &Held| h.addr != new.addr && same_name(&h.name, &new.name);
+    let strongest = all.iter().filter(|h| rivals(h)).map(|h| h.source).max();
+    let Some(strongest) = strongest else {
+        return;
+    };
+    if new.source == Source::Ntlm {
+        let earlier = all
+            .iter()
+            .filter(|h| rivals(h))
+            .any(|h| h.first <= new.first);
+        for h in all.iter_mut() {
+            let me = h.addr == new.addr && same_name(&h.name, &new.name);
+            let settled =
+                new.last.since(h.first) >= Duration::from_secs(limits::SETTLE_SECS) && !h.contested;
+            if me {
+                h.contested |= earlier || strongest > Source::Ntlm;
+            } else if rivals(h) && h.source == Source::Ntlm && !settled {
+                h.contested = true;
+            }
+        }
+    } else {
+        for h in all.iter_mut() {
+            if rivals(h) && h.source.weight() < new.source.weight() {
+                h.contested = true;
+            }
+        }
+    }
+}
+
+/// The first label, lower case: what NetBIOS and DNS names have in common.
+fn host_part(name: &str) -> String {
+    name.split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+}
+
+/// Whole names are equal, or one is short and equals the other's host part.
+pub(super) fn same_name(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+        || ((!a.contains('.') || !b.contains('.')) && host_part(a) == host_part(b))
+}

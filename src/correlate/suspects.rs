@@ -1,0 +1,59 @@
+//! Flows that a detector has spoken of, so that what follows on them joins the story.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Case;
+use super::window::Recent;
+use crate::event::{Finding, Leg, NtlmEvidence};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// What is known of a flow that carries an authentication which is not its client's own.
+#[derive(Clone, Debug)]
+pub(super) struct Suspicion {
+    /// The finding: roles, account, protocols.
+    pub(super) finding: Arc<Finding>,
+    /// Its flows.
+    pub(super) legs: Vec<Leg>,
+    /// Its authentication.
+    pub(super) ntlm: Option<NtlmEvidence>,
+    /// When it was concluded.
+    pub(super) ts: Timestamp,
+}
+
+/// By flow id of the target's leg.
+#[derive(Debug)]
+pub(super) struct Suspects(Recent<u64, Suspicion>);
+
+impl Default for Suspects {
+    fn default() -> Self {
+        Self(Recent::new(
+            limits::INCIDENTS,
+            Duration::from_secs(limits::INCIDENT_IDLE_SECS),
+        ))
+    }
+}
+
+impl Suspects {
+    /// Remembers the flow of a case about an authentication. The first one stays: it is the one whose
+    /// legs were seen.
+    pub(super) fn note(&mut self, case: &Case) {
+        let f = &case.finding;
+        if f.kind != "relay" || f.forwarded || self.0.get(&case.flow.flow_id).is_some() {
+            return;
+        }
+        let suspicion = Suspicion {
+            finding: Arc::clone(f),
+            legs: case.legs.clone(),
+            ntlm: case.ntlm.clone(),
+            ts: case.ts,
+        };
+        self.0.insert(case.flow.flow_id, suspicion, case.ts);
+    }
+
+    /// What is known of the flow.
+    pub(super) fn get(&self, flow_id: u64) -> Option<&Suspicion> {
+        self.0.get(&flow_id)
+    }
+}
