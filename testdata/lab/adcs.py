@@ -2,7 +2,9 @@
 """AD CS web enrolment (/certsrv) and a small intranet application, standing in for IIS.
 
 NTLM authenticates the connection, not the request, as on IIS. A posted request is really signed,
-by a key made at start and forgotten at the end.
+by a key made at start and forgotten at the end. Port 443 and, for WinRM, 5986 are the same in TLS;
+with $RUN/channel_binding present they refuse a logon that is not bound to the TLS channel. The
+authority's RPC interface is in cert_rpc.py.
 
 usage: adcs.py JOURNAL
 """
@@ -12,8 +14,10 @@ import datetime
 import os
 import re
 import socket
+import ssl
+import struct
 import sys
-import textwrap
+import tempfile
 import threading
 import urllib.parse
 
@@ -22,6 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from cert_rpc import CertRpc
 from journal import Journal
 from ntlm_server import NtlmServer
 from rpc_proxy import read_head
@@ -30,10 +35,11 @@ JOURNAL = Journal(sys.argv[1])
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ISSUER = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "throw-away lab CA")])
 ISSUED = {}
+GSS_TOKEN = b"\x60"
 ENROLMENT_PAGE = b"<html><title>Microsoft Active Directory Certificate Services</title></html>"
 
 
-def serve(connection, peer):
+def serve(connection, peer, tls=False):
     stream = connection.makefile("rb")
     exchange = None
     try:
@@ -44,6 +50,11 @@ def serve(connection, peer):
             offer = ["Negotiate", "NTLM"]
             if scheme in ("NTLM", "Negotiate"):
                 token = base64.b64decode(token)
+                if token[:1] == GSS_TOKEN and b"NTLMSSP" not in token:
+                    # Kerberos: there is no key here to verify it with, so it is believed.
+                    JOURNAL.write("ticket", path=path)
+                    answer(connection, "200 OK", ENROLMENT_PAGE, "text/html")
+                    continue
                 # a new NEGOTIATE starts over, also on a connection that is authenticated
                 if exchange is None or token[8:9] == b"\1":
                     exchange = NtlmServer(os.environ["CA_NAME"].upper())
@@ -52,6 +63,8 @@ def serve(connection, peer):
                     offer = [scheme + " " + base64.b64encode(challenge).decode()]
                 else:
                     account = f"{exchange.domain}\\{exchange.user}"
+                    if tls and os.path.exists(os.path.join(os.environ["RUN"], "channel_binding")):
+                        exchange.ok = exchange.ok and has_channel_binding(token)
                     JOURNAL.write("logon", ok=exchange.ok, account=account, path=path)
             if exchange is None or not exchange.ok:
                 fields = [("WWW-Authenticate", value) for value in offer]
@@ -63,6 +76,14 @@ def serve(connection, peer):
         JOURNAL.write("closed", reason=repr(error))
     finally:
         connection.close()
+
+
+def has_channel_binding(authenticate):
+    """Whether MsvAvChannelBindings (AV 10, 16 bytes) is there and not zero, MS-NLMP 2.2.2.1"""
+    length, _, start = struct.unpack_from("<HHI", authenticate, 20)
+    response = authenticate[start : start + length]
+    at = response.find(struct.pack("<HH", 10, 16), 44)
+    return at > 0 and any(response[at + 4 : at + 20])
 
 
 def answer(connection, status, body, kind, fields=()):
@@ -91,33 +112,69 @@ def page(method, path, body, exchange):
 def issue(text):
     # Clients send the PEM with or without its frame, and with spaces where line ends were.
     text = re.sub(r"-----[A-Z ]+-----|\s", "", text)
-    frame = "-----{} CERTIFICATE REQUEST-----\n"
-    pem = frame.format("BEGIN") + textwrap.fill(text, 64) + "\n" + frame.format("END")
-    request = x509.load_pem_x509_csr(pem.encode())
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(request.subject)
-        .issuer_name(ISSUER)
-        .public_key(request.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(KEY, hashes.SHA256())
-    )
-    number = len(ISSUED) + 7
-    ISSUED[number] = certificate.public_bytes(serialization.Encoding.PEM)
+    number, _ = sign(base64.b64decode(text))
     return number
 
 
-def main():
+def sign(der):
+    request = x509.load_der_x509_csr(der)
+    certificate = built(request.subject, request.public_key(), days=1)
+    number = len(ISSUED) + 7
+    ISSUED[number] = certificate.public_bytes(serialization.Encoding.PEM)
+    return number, certificate.public_bytes(serialization.Encoding.DER)
+
+
+def built(subject, key, days):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(ISSUER)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .sign(KEY, hashes.SHA256())
+    )
+
+
+def tls_context():
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca1")])
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(built(name, KEY.public_key(), days=2).public_bytes(serialization.Encoding.PEM))
+        form = serialization.PrivateFormat.PKCS8
+        file.write(KEY.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+        file.flush()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file.name)
+    return context
+
+
+def serve_tls(connection, peer, context):
+    try:
+        connection = context.wrap_socket(connection, server_side=True)
+    except OSError:
+        return
+    serve(connection, peer, tls=True)
+
+
+def accept_forever(port, handle, *more):
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((os.environ["CA"], 80))
+    listener.bind((os.environ["CA"], port))
     listener.listen(16)
     while True:
         connection, peer = listener.accept()
-        threading.Thread(target=serve, args=(connection, peer), daemon=True).start()
+        threading.Thread(target=handle, args=(connection, peer, *more), daemon=True).start()
+
+
+def main():
+    CertRpc(sign, JOURNAL).start()
+    context = tls_context()
+    for port in (443, 5986):
+        arguments = (port, serve_tls, context)
+        threading.Thread(target=accept_forever, args=arguments, daemon=True).start()
+    accept_forever(80, serve)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ up() {
 stand_ins_up() {
   start_stand_in srv1 victim
   start_stand_in ca1 adcs
+  start_stand_in files1 sql
   start_stand_in dc1 sicily
   # Only what the attacker sends to LDAP goes through the shim; see sicily.py.
   ip netns exec ${NS}dc1 iptables -t nat -A PREROUTING -p tcp -s $EVIL --dport 389 -j REDIRECT --to-ports 3890
@@ -64,6 +65,7 @@ EOF
   "$HERE/in_host" proxy1 haproxy -db -f "$RUN/haproxy.cfg" > "$RUN/haproxy.log" 2>&1 &
   wait_for_port srv1 593
   wait_for_port ca1 80
+  wait_for_port files1 1433
   wait_for_port dc1 3890
   wait_for_port proxy1 80
 }

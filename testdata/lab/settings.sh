@@ -17,6 +17,8 @@ export PYTHONDONTWRITEBYTECODE=1
 export RUN=$LAB_DIR/run$LAB_ID         # logs of the current run, thrown away with it
 
 IMPACKET=$LAB_DIR/venv-impacket/bin
+MITM6=$LAB_DIR/venv-mitm6/bin
+CERTIPY=$LAB_DIR/venv-certipy/bin    # its relay needs an older impacket
 COERCER=$LAB_DIR/venv-coercer/bin    # Coercer pins an old impacket, hence its own environment
 CLIENTS=$LAB_DIR/venv-clients/bin
 

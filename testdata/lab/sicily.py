@@ -6,14 +6,21 @@ negotiate, [11] response), ntlmrelayx and ldap3 use them, and Samba does not kno
 go to Samba as SASL GSS-SPNEGO, its answers come back in Sicily's place: the challenge in the
 matchedDN of a bind response. All other messages pass unchanged.
 
-usage: sicily.py JOURNAL (not used: the capture shows everything)
+On the attacker's own host it turns the Sicily of ntlmrelayx into SASL, before it goes on the wire.
+
+usage: sicily.py JOURNAL [LISTEN SERVER [tls]] (no journal is written: the capture shows everything)
 """
 
 import os
 import socket
+import ssl
+import sys
 import threading
 
-SAMBA = ("127.0.0.1", 389)
+LISTEN, SERVER = sys.argv[2:4] if len(sys.argv) > 2 else (os.environ["DC"], "127.0.0.1")
+PORT = 389 if len(sys.argv) > 2 else 3890
+TLS = len(sys.argv) > 4
+SAMBA = (SERVER, 636 if TLS else 389)
 BIND_REQUEST, BIND_RESPONSE = 0x60, 0x61
 DISCOVERY, NEGOTIATE, RESPONSE = 0x89, 0x8A, 0x8B
 SEARCH_ENTRY, SEARCH_REFERENCE = 0x64, 0x73
@@ -68,6 +75,10 @@ def operation(message):
 
 def serve(client):
     server = socket.create_connection(SAMBA)
+    if TLS:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        server = context.wrap_socket(server)
     requests, answers = Messages(client), Messages(server)
     try:
         while True:
@@ -141,7 +152,7 @@ def pump(source, sink):
 def main():
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((os.environ["DC"], 3890))
+    listener.bind((LISTEN, PORT))
     listener.listen(16)
     while True:
         client, _ = listener.accept()

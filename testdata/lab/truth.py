@@ -18,27 +18,39 @@ import uuid
 
 from impacket import ntlm
 
+import observed
+from observed import address, rows
+
 PATH = sys.argv[1]
 RUN = os.environ["RUN"]
-# 593 is not a port on which tshark expects bare DCE/RPC
-TSHARK = ["tshark", "-n", "-r", PATH + ".pcap", "-d", "tcp.port==593,dcerpc"]
+REPEATED = {"expect", "also", "looks_like", "allow"}
 # What a listener that is no relay hands to everybody: never a pair
 STATIC_CHALLENGES = {"4141414141414141", "a" * 16}
 
 
 def main():
-    given, lists = {}, {"expect": [], "looks_like": [], "allow": [], "also": []}
+    given, lists = {}, collections.defaultdict(list)
     for argument in sys.argv[2:]:
         key, _, value = argument.partition("=")
-        lists[key].append(value) if key in lists else given.__setitem__(key, value)
-    expect = lists["expect"]
+        lists[key].append(value) if key in REPEATED else given.__setitem__(key, value)
+    also = collections.defaultdict(list)
+    for entry in lists["also"]:
+        role, _, other = entry.partition(":")
+        also[role].append(other)
     malicious = given["malicious"] == "yes"
     coercions = [
         coercion(entry) for entry in journal("victim") if entry["event"] == "coercion"
     ]
+    capture_file = PATH + ".pcap"
     messages = ntlm_messages()
-    pairs, repeated = challenge_pairs(messages, given.get("listener"), malicious)
-    capture = read(PATH + ".pcap")
+    roles = {
+        role: {given.get(role), *also[role]} - {None, ""}
+        for role in ("attacker", "victim", "listener", "target")
+    }
+    everything = messages + observed.hidden_challenges(capture_file, messages)
+    everything.sort(key=lambda message: message["time"])
+    pairs, repeated = challenge_pairs(everything, roles, malicious)
+    capture = read(capture_file)
     truth = {
         "scenario": os.path.basename(PATH),
         "file": os.path.basename(PATH) + ".pcap",
@@ -47,9 +59,10 @@ def main():
         "victim": given.get("victim") or None,
         "listener": given.get("listener") or None,
         "target": given.get("target") or None,
+        "also": also,
         "family": given.get("family"),
         "base": True,
-        "expect": expect,
+        "expect": lists["expect"],
         "looks_like": lists["looks_like"],
         "allow": lists["allow"],
         "visible_rpc": visible(capture, coercions, lambda event: uuid.UUID(event["uuid"]).bytes_le),
@@ -57,6 +70,8 @@ def main():
         "coercion_events": coercions,
         "relay_pairs": pairs,
         "repeated_challenges": repeated,
+        "kerberos_pairs": observed.kerberos_pairs(capture_file),
+        "writes": observed.ldap_writes(capture_file),
         "relay_outcome": relay_outcome(),
         "certificates": [
             {"time": entry["time"], "account": entry["account"]}
@@ -77,8 +92,12 @@ def main():
         file.write("\n")
     print(
         f"   {truth['packets']} packets, {len(coercions)} coercions, {len(pairs)} relay pairs, "
-        f"visible rpc {truth['visible_rpc']} path {truth['visible_path']}, {truth['ntlm_messages']}"
+        f"visible rpc {truth['visible_rpc']} path {truth['visible_path']}, {truth['ntlm_messages']}, "
+        f"{len(truth['kerberos_pairs'])} kerberos pairs, {len(truth['writes'])} writes"
     )
+    for reason in (missing := observed.missing_evidence(truth)):
+        print(f"   {reason}, though the scenario says so")
+    sys.exit(1 if missing else 0)
 
 
 def journal(name):
@@ -96,22 +115,19 @@ def coercion(entry):
 
 
 def ntlm_messages():
-    fields = ["frame.time_epoch", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport"]
-    fields += ["ntlmssp.messagetype", "ntlmssp.ntlmserverchallenge"]
+    fields = ["ntlmssp.messagetype", "ntlmssp.ntlmserverchallenge"]
     fields += ["ntlmssp.auth.domain", "ntlmssp.auth.username"]
     fields += ["ntlmssp.ntlmv2_response.ntproofstr"]
-    arguments = ["-Y", "ntlmssp.messagetype", "-T", "fields", "-E", "separator=|"]
-    arguments += ["-E", "occurrence=l"]
-    for field in fields:
-        arguments += ["-e", field]
     messages = []
-    for line in run(TSHARK + arguments).splitlines():
-        time, source, sport, destination, dport, kind, challenge, domain, user, proof = line.split("|")
+    for time, sender, receiver, values in rows(
+        PATH + ".pcap", "ntlmssp.messagetype", fields, occurrence="l"
+    ):
+        kind, challenge, domain, user, proof = (",".join(value) for value in values)
         messages.append(
             {
-                "time": float(time),
-                "sender": f"{source}:{sport}",
-                "receiver": f"{destination}:{dport}",
+                "time": time,
+                "sender": sender,
+                "receiver": receiver,
                 "kind": int(kind, 16),
                 "challenge": challenge.replace(":", ""),
                 "user": f"{domain}\\{user}" if user not in ("", "NULL") else None,
@@ -121,7 +137,7 @@ def ntlm_messages():
     return messages
 
 
-def challenge_pairs(messages, listener, malicious):
+def challenge_pairs(messages, roles, malicious):
     """Challenges seen on more than one flow: (relays, the others)"""
     flows = collections.defaultdict(dict)  # challenge -> {(client, server)}, in order of time
     for message in messages:
@@ -137,8 +153,13 @@ def challenge_pairs(messages, listener, malicious):
         if len(seen) < 2:
             continue
         legs = [{"client": client, "server": server} for client, server in seen]
-        victim = [leg for leg in legs if leg["server"].split(":")[0] == listener]
-        target = [leg for leg in legs if leg["client"].split(":")[0] == listener]
+        victim = [leg for leg in legs if address(leg["server"]) in roles["listener"]]
+        target = [
+            leg
+            for leg in legs
+            if address(leg["client"]) in roles["listener"] | roles["attacker"]
+            and address(leg["server"]) not in roles["listener"] | roles["attacker"]
+        ]
         if malicious and victim and target and challenge not in STATIC_CHALLENGES:
             pairs.append(
                 {

@@ -1,0 +1,108 @@
+"""What tshark and the capture's bytes show beyond the NTLM messages that tshark lists: NTLM in
+protocols in which it does not look for it, Kerberos AP-REQs on several flows, LDAP writes."""
+
+import base64
+import collections
+import re
+import subprocess
+
+SIGNATURE = b"NTLMSSP\0"
+IN_BASE64 = re.compile(rb"TlRMTVNTUAA[A-Za-z0-9+/=]+")
+ENDS = ["ip.src", "ipv6.src", "tcp.srcport", "udp.srcport"]
+ENDS += ["ip.dst", "ipv6.dst", "tcp.dstport", "udp.dstport"]
+
+
+def rows(path, display_filter, fields, occurrence="a"):
+    """Per frame: time, sender, receiver, and a list of values for each field"""
+    wanted = ["frame.time_epoch", *ENDS, *fields]
+    command = ["tshark", "-n", "-r", path, "-d", "tcp.port==593,dcerpc", "-Y", display_filter]
+    command += ["-T", "fields", "-E", "separator=|", "-E", f"occurrence={occurrence}"]
+    for field in wanted:
+        command += ["-e", field]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for line in said.splitlines():
+        values = line.split("|")
+        ends = [value.split(",")[0] for value in values[1:9]]
+        listed = [value.split(",") if value else [] for value in values[9:]]
+        yield float(values[0]), end(*ends[:4]), end(*ends[4:]), listed
+
+
+def end(v4, v6, tcp, udp):
+    return f"{v4}:{tcp or udp}" if v4 else f"[{v6}]:{tcp or udp}"
+
+
+def address(flow_end):
+    return flow_end.rsplit(":", 1)[0].strip("[]")
+
+
+def hidden_challenges(path, known):
+    """CHALLENGEs in TDS and on odd ports, as entries for truth.ntlm_messages()"""
+    seen = {(message["sender"], message["receiver"], message["challenge"]) for message in known}
+    found = []
+    for time, sender, receiver, (payload,) in rows(path, "tcp.len > 40", ["tcp.payload"], "f"):
+        data = bytes.fromhex(payload[0].replace(":", "")) if payload else b""
+        for text in IN_BASE64.findall(data):
+            data += base64.b64decode(text[: len(text) // 4 * 4])
+        at = data.find(SIGNATURE + b"\2\0\0\0")
+        challenge = data[at + 24 : at + 32].hex()
+        if at < 0 or len(challenge) < 16 or (sender, receiver, challenge) in seen:
+            continue
+        seen.add((sender, receiver, challenge))
+        found.append(
+            {"time": time, "sender": sender, "receiver": receiver, "kind": 2}
+            | {"challenge": challenge, "user": None, "proof": ""}
+        )
+    return found
+
+
+def kerberos_pairs(path):
+    """One AP-REQ, the same ticket and authenticator, on more than one flow"""
+    fields = ["kerberos.cipher", "kerberos.SNameString"]
+    flows, names = collections.defaultdict(dict), {}
+    for _, sender, receiver, (ciphers, sname) in rows(path, "kerberos.ap_req_element", fields):
+        if len(ciphers) >= 2:
+            flows[tuple(ciphers[:2])][sender, receiver] = None
+            names[tuple(ciphers[:2])] = "/".join(sname[:2])
+    return [
+        {
+            "sname": names[ap_req],
+            "flows": [{"client": client, "server": server} for client, server in seen],
+        }
+        for ap_req, seen in flows.items()
+        if len(seen) > 1
+    ]
+
+
+def ldap_writes(path):
+    """Add and modify requests that are readable, with what the server said"""
+    modify = "ldap.modifyRequest_element || ldap.addRequest_element"
+    fields = ["tcp.stream", "ldap.messageID", "ldap.object", "ldap.entry", "ldap.type"]
+    results = {}
+    answers = "ldap.modifyResponse_element || ldap.addResponse_element"
+    for _, _, _, (stream, number, code) in rows(
+        path, answers, ["tcp.stream", "ldap.messageID", "ldap.resultCode"]
+    ):
+        for one, result in zip(number, code):
+            results[stream[0], one] = int(result)
+    # A value of a DN has commas in it, as has tshark's list: one entry a frame is what we need.
+    writes = []
+    for _, _, _, (stream, number, changed, added, types) in rows(path, modify, fields):
+        operation = {"attribute": types[0]} if changed and types else {"operation": "add"}
+        dn = ",".join(changed or added)
+        result = results.get((stream[0], number[-1]))
+        writes.append({"dn": dn, **operation, "result": result})
+    return writes
+
+
+def missing_evidence(truth):
+    """What the labels promise and the capture or the journals do not have"""
+    kinds = collections.Counter(label.split(":")[0] for label in truth["expect"])
+    two_legs = kinds["relay"] + kinds["reflection"]
+    promises = [
+        (two_legs, truth["relay_pairs"], "no challenge on two flows"),
+        (kinds["krb-relay"], truth["kerberos_pairs"], "no AP-REQ on two flows"),
+        (kinds["ldap-write"], truth["writes"], "no LDAP write"),
+        (kinds["coercion"], truth["coercion_events"], "no coercion"),
+        (kinds["one-leg"], not truth["relay_pairs"], "both legs are there"),
+    ]
+    return [reason for wanted, found, reason in promises if wanted and not found]
