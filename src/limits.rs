@@ -117,6 +117,13 @@ pub const SMB_TREES: usize = 128;
 pub const SMB_PENDING: usize = 256;
 /// Bytes of a share's, file's or pipe's name kept until its request is answered: 260 UTF-16 units.
 pub const SMB_NAME_BYTES: usize = 520;
+/// Sizes of encrypted messages kept of one SMB connection and direction: its first ones. A coercion by EFSR has
+/// six or seven from the client; what comes later is counted.
+pub const SMB_ENCRYPTED_SIZES: usize = 16;
+/// Encrypted messages of a client after which their shape is said at once, before the connection's end.
+pub const SMB_SHAPE: u64 = 8;
+/// Bytes of a user's or domain's name kept until a session setup is answered. Longer ones are cut.
+pub const SMB_ACCOUNT_BYTES: usize = 512;
 /// Bytes of a stream that never was SMB searched for a message before the flow is given up.
 pub const SMB_LOST_BYTES: u64 = 64 * 1024;
 /// Bytes of a message on a pipe kept while it is not whole.

@@ -33,7 +33,7 @@ pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
 };
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
-pub use smb::{SmbCommand, SmbNegotiate};
+pub use smb::{SmbCommand, SmbEncrypted, SmbNegotiate, SmbSession};
 pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,
     FragmentStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
@@ -78,6 +78,10 @@ pub enum Event<'a> {
     KrbReply(KrbReply<'a>),
     /// An SMB dialect was agreed.
     SmbNegotiate(SmbNegotiate),
+    /// An SMB session was set up or refused.
+    SmbSession(SmbSession<'a>),
+    /// What encrypted SMB looks like.
+    SmbEncrypted(SmbEncrypted<'a>),
     /// An SMB command of interest was answered.
     SmbCommand(SmbCommand<'a>),
     /// Bytes that do not fit their protocol.
@@ -135,6 +139,8 @@ impl Event<'_> {
             Self::KrbRequest(e) => Some(e),
             Self::KrbReply(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
+            Self::SmbSession(e) => Some(e),
+            Self::SmbEncrypted(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
         }
@@ -159,6 +165,8 @@ pub static SCHEMAS: &[&EventSchema] = &[
     KrbRequest::SCHEMA,
     KrbReply::SCHEMA,
     SmbNegotiate::SCHEMA,
+    SmbSession::SCHEMA,
+    SmbEncrypted::SCHEMA,
     SmbCommand::SCHEMA,
     Finding::SCHEMA,
 ];

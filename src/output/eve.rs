@@ -76,6 +76,8 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
             out.put(T::Kerberos, &OurFields(e));
         }
         Event::SmbNegotiate(e) => out.put(T::Smb, &protocol::smb_negotiate(e)),
+        Event::SmbSession(e) => out.put(T::SmbSession, &OurFields(e)),
+        Event::SmbEncrypted(e) => out.put(T::SmbSession, &OurFields(e)),
         Event::SmbCommand(e) => out.put(T::Smb, &protocol::smb_command(e)),
         Event::Anomaly(e) => protocol::with_anomaly(e, |body| out.put(T::Anomaly, body)),
         Event::HttpRequest(_) | Event::AuthResult(_) => {}

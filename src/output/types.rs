@@ -35,13 +35,15 @@ pub enum EventType {
     Sensor,
     /// Suricata's: SMB commands that open something.
     Smb,
+    /// Ours: SMB sessions with what protects them, and the shape of encrypted ones.
+    SmbSession,
     /// Suricata's: counters that depend on packets alone.
     Stats,
 }
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
@@ -56,6 +58,7 @@ impl EventType {
         Self::RpcCall,
         Self::Sensor,
         Self::Smb,
+        Self::SmbSession,
         Self::Stats,
     ];
 
@@ -77,6 +80,7 @@ impl EventType {
             Self::RpcCall => "rpc_call",
             Self::Sensor => "sensor",
             Self::Smb => "smb",
+            Self::SmbSession => "smb_session",
             Self::Stats => "stats",
         }
     }
@@ -238,7 +242,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,kerberos,krb5,ldap,ldap_op,ntlm,rpc_call,sensor,smb,stats"
+             alert,anomaly,dcerpc,finding,http,incident,kerberos,krb5,ldap,ldap_op,ntlm,rpc_call,sensor,smb,smb_session,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

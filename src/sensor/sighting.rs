@@ -18,7 +18,10 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::KrbApReq(e) => e.carrier.name(),
         Event::KrbApResult(e) => e.carrier.name(),
         Event::KrbRequest(_) | Event::KrbReply(_) => Carrier::Kerberos.name(),
-        Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
+        Event::SmbNegotiate(_)
+        | Event::SmbSession(_)
+        | Event::SmbEncrypted(_)
+        | Event::SmbCommand(_) => Carrier::Smb.name(),
         Event::Anomaly(a) => a.protocol,
     }
 }

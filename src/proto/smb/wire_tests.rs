@@ -11,7 +11,7 @@ fn session_setup_vector() {
     let header = Header::read(command).unwrap();
     assert_eq!(header.command, Command::SESSION_SETUP);
     assert!(!header.is_response() && header.session_id == 0);
-    let (mode, blob) = session_setup_request(command).unwrap();
+    let (_, mode, blob) = session_setup_request(command).unwrap();
     let required = u16::from(mode) & SIGNING_REQUIRED != 0;
     assert_eq!(Some(required), v.expect["signing_required"].as_bool());
     let token = blob.of(command, "blob").unwrap();
