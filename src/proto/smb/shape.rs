@@ -83,3 +83,55 @@ impl Shape {
         out.event(direction, &Event::SmbEncrypted(event));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::testing::Recorder;
+
+    fn header(size: u32, nonce: [u8; 16]) -> Transform {
+        Transform {
+            nonce,
+            size,
+            session_id: 7,
+        }
+    }
+
+    #[test]
+    fn a_few_are_said_at_once_and_the_rest_at_the_end() {
+        let (mut shape, mut out) = (Shape::default(), Recorder::default());
+        let letters = *b"fWsZJSrVuVN\0\0\0\0\0";
+        // An unauthenticated EFSR call by impacket, with its answers.
+        for size in [106, 132, 184, 113, 208, 113] {
+            shape.add(Direction::ToServer, &header(size, letters), &mut out);
+            shape.add(Direction::ToClient, &header(80, [9; 16]), &mut out);
+        }
+        assert!(out.0.is_empty());
+        for _ in 0..20 {
+            shape.add(Direction::ToServer, &header(88, letters), &mut out);
+        }
+        let first = [
+            "to_server SmbEncrypted",
+            "requests: 8, responses: 6",
+            "request_sizes: [106, 132, 184, 113, 208, 113, 88, 88]",
+            "letter_nonces: true",
+        ];
+        assert_eq!(out.count(&first), 1, "{:?}", out.0);
+        shape.end(&mut out);
+        shape.end(&mut out);
+        assert_eq!(out.0.len(), 2, "{:?}", out.0);
+        assert_eq!(out.count(&["requests: 26, responses: 6"]), 1);
+    }
+
+    #[test]
+    fn one_other_nonce_is_enough() {
+        let (mut shape, mut out) = (Shape::default(), Recorder::default());
+        let letters = *b"fWsZJSrVuVN\0\0\0\0\0";
+        for nonce in [letters, [9; 16], letters] {
+            shape.add(Direction::ToServer, &header(u32::MAX, nonce), &mut out);
+        }
+        shape.end(&mut out);
+        let parts = ["letter_nonces: false", "request_sizes: [2147483647, "];
+        assert_eq!(out.count(&parts), 1, "{:?}", out.0);
+    }
+}
