@@ -102,6 +102,12 @@ pub const RPC_CALLS: usize = 64;
 pub const RPC_CONTEXTS: usize = 256;
 /// Security contexts of one RPC connection (MS-RPCE 3.3.1.5.4 allows 2,000). Beyond it the oldest is forgotten.
 pub const RPC_AUTH_CONTEXTS: usize = 64;
+/// Characters shown of one argument of a call (a service's command, a certificate request's attributes).
+/// The rest is not shown.
+pub const RPC_ARGUMENT_CHARS: usize = 1024;
+/// Dynamic endpoints remembered per worker, as endpoint mappers told them. Beyond it the oldest is
+/// forgotten: a flow to it whose bind was missed has no interface name.
+pub const RPC_ENDPOINTS: usize = 4096;
 /// Virtual connections of RPC over HTTP per worker. Beyond it the oldest is forgotten.
 pub const RPCH_CONNECTIONS: usize = 4096;
 /// Open pipes of one SMB connection. Beyond it the oldest is forgotten.
@@ -198,3 +204,13 @@ pub const SETTLE_SECS: u64 = 120;
 pub const IDENTITY_SECS: u64 = 7 * 24 * 3600;
 /// Seconds that a name from DNS or DHCP counts at least, however short its lease: caches outlive it.
 pub const NAME_SECS: u32 = 600;
+/// Seconds after a coercion call within which its victim's authentication is its callback: it begins after
+/// milliseconds, name resolution and the start of the WebDAV client take up to ten seconds.
+pub const CALLBACK_SECS: u64 = 10;
+/// Calls, and authentications, of one host remembered for that long; the oldest go first.
+pub const CALLBACKS_PER_HOST: usize = 32;
+/// Pairs of client and server that authenticated before. Beyond it the pair unused longest is forgotten
+/// and counts as new when it comes again.
+pub const HABITS: usize = 262_144;
+/// Seconds that such a pair is remembered without news.
+pub const HABIT_SECS: u64 = 7 * 24 * 3600;

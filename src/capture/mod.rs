@@ -12,11 +12,13 @@ mod error;
 mod file;
 mod filter;
 mod live;
+mod series;
 
 pub use error::CaptureError;
 pub use file::{FileSource, first_timestamp};
 pub use filter::Filter;
 pub use live::{Interface, LiveOptions, LiveSource, interface, interfaces};
+pub use series::Series;
 
 use crate::packet::Block;
 use std::fmt;
@@ -31,6 +33,11 @@ pub trait Source: Send {
 
     /// The file as the operator wrote it, or the interface.
     fn name(&self) -> &str;
+
+    /// The file that the frames of the last block are from, of a source that consists of several.
+    fn file(&self) -> Option<&str> {
+        None
+    }
 
     /// The name of interface `iface` of a [`FrameRef`](crate::packet::FrameRef), if one is known.
     fn iface_name(&self, iface: u16) -> Option<&str>;

@@ -35,6 +35,10 @@ pub struct Args {
     )]
     pub read: Vec<PathBuf>,
 
+    /// Keep what is known from one capture to the next, as of one long recording
+    #[arg(long, requires = "read")]
+    pub continuous: bool,
+
     /// Watch an interface
     #[arg(short = 'i', long, value_name = "IFACE")]
     pub interface: Vec<String>,

@@ -1,11 +1,14 @@
 //! Settings as meant: the configuration file with the arguments on top, checked.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::args::Args;
+use crate::correlate::DeclaredHost;
+use crate::event::HostRole;
 
 /// The configuration file. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -13,6 +16,8 @@ use super::args::Args;
 struct File {
     /// Devices that pass authentication on.
     pub forwarders: Vec<IpAddr>,
+    /// Hosts by name, with what is known of them.
+    pub hosts: BTreeMap<String, Host>,
     /// Interfaces to watch.
     pub interfaces: Vec<Interface>,
     /// Worker threads.
@@ -29,6 +34,17 @@ struct File {
     pub key_file: Option<PathBuf>,
     /// Seconds of packet time between stats events.
     pub stats_interval_s: Option<u64>,
+}
+
+/// `[hosts.NAME]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Host {
+    /// All of its addresses.
+    addresses: Vec<IpAddr>,
+    /// What it does, by the names of [`HostRole`]; `forwarder` is one that passes connections on.
+    #[serde(default)]
+    roles: Vec<String>,
 }
 
 /// `[[interfaces]]`.
@@ -73,6 +89,9 @@ impl Default for Limits {
 /// Every key of the file, for suggestions.
 const KEYS: &[&str] = &[
     "forwarders",
+    "hosts",
+    "addresses",
+    "roles",
     "interfaces",
     "workers",
     "vlan_in_flow_key",
@@ -88,6 +107,9 @@ const KEYS: &[&str] = &[
     "memory_mib",
 ];
 
+/// Role of a host that passes connections on.
+const FORWARDER: &str = "forwarder";
+
 /// Least memory the sensor can work with, MiB.
 const LEAST_MEMORY: u64 = 64;
 
@@ -101,6 +123,8 @@ pub struct ConfigError(String);
 pub struct Config {
     /// Devices that pass authentication on.
     pub forwarders: Vec<IpAddr>,
+    /// Hosts that the operator knows.
+    pub hosts: Vec<DeclaredHost>,
     /// Interfaces to watch; empty in replay.
     pub interfaces: Vec<Interface>,
     /// Worker threads, at least 1.
@@ -167,8 +191,10 @@ impl Config {
         rules.retain(|r| r != none);
         let mut forwarders = file.forwarders;
         forwarders.extend(&args.forwarder);
+        let hosts = declared(&file.hosts, &mut forwarders)?;
         let config = Self {
             forwarders,
+            hosts,
             interfaces,
             workers: args
                 .workers
@@ -225,6 +251,49 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The hosts as the correlator takes them; those that pass connections on join `forwarders`.
+fn declared(
+    hosts: &BTreeMap<String, Host>,
+    forwarders: &mut Vec<IpAddr>,
+) -> Result<Vec<DeclaredHost>, ConfigError> {
+    let mut all = Vec::new();
+    let mut owners: BTreeMap<IpAddr, &str> = BTreeMap::new();
+    for (name, host) in hosts {
+        if host.addresses.is_empty() {
+            return Err(ConfigError(format!(
+                "hosts.{name}: no address; give `addresses = [\"10.0.0.5\"]`"
+            )));
+        }
+        for address in &host.addresses {
+            if let Some(other) = owners.insert(*address, name) {
+                return Err(ConfigError(format!(
+                    "hosts.{name}: {address} is also of hosts.{other}; an address has one owner"
+                )));
+            }
+        }
+        let mut roles = Vec::new();
+        for role in &host.roles {
+            if role == FORWARDER {
+                forwarders.extend(&host.addresses);
+            } else if let Some(known) = HostRole::ALL.into_iter().find(|r| r.name() == role) {
+                roles.push(known);
+            } else {
+                let names: Vec<&str> = HostRole::ALL.into_iter().map(HostRole::name).collect();
+                return Err(ConfigError(format!(
+                    "hosts.{name}: unknown role `{role}`; there are: {}, {FORWARDER}",
+                    names.join(", ")
+                )));
+            }
+        }
+        all.push(DeclaredHost {
+            name: name.clone(),
+            addresses: host.addresses.clone(),
+            roles: roles.into_iter().collect(),
+        });
+    }
+    Ok(all)
 }
 
 /// One worker a core, leaving one for the capture thread; at least one.
@@ -292,6 +361,40 @@ mod tests {
         assert!(e.contains("line 2"), "{e}");
         assert!(e.contains("unknown field `wokers`"), "{e}");
         assert!(e.ends_with("did you mean `workers`?"), "{e}");
+    }
+
+    #[test]
+    fn hosts_have_addresses_and_roles() {
+        let toml = "forwarders = [\"10.0.0.9\"]\n[hosts.dc1]\naddresses = [\"10.0.0.1\", \"fd00::1\"]\nroles = [\"dc\", \"dns\"]\n[hosts.proxy]\naddresses = [\"10.0.0.8\"]\nroles = [\"forwarder\"]\n";
+        let c = config(toml, &[]).unwrap();
+        let dc = &c.hosts[0];
+        assert_eq!((dc.name.as_str(), dc.addresses.len()), ("dc1", 2));
+        assert!(dc.roles.has(HostRole::Dc) && dc.roles.has(HostRole::Dns));
+        assert!(!dc.roles.has(HostRole::Ca) && c.hosts[1].roles.is_empty());
+        let said: Vec<String> = c.forwarders.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["10.0.0.9", "10.0.0.8"]);
+    }
+
+    #[test]
+    fn hosts_that_cannot_be_are_named() {
+        for (toml, expect) in [
+            ("[hosts.a]\naddresses = []", "hosts.a: no address"),
+            (
+                "[hosts.a]\naddresses = [\"10.0.0.1\"]\nroles = [\"king\"]",
+                "hosts.a: unknown role `king`; there are: dc, ca",
+            ),
+            (
+                "[hosts.a]\naddresses = [\"10.0.0.1\"]\n[hosts.b]\naddresses = [\"10.0.0.1\"]",
+                "hosts.b: 10.0.0.1 is also of hosts.a",
+            ),
+            (
+                "[hosts.a]\naddreses = [\"10.0.0.1\"]",
+                "did you mean `addresses`?",
+            ),
+        ] {
+            let e = config(toml, &[]).unwrap_err().to_string();
+            assert!(e.contains(expect), "{e}");
+        }
     }
 
     #[test]

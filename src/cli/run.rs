@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::{Command, RulesCommand};
 use super::summary::Summary;
 use super::{Args, Config, Failure, check, complain, inputs};
-use crate::capture::{FileSource, LiveOptions, LiveSource, Source};
+use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
 use crate::correlate::Declared;
 use crate::output::{Destination, EventTypes, UnknownType, Writer};
 use crate::sensor::{self, Memory, Outlet, Report, Setup, WriterThread};
@@ -58,6 +58,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         key: Arc::new(inputs::site_key(&config, live)?),
         declared: Declared {
             forwarders: config.forwarders.clone(),
+            hosts: config.hosts.clone(),
             ..Declared::default()
         },
         events,
@@ -158,6 +159,11 @@ fn replay(
     stop: &AtomicBool,
     summary: &mut Summary,
 ) -> Result<(), Failure> {
+    if args.continuous {
+        let mut source =
+            Series::open(files.iter().cloned(), args.filter.as_deref()).map_err(Failure::new)?;
+        return watch(&mut source, setup, outlet, stop, summary);
+    }
     let progress = progress(args, files.len());
     let mut last_error = None;
     for path in files {

@@ -5,6 +5,7 @@
 //! [`incident`] keeps one story per victim and listener. Time is the packets' own.
 
 mod action;
+mod callback;
 mod case;
 mod coercion;
 mod identity;
@@ -31,6 +32,7 @@ use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 
 use action::WebEnrolment;
+use callback::Callbacks;
 pub use case::Case;
 use coercion::Coercion;
 use identity::Identity;
@@ -142,6 +144,7 @@ impl Correlator {
                 Box::new(Singles::new(declared)),
                 Box::new(WebEnrolment::default()),
                 Box::new(Coercion::default()),
+                Box::new(Callbacks::default()),
             ],
             incidents: Incidents::default(),
             counters: Counters::default(),

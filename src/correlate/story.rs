@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::event::{Authenticate, Carrier, Level, Mic, OrderKey};
+use crate::event::{Authenticate, Call, Carrier, Level, Mic, OrderKey};
 use crate::net::{Direction, Endpoint};
+use crate::wire::Guid;
 
 pub(super) const ATTACKER: [u8; 4] = [10, 0, 0, 66];
 pub(super) const VICTIM: [u8; 4] = [10, 0, 0, 20];
@@ -188,4 +189,23 @@ pub(super) fn relay(story: &mut Story, ms: u64, id: u64, value: u8, success: boo
     story.tell(ms + 2, victim, authenticate(Carrier::Smb, value, value));
     story.tell(ms + 3, target, authenticate(Carrier::Ldap, value, value));
     story.tell(ms + 4, target, result(Carrier::Ldap, success));
+}
+
+/// EfsRpcOpenFileRaw over lsarpc (MS-EFSR 1.9, 3.1.4.2.1).
+pub(super) fn efs_call(path: Option<&str>, sealed: bool, call_id: u32) -> Seen {
+    Seen::Call(Box::new(Call {
+        interface: Guid(0xc681_d488_d850_11d0_8c52_00c0_4fd9_0f7e),
+        version: "1.0".into(),
+        opnum: 0,
+        transport: "ncacn_np",
+        named_pipe: "lsarpc".into(),
+        association: 0,
+        call_id,
+        auth_type: None,
+        auth_level: None,
+        sealed,
+        stub_len: 60,
+        path: path.map(str::to_owned),
+        path_by_scan: false,
+    }))
 }

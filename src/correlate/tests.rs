@@ -2,8 +2,7 @@
 
 use super::story::*;
 use super::*;
-use crate::event::{Call, Carrier, Level};
-use crate::wire::Guid;
+use crate::event::{Carrier, Level};
 
 #[test]
 fn a_relay_is_told_as_soon_as_the_target_answers() {
@@ -235,24 +234,6 @@ fn a_pivot_between_listener_and_relay_keeps_the_roles() {
     assert_eq!(found[0].listener, Some(Addr::v4(OTHER)));
     assert_eq!(found[0].attacker, Some(Addr::v4(ATTACKER)));
     assert_eq!(found[0].target, Some(Addr::v4(TARGET)));
-}
-
-fn efs_call(path: Option<&str>, sealed: bool, call_id: u32) -> Seen {
-    Seen::Call(Box::new(Call {
-        interface: Guid(0xc681_d488_d850_11d0_8c52_00c0_4fd9_0f7e),
-        version: "1.0".into(),
-        opnum: 0,
-        transport: "ncacn_np",
-        named_pipe: "lsarpc".into(),
-        association: 0,
-        call_id,
-        auth_type: None,
-        auth_level: None,
-        sealed,
-        stub_len: 60,
-        path: path.map(str::to_owned),
-        path_by_scan: false,
-    }))
 }
 
 fn answer(call_id: u32, fault: Option<u32>, status: Option<u32>) -> Seen {

@@ -55,6 +55,8 @@ declare_event! {
         pub path_owner: &'static str => "path_owner" Ours,
         /// Coercion: different coercible interfaces the caller used against any host within a minute.
         pub caller_interfaces: u64 => "caller_interfaces" Ours,
+        /// Callback: milliseconds from the call to the victim's connection.
+        pub callback_ms: Option<u64> => "callback_ms" Ours,
         /// Relay: protocol of the victim's leg.
         pub victim_protocol: &'static str => "victim_protocol" Ours,
         /// Relay: protocol of the target's leg.

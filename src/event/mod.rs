@@ -28,7 +28,7 @@ pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use krb5::{KrbApReq, KrbApResult, KrbReply, KrbRequest};
 pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
-pub use rpc::{RpcBind, RpcCall, RpcResult, RpcTransport};
+pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
 };
@@ -50,6 +50,8 @@ pub enum Event<'a> {
     RpcCall(RpcCall<'a>),
     /// A remote procedure answered or failed.
     RpcResult(RpcResult<'a>),
+    /// An endpoint was asked for or told.
+    RpcEndpoint(RpcEndpoint<'a>),
     /// NTLM type 1.
     NtlmNegotiate(NtlmNegotiate<'a>),
     /// NTLM type 2.
@@ -126,6 +128,7 @@ impl Event<'_> {
             Self::RpcBind(e) => Some(e),
             Self::RpcCall(e) => Some(e),
             Self::RpcResult(e) => Some(e),
+            Self::RpcEndpoint(e) => Some(e),
             Self::NtlmNegotiate(e) => Some(e),
             Self::NtlmChallenge(e) => Some(e),
             Self::NtlmAuthenticate(e) => Some(e),
@@ -152,6 +155,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     RpcBind::SCHEMA,
     RpcCall::SCHEMA,
     RpcResult::SCHEMA,
+    RpcEndpoint::SCHEMA,
     NtlmNegotiate::SCHEMA,
     NtlmChallenge::SCHEMA,
     NtlmAuthenticate::SCHEMA,

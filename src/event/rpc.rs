@@ -2,7 +2,7 @@
 
 use super::schema::declare_event;
 use crate::catalog::Method;
-use crate::wire::Guid;
+use crate::wire::{Guid, Text};
 
 /// How a call travels (the protocol sequence, C706 appendix B).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -91,6 +91,14 @@ declare_event! {
         /// Path or host named in the call, if a layout is known and it could be read; empty if it was read
         /// and names nothing.
         pub path: Option<&'a str> => "path" Ours,
+        /// What the call is about, where it is read: a computer, service, task, key, account, authority, driver.
+        pub argument: Option<&'a str> => "argument" Ours,
+        /// More about it: account, command, certificate attributes, driver file.
+        pub detail: Option<&'a str> => "detail" Ours,
+        /// Netlogon: the client's challenge or credential is all zero.
+        pub zero_credential: Option<bool> => "zero_credential" Ours,
+        /// The bind was not seen: the interface is what the endpoint mapper said of the port.
+        pub by_endpoint: Option<bool> => "by_endpoint" Ours,
         /// Transfer syntax is NDR64.
         pub ndr64: bool => "ndr64" Ours,
         ;
@@ -139,5 +147,31 @@ declare_event! {
         pub fragments: u32,
         /// As in the call.
         pub association: u64,
+    }
+}
+
+declare_event! {
+    /// Who listens where: asked of an endpoint mapper or OXID resolver, or said by one.
+    #[derive(Clone, Copy, Debug)]
+    "dce_rpc" "endpoint"
+    pub struct RpcEndpoint<'a> {
+        /// The call: `ept_map`, `ept_lookup`, `ResolveOxid`, `ResolveOxid2` or `ServerAlive2`.
+        pub source: &'a str => "source" Ours,
+        /// True if the client asks for it, false if the server says it.
+        pub asked: bool => "asked" Ours,
+        /// Interface UUID; absent in string bindings, which name hosts.
+        pub interface: Option<Guid> => "interface" Ours,
+        /// Interface name, as Zeek spells it.
+        pub endpoint: &'a str => "endpoint" Ours,
+        /// Interface version, `major.minor`.
+        pub version: &'a str => "version" Ours,
+        /// Protocol sequence.
+        pub transport: &'a str => "transport" Ours,
+        /// TCP or UDP port.
+        pub port: Option<u16> => "port" Ours,
+        /// Named pipe, as said.
+        pub pipe: Text<'a> => "pipe" Ours,
+        /// Address in a tower, or address or name in a string binding.
+        pub host: Text<'a> => "host" Ours,
     }
 }

@@ -49,12 +49,19 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
     use EventType as T;
     let mut out = Selected { buf, types, header };
     match event {
-        Event::RpcBind(e) => out.put(T::Dcerpc, &protocol::rpc_bind(e)),
+        Event::RpcBind(e) => {
+            out.put(T::Dcerpc, &protocol::rpc_bind(e));
+            out.put(T::RpcBind, &OurFields(e));
+        }
         Event::RpcCall(e) => {
             out.put(T::Dcerpc, &protocol::rpc_request(e));
             out.put(T::RpcCall, &OurFields(e));
         }
-        Event::RpcResult(e) => out.put(T::Dcerpc, &protocol::rpc_response(e)),
+        Event::RpcResult(e) => {
+            out.put(T::Dcerpc, &protocol::rpc_response(e));
+            out.put(T::RpcResult, &OurFields(e));
+        }
+        Event::RpcEndpoint(e) => out.put(T::RpcEndpoint, &OurFields(e)),
         Event::NtlmNegotiate(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::NtlmChallenge(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::NtlmAuthenticate(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),

@@ -43,6 +43,10 @@ pub(super) fn rpc_call() -> RpcCall<'static> {
         sealed: false,
         stub_len: 72,
         path: Some(r"\\192.0.2.66\share\x"),
+        argument: Some("DC01"),
+        detail: Some("DC01$"),
+        zero_credential: Some(true),
+        by_endpoint: Some(true),
         ndr64: true,
         call_id: 2,
         fragments: 1,
@@ -51,6 +55,20 @@ pub(super) fn rpc_call() -> RpcCall<'static> {
         path_by_scan: false,
         stub: b"",
         association: 0,
+    }
+}
+
+fn rpc_endpoint() -> RpcEndpoint<'static> {
+    RpcEndpoint {
+        source: "ept_map",
+        asked: false,
+        interface: Some(EFSR),
+        endpoint: "efs",
+        version: "1.0",
+        transport: "ncacn_ip_tcp",
+        port: Some(49_664),
+        pipe: Text::Str(r"\pipe\lsass"),
+        host: Text::Str("192.0.2.10"),
     }
 }
 
@@ -194,6 +212,7 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         ),
         ("result", Event::RpcResult(rpc_result(None))),
         ("fault", Event::RpcResult(rpc_result(Some(5)))),
+        ("endpoint", Event::RpcEndpoint(rpc_endpoint())),
         (
             "negotiate",
             Event::NtlmNegotiate(NtlmNegotiate {

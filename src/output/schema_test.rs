@@ -60,7 +60,8 @@ fn no_secret_reaches_a_line() {
 fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
     use crate::event::{
         Finding, KrbApReq, KrbApResult, KrbReply, KrbRequest, LdapRequest, LdapResult, Mark,
-        NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, RpcCall, SmbEncrypted, SmbSession,
+        NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, RpcBind, RpcCall, RpcEndpoint, RpcResult,
+        SmbEncrypted, SmbSession,
     };
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../docs/eve.schema.json")).unwrap();
@@ -76,7 +77,10 @@ fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
         ("ntlm", NtlmNegotiate::SCHEMA),
         ("smb_session", SmbSession::SCHEMA),
         ("smb_session", SmbEncrypted::SCHEMA),
+        ("rpc_bind", RpcBind::SCHEMA),
         ("rpc_call", RpcCall::SCHEMA),
+        ("rpc_endpoint", RpcEndpoint::SCHEMA),
+        ("rpc_result", RpcResult::SCHEMA),
         ("ldap_op", LdapRequest::SCHEMA),
         ("ldap_op", LdapResult::SCHEMA),
     ] {

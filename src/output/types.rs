@@ -29,8 +29,14 @@ pub enum EventType {
     LdapOp,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
+    /// Ours: a DCE/RPC presentation context with names and protection.
+    RpcBind,
     /// Ours: a DCE/RPC call with names, path and protection.
     RpcCall,
+    /// Ours: who listens where, as endpoint mappers and OXID resolvers are asked and say.
+    RpcEndpoint,
+    /// Ours: the answer to a DCE/RPC call.
+    RpcResult,
     /// Ours: what depends on the machine: queues, memory, latency.
     Sensor,
     /// Suricata's: SMB commands that open something.
@@ -43,7 +49,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
@@ -55,7 +61,10 @@ impl EventType {
         Self::Ldap,
         Self::LdapOp,
         Self::Ntlm,
+        Self::RpcBind,
         Self::RpcCall,
+        Self::RpcEndpoint,
+        Self::RpcResult,
         Self::Sensor,
         Self::Smb,
         Self::SmbSession,
@@ -77,7 +86,10 @@ impl EventType {
             Self::Ldap => "ldap",
             Self::LdapOp => "ldap_op",
             Self::Ntlm => "ntlm",
+            Self::RpcBind => "rpc_bind",
             Self::RpcCall => "rpc_call",
+            Self::RpcEndpoint => "rpc_endpoint",
+            Self::RpcResult => "rpc_result",
             Self::Sensor => "sensor",
             Self::Smb => "smb",
             Self::SmbSession => "smb_session",
@@ -242,7 +254,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,kerberos,krb5,ldap,ldap_op,ntlm,rpc_call,sensor,smb,smb_session,stats"
+             alert,anomaly,dcerpc,finding,http,incident,kerberos,krb5,ldap,ldap_op,ntlm,rpc_bind,rpc_call,rpc_endpoint,rpc_result,sensor,smb,smb_session,stats"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

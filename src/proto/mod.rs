@@ -35,6 +35,8 @@ pub struct Shared {
     pub catalog: std::sync::Arc<Catalog>,
     /// Virtual connections of RPC over HTTP, whose two directions are two flows.
     pub rpch: rpch::VirtualConnections,
+    /// Dynamic endpoints that endpoint mappers told.
+    pub endpoints: epm::Endpoints,
     /// Room for the texts of one LDAP request.
     pub ldap: ldap::Scratch,
 }

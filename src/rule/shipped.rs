@@ -314,6 +314,64 @@ fn one_leg_levels() {
     }
 }
 
+#[test]
+fn callback_levels() {
+    let rules = builtin();
+    #[rustfmt::skip]
+    let table = [
+        // family, tier, path owner, confidence, interfaces, tier 0, expected
+        ("efsr",  "A", "caller",    "high",   1, true,  "2593080 critical"),
+        ("dfsnm", "A", "other+ip",  "medium", 1, true,  "2593080 critical"),
+        ("efsr",  "A", "caller+ip", "high",   1, false, "2593081 high"),
+        ("efsr",  "A", "caller",    "medium", 1, false, "2593081 high"),           // sealed, to the caller
+        ("fsrvp", "A", "other",     "high",   1, false, "2593081 high"),
+        ("efsr",  "A", "other",     "low",    1, true,  "2593082 medium"),         // sealed, to a new host
+        ("rprn",  "A", "other",     "high",   1, false, "2593083 high"),
+        ("rprn",  "A", "caller+ip", "high",   2, false, "2593083 high"),
+        ("rprn",  "A", "caller+ip", "high",   1, true,  "2593083 high"),
+        ("rprn",  "A", "caller+ip", "high",   1, false, "2593084 medium"),
+        ("rprn",  "A", "caller",    "high",   2, false, "2593084 medium"),
+        ("rprn",  "A", "caller",    "medium", 1, true,  "2593084 medium"),
+        ("rprn",  "A", "caller",    "high",   1, false, "2593085 low"),            // office printing
+        ("par",   "B", "caller",    "medium", 1, false, "2593085 low"),
+        ("rprn",  "A", "other",     "low",    1, false, "2593086 informational"),
+        ("even",  "A", "other+ip",  "high",   1, false, "2593087 medium"),
+        ("even",  "C", "caller",    "medium", 1, true,  "2593087 medium"),
+        ("rrp",   "B", "other",     "high",   1, false, "2593088 medium"),         // a hive saved to a share
+        ("tsch",  "B", "other",     "low",    1, false, "2593089 informational"),
+        ("dhcpm", "B", "caller",    "medium", 1, true,  "2593089 informational"),
+    ];
+    for (family, tier, path, confidence, caller_interfaces, victim_tier0, want) in table {
+        let (path_owner, form) = path.split_once('+').unwrap_or((path, ""));
+        let finding = Finding {
+            kind: "callback",
+            detector: "RW-08",
+            confidence,
+            family: family.to_owned(),
+            tier,
+            path_owner: if path_owner == "caller" {
+                "caller"
+            } else {
+                "other"
+            },
+            path_host_literal: form == "ip",
+            caller_interfaces,
+            victim_tier0,
+            ..Finding::default()
+        };
+        assert_eq!(verdict(&rules, &finding), want, "{finding:?}");
+    }
+    for (learning, want) in [(false, "2593100 medium"), (true, "2593101 informational")] {
+        let finding = Finding {
+            kind: "callback",
+            detector: "RW-10",
+            learning,
+            ..Finding::default()
+        };
+        assert_eq!(verdict(&rules, &finding), want);
+    }
+}
+
 /// Every finding that could be made of these values fits one rule at most, and a path that is not
 /// the server's own is never passed over without a reason above.
 #[test]

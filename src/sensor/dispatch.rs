@@ -1,18 +1,16 @@
 //! The capture thread: frames to packets to workers.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use super::Setup;
+use super::origin;
 use super::queue::{Batch, Lanes};
 use super::stats::CaptureSnapshot;
 use crate::capture::{End, Fill, Source};
 use crate::packet::{Block, DissectOptions, Dissector, Packet};
 use crate::time::Timestamp;
-
-/// Names of the source's interfaces, learned as they are met.
-pub(super) type Ifaces = RwLock<Vec<String>>;
 
 /// Reads the source to its end.
 pub(super) fn run(
@@ -20,7 +18,7 @@ pub(super) fn run(
     setup: &Setup,
     seed: u64,
     lanes: &mut Lanes,
-    ifaces: &Arc<Ifaces>,
+    origin: &Arc<origin::Shared>,
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64, Option<String>),
 ) -> End {
@@ -48,10 +46,15 @@ pub(super) fn run(
             }
             Fill::End(how) => end = Some(how),
         }
+        if let Some(file) = source.file()
+            && let Ok(mut origin) = origin.write()
+        {
+            origin.begin(d.capture.packets + 1, file);
+        }
         let filled = super::stats::now();
         d.dissect(&mut block);
         d.capture.source = source.stats();
-        name_ifaces(source, ifaces, &block);
+        name_ifaces(source, origin, &block);
         if end.is_none() && stop.load(Ordering::Relaxed) {
             end = Some(End::Finished);
         }
@@ -127,19 +130,21 @@ impl Dispatch {
 }
 
 /// Remembers the names of interfaces that appear in the block.
-fn name_ifaces(source: &dyn Source, ifaces: &Ifaces, block: &Block) {
+fn name_ifaces(source: &dyn Source, origin: &origin::Shared, block: &Block) {
     let most = block.frames.iter().map(|f| f.iface).max();
     let Some(most) = most.map(usize::from) else {
         return;
     };
-    let known = ifaces.read().map_or(usize::MAX, |names| names.len());
+    let known = origin.read().map_or(usize::MAX, |o| o.ifaces.len());
     if most < known {
         return;
     }
-    if let Ok(mut names) = ifaces.write() {
-        while names.len() <= most {
-            let n = u16::try_from(names.len()).unwrap_or(u16::MAX);
-            names.push(source.iface_name(n).unwrap_or_default().to_owned());
+    if let Ok(mut origin) = origin.write() {
+        while origin.ifaces.len() <= most {
+            let n = u16::try_from(origin.ifaces.len()).unwrap_or(u16::MAX);
+            origin
+                .ifaces
+                .push(source.iface_name(n).unwrap_or_default().to_owned());
         }
     }
 }

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use hdrhistogram::Histogram;
 
-use super::dispatch::Ifaces;
+use super::origin;
 use super::queue::{Round, What};
 use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
 use super::{Outlet, REPORTED, Report, Setup};
 use crate::correlate::{Correlator, Judge, Verdict};
 use crate::event::{
     Alert, Anomaly, AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats,
-    Finding, FlowCounts, FlowMeta, FragmentStats, Latency, MemoryStats, SensorRecord, Signature,
-    StatsRecord, TcpStats,
+    Finding, FlowCounts, FlowMeta, FragmentStats, Latency, Leg, MemoryStats, SensorRecord,
+    Signature, StatsRecord, TcpStats,
 };
 use crate::flow::FlowStats;
 use crate::output::{EventType, EventTypes, Header};
@@ -30,7 +30,7 @@ pub(super) struct Join {
     judge: RuleJudge,
     events: EventTypes,
     pcap_filename: Option<String>,
-    ifaces: Arc<Ifaces>,
+    origin: Arc<origin::Shared>,
     key_id: String,
     live: bool,
     budget: u64,
@@ -63,7 +63,7 @@ impl Judge for RuleJudge {
 }
 
 impl Join {
-    pub(super) fn new(setup: &Setup, ifaces: Arc<Ifaces>) -> Self {
+    pub(super) fn new(setup: &Setup, origin: Arc<origin::Shared>) -> Self {
         // 1 µs to 100 s at two digits: 16 KiB. The bounds are constants, so this cannot fail; a
         // histogram that could not be made would only cost the latency figures.
         let latency = Histogram::new_with_bounds(1, 100_000_000, 2)
@@ -77,7 +77,7 @@ impl Join {
             },
             events: setup.events,
             pcap_filename: setup.pcap_filename.clone(),
-            ifaces,
+            origin,
             key_id: setup.key.id(),
             live: setup.live,
             budget: setup.memory.total,
@@ -187,7 +187,8 @@ impl Join {
                         });
                     }
                 }
-                Verdict::Alert(alert) => {
+                Verdict::Alert(mut alert) => {
+                    self.place_legs(&mut alert.legs);
                     let level = alert.signature.level;
                     *self.report.alerts.entry(level).or_default() += 1;
                     if self.report.titles.len() < REPORTED {
@@ -201,7 +202,8 @@ impl Join {
                     }
                     self.record_latency(alert.ts, filled);
                 }
-                Verdict::Incident(incident) => {
+                Verdict::Incident(mut incident) => {
+                    self.place_legs(&mut incident.legs);
                     if incident.closed && self.report.incidents.len() < REPORTED {
                         self.report.incidents.push(Clone::clone(&incident));
                     }
@@ -215,6 +217,15 @@ impl Join {
         }
     }
 
+    /// Packets are counted in their file, in evidence as in lines.
+    fn place_legs(&self, legs: &mut [Leg]) {
+        if let Ok(origin) = self.origin.read() {
+            for leg in legs {
+                leg.pcap_cnt = origin.place(leg.pcap_cnt).1;
+            }
+        }
+    }
+
     fn header(
         &self,
         ts: Timestamp,
@@ -222,20 +233,18 @@ impl Join {
         pcap_cnt: Option<u64>,
         write: impl FnOnce(&Header<'_>),
     ) {
-        let ifaces = self.ifaces.read();
-        let in_iface = ifaces
-            .as_ref()
-            .ok()
-            .zip(flow)
-            .and_then(|(names, flow)| names.get(usize::from(flow.iface)))
-            .map(String::as_str)
-            .filter(|name| !name.is_empty());
+        let origin = self.origin.read();
+        let origin = origin.as_ref().ok();
+        let in_iface = origin.zip(flow).and_then(|(o, flow)| o.iface(flow.iface));
+        let place = origin.zip(pcap_cnt).map(|(o, number)| o.place(number));
         write(&Header {
             ts,
             flow,
             in_iface,
-            pcap_cnt,
-            pcap_filename: self.pcap_filename.as_deref(),
+            pcap_cnt: place.map(|(_, number)| number),
+            pcap_filename: place
+                .and_then(|(file, _)| file)
+                .or(self.pcap_filename.as_deref()),
             direction: flow.map(|_| crate::net::Direction::ToServer),
             tx_id: None,
         });

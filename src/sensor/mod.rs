@@ -9,6 +9,7 @@
 
 mod dispatch;
 mod join;
+mod origin;
 mod queue;
 mod sighting;
 mod stats;
@@ -102,18 +103,18 @@ pub fn run(
 ) -> std::io::Result<Report> {
     let seed = stats::random_seed();
     let (mut lanes, ends) = queue::lanes(setup.workers, !setup.live);
-    let ifaces = Arc::new(std::sync::RwLock::new(Vec::new()));
+    let origin = Arc::new(origin::Shared::default());
     std::thread::scope(|scope| {
         let mut rounds = Vec::new();
         for (n, lane) in ends.into_iter().enumerate() {
             let (tx, rx) = crossbeam_channel::bounded(crate::limits::QUEUE_BATCHES);
             rounds.push(rx);
-            let worker = worker::Worker::new(setup, Arc::clone(&ifaces));
+            let worker = worker::Worker::new(setup, Arc::clone(&origin));
             std::thread::Builder::new()
                 .name(format!("worker-{n}"))
                 .spawn_scoped(scope, move || worker.run(&lane, &tx))?;
         }
-        let join = join::Join::new(setup, Arc::clone(&ifaces));
+        let join = join::Join::new(setup, Arc::clone(&origin));
         let joined = std::thread::Builder::new()
             .name("correlator".to_owned())
             .spawn_scoped(scope, move || join.run(&rounds, outlet))?;
@@ -123,7 +124,7 @@ pub fn run(
             setup,
             seed,
             &mut lanes,
-            &ifaces,
+            &origin,
             stop,
             &mut |packets, notice| {
                 notices.extend(notice);

@@ -8,7 +8,9 @@ use crate::event::{
 /// EVE's `app_proto` for an event whose flow is not identified yet.
 pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
     match event {
-        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) => "dcerpc",
+        Event::RpcBind(_) | Event::RpcCall(_) | Event::RpcResult(_) | Event::RpcEndpoint(_) => {
+            "dcerpc"
+        }
         Event::NtlmNegotiate(e) => e.carrier.name(),
         Event::NtlmChallenge(e) => e.carrier.name(),
         Event::NtlmAuthenticate(e) => e.carrier.name(),

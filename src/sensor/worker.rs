@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use super::Setup;
-use super::dispatch::Ifaces;
+use super::origin;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
 use super::sighting::{keyed, protocol_of, seen};
 use super::stats::{FlowKinds, WorkerSnapshot};
@@ -82,7 +82,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(setup: &Setup, ifaces: Arc<Ifaces>) -> Self {
+    pub(super) fn new(setup: &Setup, origin: Arc<origin::Shared>) -> Self {
         let decoders = setup.memory.decoders(setup.workers);
         Self {
             table: Table::new(TableLimits {
@@ -104,7 +104,7 @@ impl Worker {
                 key: Arc::clone(&setup.key),
                 events: setup.events,
                 pcap_filename: setup.pcap_filename.clone(),
-                ifaces,
+                origin,
                 catalog: Arc::clone(&setup.catalog),
                 items: Vec::new(),
                 lines: Vec::new(),
@@ -394,7 +394,7 @@ struct Collector {
     key: Arc<SiteKey>,
     events: EventTypes,
     pcap_filename: Option<String>,
-    ifaces: Arc<Ifaces>,
+    origin: Arc<origin::Shared>,
     catalog: Arc<crate::catalog::Catalog>,
     items: Vec<Item>,
     lines: Vec<u8>,
@@ -468,24 +468,20 @@ impl Collector {
 
     fn write(&mut self, info: &FlowInfo, flow: &FlowMeta, direction: Direction, event: &Event<'_>) {
         let start = self.lines.len();
-        let ifaces = self.ifaces.read();
-        let in_iface = ifaces
-            .as_ref()
-            .ok()
-            .and_then(|names| names.get(usize::from(flow.iface)))
-            .map(String::as_str)
-            .filter(|name| !name.is_empty());
+        let origin = self.origin.read();
+        let (names, number) = (origin.as_ref().ok(), info.last_number);
+        let (file, pcap_cnt) = names.map_or((None, number), |o| o.place(number));
         let header = Header {
             ts: info.at,
             flow: Some(flow),
-            in_iface,
-            pcap_cnt: Some(info.last_number),
-            pcap_filename: self.pcap_filename.as_deref(),
+            in_iface: names.and_then(|o| o.iface(flow.iface)),
+            pcap_cnt: Some(pcap_cnt),
+            pcap_filename: file.or(self.pcap_filename.as_deref()),
             direction: Some(direction),
             tx_id: None,
         };
         write_event(&mut self.lines, self.events, &header, event);
-        drop(ifaces);
+        drop(origin);
         let end = self.lines.len();
         if end > start {
             let key = self.next_key(info, flow.flow_id);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Result;
 use super::case::Case;
+use super::mutants::Outcome;
 use super::score::Judged;
 
 /// Everything accepted.
@@ -16,6 +17,8 @@ pub(crate) struct Baseline {
     pub(crate) cases: BTreeMap<String, Accepted>,
     /// Benign captures without an alert at medium or higher, by set: only how many.
     pub(crate) silent: BTreeMap<String, usize>,
+    /// Mutants of rules that `testdata/captures` alone kills.
+    pub(crate) mutants: BTreeSet<String>,
 }
 
 /// What was accepted of a case.
@@ -77,14 +80,20 @@ impl Baseline {
             cases.push(format!("    \"{id}\": {}", line(accepted)?));
         }
         let silent = serde_json::to_string(&self.silent).map_err(|e| e.to_string())?;
+        let mutants: Vec<String> = self
+            .mutants
+            .iter()
+            .map(|m| format!("    \"{m}\""))
+            .collect();
         Ok(format!(
-            "{{\n  \"cases\": {{\n{}\n  }},\n  \"silent\": {silent}\n}}\n",
-            cases.join(",\n")
+            "{{\n  \"cases\": {{\n{}\n  }},\n  \"silent\": {silent},\n  \"mutants\": [\n{}\n  ]\n}}\n",
+            cases.join(",\n"),
+            mutants.join(",\n")
         ))
     }
 
     /// What `results` would be accepted as. Sets that are not here keep what they had.
-    pub(crate) fn accept(&self, results: &[(Case, Judged)]) -> Self {
+    pub(crate) fn accept(&self, results: &[(Case, Judged)], mutants: &Outcome) -> Self {
         let here: BTreeSet<&str> = results.iter().map(|(c, _)| c.set).collect();
         let elsewhere = |id: &str| !here.contains(set(id));
         let mut new = Self {
@@ -96,6 +105,7 @@ impl Baseline {
                 .filter(|(set, _)| !here.contains(set.as_str()))
                 .map(|(set, n)| (set.clone(), *n))
                 .collect(),
+            mutants: mutants.killed_by_testdata.clone(),
         };
         for (case, judged) in results {
             let accepted = Accepted::of(judged);
@@ -108,9 +118,28 @@ impl Baseline {
         new
     }
 
+    /// A mutant that was killed by `testdata/captures`, and still exists, must stay killed.
+    pub(crate) fn compare_mutants(&self, now: &Outcome, changes: &mut Changes) {
+        for name in self.mutants.difference(&now.killed_by_testdata) {
+            if now.survived.contains(name) || now.killed.contains(name) {
+                changes
+                    .worse
+                    .push(format!("testdata kills it no more: {name}"));
+            } else {
+                changes.new.push(format!("mutant is gone: {name}"));
+            }
+        }
+        let more = now.killed_by_testdata.difference(&self.mutants).count();
+        if more > 0 {
+            changes
+                .better
+                .push(format!("{more} more mutants are killed by testdata"));
+        }
+    }
+
     /// Compares with what is accepted. Sets of which nothing was run are left out.
     pub(crate) fn compare(&self, results: &[(Case, Judged)]) -> Changes {
-        let now = Self::default().accept(results);
+        let now = Self::default().accept(results, &Outcome::default());
         let here: BTreeSet<&str> = results.iter().map(|(c, _)| c.set).collect();
         let ids: BTreeSet<String> = results.iter().map(|(c, _)| c.id()).collect();
         let mut changes = Changes::default();
@@ -205,8 +234,17 @@ impl Accepted {
                     .push(format!("{id}: {label} was found and is lost")),
             }
         }
-        for label in new.labels.keys().filter(|l| !self.labels.contains_key(*l)) {
-            changes.new.push(format!("{id}: {label}"));
+        for (label, words) in &new.labels {
+            if self.labels.contains_key(label) {
+                continue;
+            }
+            if words.ends_with("| found") {
+                changes.new.push(format!("{id}: {label}"));
+            } else {
+                changes
+                    .worse
+                    .push(format!("{id}: {label} is new and missed"));
+            }
         }
         let lists = [
             ("untrue", &self.wrong, &new.wrong),

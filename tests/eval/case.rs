@@ -102,24 +102,16 @@ pub(crate) struct Truth {
     /// Made by a program from another capture.
     pub(crate) derived: bool,
     pub(crate) lossy: bool,
+    /// Recorded with other addresses, names and ports.
+    pub(crate) varied: bool,
     /// What the sensor knows of addresses matters.
     pub(crate) identity: bool,
     /// Incidents an analyst should get.
     pub(crate) stories: usize,
-    /// Hosts for [`Start::Declared`]: name, addresses, roles.
-    pub(crate) hosts: Vec<Host>,
     /// Capture for [`Start::Warm`].
     pub(crate) warm_up: Option<String>,
     /// The file is damaged on purpose.
     pub(crate) damaged: bool,
-}
-
-/// A host as an operator declares it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Host {
-    pub(crate) name: String,
-    pub(crate) addresses: Vec<String>,
-    pub(crate) roles: Vec<String>,
 }
 
 /// Labels whose answer depends on whose address is whose.
@@ -135,6 +127,7 @@ impl Truth {
             calls: list(&json["coercion_events"]).iter().map(call).collect(),
             derived: json["derived_from"].is_string(),
             lossy: json["lossy"] == true,
+            varied: json["varied"] == true,
             stories: json["stories"].as_u64().unwrap_or(1) as usize,
             warm_up: json["warm_up"].as_str().map(str::to_owned),
             ..Self::default()
@@ -161,13 +154,6 @@ impl Truth {
                 .expect
                 .iter()
                 .any(|l| IDENTITY.iter().any(|i| l.starts_with(i)));
-        for (name, host) in json["hosts"].as_object().into_iter().flatten() {
-            truth.hosts.push(Host {
-                name: name.clone(),
-                addresses: texts(&host["addresses"]),
-                roles: texts(&host["roles"]),
-            });
-        }
         if truth.malicious && truth.expect.is_empty() {
             return Err("malicious, but `expect` is empty".to_owned());
         }
@@ -180,7 +166,7 @@ fn call(event: &Value) -> Call {
     let transport = match text("transport").as_str() {
         "np" => "ncacn_np".to_owned(),
         "tcp" => "ncacn_ip_tcp".to_owned(),
-        "http" | "rpch" => "ncacn_http".to_owned(),
+        "http" | "rpch" | "rpc_over_http_v2" => "ncacn_http".to_owned(),
         other => other.to_owned(),
     };
     Call {

@@ -18,6 +18,8 @@ pub(crate) struct Labels {
 pub(crate) struct Entry {
     /// Any of these; the first is the one a miss is counted against.
     pub(crate) detectors: Vec<String>,
+    /// These may speak of it too; what they say must be right, but is no answer.
+    pub(crate) explains: Vec<String>,
     /// Roles that an answer must name, where the truth has them.
     pub(crate) roles: Vec<String>,
     /// The label's present name.

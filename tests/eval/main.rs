@@ -2,17 +2,22 @@
 //!
 //! ```text
 //! case.rs      captures and what is true of them      labels.rs    which detectors answer a label
-//! run.rs       the sensor, case by case               score.rs     what it said, judged
-//! baseline.rs  against what was accepted              report.rs    table and JSON
+//! public.rs    captures of others                     run.rs       the sensor, case by case
+//! score.rs     what it said, judged                   baseline.rs  against what was accepted
+//! mutants.rs   rules with a condition less            report.rs    table and JSON
+//! selftest.rs  that the evaluation itself can fail    start.rs     what the sensor knows before a case
 //! ```
 
 mod baseline;
-#[allow(dead_code)] // warm-up and declared hosts come with the next change
 mod case;
 mod labels;
+mod mutants;
+mod public;
 mod report;
 mod run;
 mod score;
+mod selftest;
+mod start;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,7 +53,7 @@ fn main() -> ExitCode {
             _ => {}
         }
     }
-    match evaluate(args) {
+    match selftest::run().and_then(|()| evaluate(args)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
@@ -60,19 +65,38 @@ fn main() -> ExitCode {
 
 fn evaluate(args: Args) -> Result<bool> {
     let labels = Labels::read(&read(&root().join("testdata/eval/labels.toml"))?)?;
-    let collected = collect(args, &labels);
-    let results = run_all(&collected.cases, &labels)?;
+    let mut collected = collect(args, &labels)?;
+    let results = run_all(&mut collected, &labels)?;
     let path = root().join("testdata/eval/baseline.json");
     let old = Baseline::read(&read(&path)?)?;
     let mut changes = old.compare(&results);
+    let mutants = mutants::run(&collected.cases, &results, &labels)?;
+    old.compare_mutants(&mutants, &mut changes);
     let fatal = collected.errors.clone();
-    let report = report::Report::new(&labels, &results, &collected);
+    let report = report::Report::new(&labels, &results, &collected, &mutants);
+    // With testdata alone most rules are not reached; there, those it kills must stay killed.
+    let lab = |c: &Case| c.set == "lab" || c.set == "shared-lab";
+    let with_lab = collected.cases.iter().any(lab);
+    if with_lab {
+        let (open, needless) = mutants.check()?;
+        let open = open
+            .iter()
+            .map(|m| format!("survives, not in mutants.toml: {m}"));
+        changes.worse.extend(open);
+        let needless = needless
+            .iter()
+            .map(|m| format!("not needed in mutants.toml: {m}"));
+        changes.better.extend(needless);
+    }
     if args.accept && fatal.is_empty() {
-        let text = old.accept(&results).text()?;
+        let text = old.accept(&results, &mutants).text()?;
         std::fs::write(&path, text).map_err(|e| e.to_string())?;
+        if with_lab {
+            mutants.accept()?;
+        }
         report.print(&changes);
         println!(
-            "\naccepted: testdata/eval/baseline.json is rewritten; read its diff before you commit it"
+            "\naccepted: testdata/eval/baseline.json and mutants.toml are rewritten; read the diff before you commit it"
         );
         changes.worse.clear();
     } else {
@@ -88,48 +112,58 @@ fn evaluate(args: Args) -> Result<bool> {
 }
 
 /// Every case there is.
-fn collect(args: Args, labels: &Labels) -> Collected {
+fn collect(args: Args, labels: &Labels) -> Result<Collected> {
+    let table = public::Table::read(&read(&root().join("testdata/eval/public.toml"))?)?;
     let mut all = Collected::default();
     let testdata = root().join("testdata");
     all.folder("recorded", &testdata.join("captures"), labels);
     all.folder("derived", &testdata.join("captures/derived"), labels);
     if args.all {
-        all.folder("lab", &testdata.join("lab/out"), labels);
-        all.folder("lab-derived", &testdata.join("lab/out/derived"), labels);
+        let lab = std::env::var_os("RELAYWATCH_LAB")
+            .map_or_else(|| testdata.join("lab/out"), PathBuf::from);
+        all.folder("lab", &lab, labels);
+        all.folder("lab-derived", &lab.join("derived"), labels);
         all.folder("shared-lab", &shared().join("captures/lab"), labels);
+        table.collect(&shared().join("captures/public"), labels, &mut all);
+        table.amend(&mut all.cases, labels)?;
     } else {
         all.skipped
             .push("lab, shared-lab, public: only `make eval` runs them".to_owned());
     }
+    start::add(&mut all);
     if all.cases.len() < 30 {
         all.errors.push(format!(
             "only {} cases: testdata is not whole",
             all.cases.len()
         ));
     }
-    all
+    Ok(all)
 }
 
-/// Runs and judges every case, two at a time.
-fn run_all(cases: &[Case], labels: &Labels) -> Result<Vec<(Case, Judged)>> {
+/// Runs and judges every case. One that cannot be run is judged as if nothing was said, and told.
+fn run_all(collected: &mut Collected, labels: &Labels) -> Result<Vec<(Case, Judged)>> {
     let sensor = Sensor::new(&[RuleSource::Builtin])?;
     let judge = Judge {
         labels,
         catalog: Catalog::builtin(),
     };
-    let said = each(cases, |case| sensor.case(case))?;
-    Ok(cases
-        .iter()
-        .zip(said)
-        .map(|(case, said)| (case.clone(), judge.case(case, &said)))
-        .collect())
+    let said = each(&collected.cases, |case| sensor.case(case));
+    let mut results = Vec::new();
+    for (case, said) in collected.cases.iter().zip(said) {
+        let said = said.unwrap_or_else(|e| {
+            collected.errors.push(format!("{}: {e}", case.id()));
+            Said::default()
+        });
+        results.push((case.clone(), judge.case(case, &said)));
+    }
+    Ok(results)
 }
 
 /// Calls `run` for every case on as many threads as there are cores; answers in order.
 pub(crate) fn each(
     cases: &[Case],
     run: impl Fn(&Case) -> Result<Said> + Sync,
-) -> Result<Vec<Said>> {
+) -> Vec<Result<Said>> {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
     let mut all: Vec<(usize, Result<Said>)> = std::thread::scope(|scope| {

@@ -9,6 +9,7 @@ use super::Result;
 use super::baseline::Changes;
 use super::case::{Case, Collected};
 use super::labels::Labels;
+use super::mutants::Outcome;
 use super::run::Level;
 use super::score::Judged;
 
@@ -39,6 +40,7 @@ pub(crate) struct Report<'a> {
     detectors: BTreeMap<String, Detector>,
     results: &'a [(Case, Judged)],
     collected: &'a Collected,
+    mutants: &'a Outcome,
 }
 
 impl<'a> Report<'a> {
@@ -46,6 +48,7 @@ impl<'a> Report<'a> {
         labels: &Labels,
         results: &'a [(Case, Judged)],
         collected: &'a Collected,
+        mutants: &'a Outcome,
     ) -> Self {
         let mut detectors: BTreeMap<String, Detector> = labels
             .detectors()
@@ -97,6 +100,7 @@ impl<'a> Report<'a> {
             detectors,
             results,
             collected,
+            mutants,
         }
     }
 
@@ -156,6 +160,17 @@ impl<'a> Report<'a> {
         }
         self.print_sets();
         self.print_cases();
+        let m = self.mutants;
+        println!(
+            "\n== mutants: {} rules with a condition less, or removed",
+            m.rules
+        );
+        println!(
+            "  {} change what is seen ({} by testdata alone), {} do not",
+            m.killed.len(),
+            m.killed_by_testdata.len(),
+            m.survived.len()
+        );
         for (title, lines) in [
             ("new since the baseline", &changes.new),
             ("better than the baseline", &changes.better),
@@ -256,6 +271,7 @@ impl<'a> Report<'a> {
         let all = json!({
             "detectors": detectors,
             "cases": cases,
+            "mutants": {"killed": self.mutants.killed, "survived": self.mutants.survived},
             "changes": changes,
             "skipped": self.collected.skipped,
             "errors": self.collected.errors,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use relaywatch::capture::FileSource;
+use relaywatch::capture::Series;
 use relaywatch::catalog::Catalog;
 use relaywatch::correlate::Declared;
 use relaywatch::event::SiteKey;
@@ -13,6 +13,9 @@ use relaywatch::output::{Destination, EventType, EventTypes, Writer};
 use relaywatch::rule::{RuleSet, RuleSource};
 use relaywatch::sensor::{self, Memory, Setup, WriterThread};
 use serde_json::Value;
+
+use super::case::{Case, Start};
+use super::start;
 
 /// An alert, as far as the score needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,8 +118,13 @@ impl Sensor {
         })
     }
 
-    /// Replays `pcap`.
-    pub(crate) fn run(&self, pcap: &Path, declared: &Declared) -> Result<Said, String> {
+    /// Replays `pcap`, after `before` if there is such a thing.
+    pub(crate) fn run(
+        &self,
+        pcap: &Path,
+        before: Option<&Path>,
+        declared: &Declared,
+    ) -> Result<Said, String> {
         let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", pcap.display());
         let setup = Setup {
             declared: declared.clone(),
@@ -127,7 +135,8 @@ impl Sensor {
         let writer = Writer::open(&[destination]).map_err(|e| fail(&e))?;
         let thread = WriterThread::start(writer, |trouble| eprintln!("eval: {trouble}"))
             .map_err(|e| fail(&e))?;
-        let mut source = FileSource::open(pcap).map_err(|e| fail(&e))?;
+        let files = before.into_iter().chain([pcap]).map(Path::to_owned);
+        let mut source = Series::open(files, None).map_err(|e| fail(&e))?;
         let stop = AtomicBool::new(false);
         let report = sensor::run(&mut source, &setup, &thread.outlet(), &stop, &mut |_| {})
             .map_err(|e| fail(&e))?;
@@ -137,22 +146,25 @@ impl Sensor {
         }
         let text = std::fs::read(out.path()).map_err(|e| fail(&e))?;
         Ok(Said {
-            alerts: alerts(&text).map_err(|e| fail(&e))?,
+            alerts: alerts(&text, pcap).map_err(|e| fail(&e))?,
             panics: report.panics,
             broken: report.broken,
         })
     }
 }
 
-fn alerts(lines: &[u8]) -> Result<Vec<Alert>, String> {
-    lines
-        .split(|b| *b == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| {
-            let value: Value = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-            alert(&value)
-        })
-        .collect()
+/// The alerts on packets of `pcap`.
+fn alerts(lines: &[u8], pcap: &Path) -> Result<Vec<Alert>, String> {
+    let mut all = Vec::new();
+    for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        let value: Value = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+        match value["pcap_filename"].as_str() {
+            Some(name) if Path::new(name) == pcap => all.push(alert(&value)?),
+            Some(_) => {}
+            None => return Err("an alert without a file".to_owned()),
+        }
+    }
+    Ok(all)
 }
 
 /// Reads one alert. A field that is not where it should be is an error, not an empty alert.
@@ -199,8 +211,17 @@ pub(crate) fn alert(value: &Value) -> Result<Alert, String> {
 
 impl Sensor {
     /// Runs a case as it says.
-    pub(crate) fn case(&self, case: &super::case::Case) -> Result<Said, String> {
-        let said = self.run(&case.pcap, &Declared::default())?;
+    pub(crate) fn case(&self, case: &Case) -> Result<Said, String> {
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let before = match &case.before {
+            Some(before) => Some(start::shifted(before, &case.pcap, dir.path())?),
+            None => None,
+        };
+        let declared = match case.start {
+            Start::Declared => start::declared()?,
+            _ => Declared::default(),
+        };
+        let said = self.run(&case.pcap, before.as_deref(), &declared)?;
         match (&said.broken, case.truth.damaged) {
             (None, true) => Err(format!("{}: the damage was not reported", case.id())),
             _ => Ok(said),

@@ -98,7 +98,11 @@ impl Judge<'_> {
             let other_family = family
                 .zip(alert.rpc.as_ref())
                 .is_some_and(|(family, rpc)| self.family(rpc).is_none_or(|f| f != family));
-            if !entry.detectors.contains(&alert.detector) || other_family {
+            let answers = entry.detectors.contains(&alert.detector);
+            if !(answers || entry.explains.contains(&alert.detector))
+                || other_family
+                || of_another_relay(truth, label, alert)
+            {
                 continue;
             }
             *explained = true;
@@ -106,7 +110,8 @@ impl Judge<'_> {
             if wrong.is_empty() {
                 judged.right.insert(alert.detector.clone());
                 // A device that passes connections on is no attack found.
-                if alert.level > Level::Informational
+                if answers
+                    && alert.level > Level::Informational
                     && best.as_ref().is_none_or(|(_, level)| alert.level > *level)
                 {
                     best = Some((alert.detector.clone(), alert.level));
@@ -178,7 +183,13 @@ fn errors(truth: &Truth, label: &str, entry: &Entry, alert: &Alert) -> Vec<Strin
     let mut wrong = Vec::new();
     for ((said, known), role) in alert.roles.iter().zip(&truth.roles).zip(ROLES) {
         let required = entry.roles.iter().any(|r| r == role);
+        let [attackers, _, listeners, _] = &truth.roles;
+        let relays = !label.starts_with("coercion:");
         match said {
+            // To a relay alert the attacker is the host that relays, which need not be the caller.
+            Some(said) if role == "attacker" && relays && listeners.contains(said) => {}
+            // Who relays has listened, also where that leg is not in the file.
+            Some(said) if role == "listener" && known.is_empty() && attackers.contains(said) => {}
             Some(said) if !known.contains(said) => {
                 let truth = if known.is_empty() {
                     "nobody".to_owned()
@@ -281,33 +292,51 @@ fn names(path: &str, host: &str) -> bool {
     let first = path
         .split(['\\', '/', '[', ']', '@', '"'])
         .find(|part| !matches!(*part, "" | "?" | "??" | "." | "unc" | "file:" | "global"));
-    first == Some(host.to_lowercase().as_str())
+    // An IPv6 address as the name that Windows takes for it.
+    let literal = first.and_then(|f| f.strip_suffix(".ipv6-literal.net"));
+    let literal = literal.map(|l| l.replace('-', ":"));
+    literal.as_deref().or(first) == Some(host.to_lowercase().as_str())
 }
 
 /// The protocols of the two legs are those that the label names.
 fn leg_errors(label: &str, alert: &Alert, wrong: &mut Vec<String>) {
-    let Some((from, to)) = label
-        .split_once(':')
-        .and_then(|(_, legs)| legs.split_once('-'))
-    else {
+    let Some((from, to)) = legs(label) else {
         return;
     };
     for (leg, said, is) in [
         ("victim", &alert.legs.0, from),
         ("target", &alert.legs.1, to),
     ] {
-        let is = match is {
-            "webdav" => "http",
-            "rpc" => "dcerpc",
-            "mssql" => "tds",
-            other => other,
-        };
         if let Some(said) = said
             && said != is
         {
             wrong.push(format!("{leg} leg {said} is {is}"));
         }
     }
+}
+
+/// Several targets, several labels: the alert's legs are those of another relay of the case.
+fn of_another_relay(truth: &Truth, label: &str, alert: &Alert) -> bool {
+    let fits = |label: &str| {
+        let mut wrong = Vec::new();
+        leg_errors(label, alert, &mut wrong);
+        wrong.is_empty()
+    };
+    let mut relays = truth.expect.iter().filter(|l| l.starts_with("relay:"));
+    label.starts_with("relay:") && !fits(label) && relays.any(|l| fits(l))
+}
+
+/// The protocols of a label's legs, as EVE's `app_proto` calls what carries them.
+fn legs(label: &str) -> Option<(&str, &str)> {
+    let (_, legs) = label.split_once(':')?;
+    let (from, to) = legs.split_once('-')?;
+    let carrier = |name| match name {
+        "webdav" | "winrm" => "http",
+        "rpc" => "dcerpc",
+        "mssql" => "tds",
+        other => other,
+    };
+    Some((carrier(from), carrier(to)))
 }
 
 fn duplicates(truth: &Truth, alerts: &[Alert], into: &mut Vec<String>) {

@@ -71,6 +71,8 @@ pub(super) struct Waiting {
     call_id: u32,
     pub(super) interface: Option<Guid>,
     pub(super) opnum: u16,
+    /// Transfer syntax is NDR64.
+    pub(super) ndr64: bool,
     /// Of the answer: bytes of stub, fragments, any of it sealed.
     pub(super) answer_len: u32,
     pub(super) fragments: u32,
@@ -227,6 +229,7 @@ impl Calls {
         direction: Direction,
         call: &Call,
         interface: Option<Guid>,
+        ndr64: bool,
     ) {
         self.waiting
             .retain(|w| w.call_id != call.call_id || w.direction != direction);
@@ -241,6 +244,7 @@ impl Calls {
             call_id: call.call_id,
             interface,
             opnum: call.opnum,
+            ndr64,
             answer_len: 0,
             fragments: 0,
             sealed: false,

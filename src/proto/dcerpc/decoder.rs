@@ -3,9 +3,11 @@
 use std::fmt::Write;
 
 use super::Via;
+use super::arguments::{self, Arguments};
 use super::auth::Security;
 use super::calls::{Call, Calls, Piece, Waiting};
 use super::contexts::{Context, Contexts};
+use super::endpoints;
 use super::framing::Framing;
 use super::stub::{Encoding, Found, read_path};
 use super::wire::{
@@ -17,7 +19,7 @@ use crate::event::{Anomaly, Event, RpcCall, RpcResult, Sink};
 use crate::limits;
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
-use crate::wire::{Error, Result};
+use crate::wire::{Error, Guid, Result};
 
 /// One association: presentation contexts, security contexts, calls in flight.
 #[derive(Debug, Default)]
@@ -40,6 +42,7 @@ pub(super) struct Names {
     version_of: Option<(u16, u16)>,
     operation: String,
     path: String,
+    arguments: Arguments,
 }
 
 impl Names {
@@ -49,6 +52,7 @@ impl Names {
             .capacity()
             .saturating_add(self.operation.capacity())
             .saturating_add(self.path.capacity())
+            .saturating_add(self.arguments.held())
     }
 
     /// `major.minor`. Written once for a run of calls to one interface.
@@ -207,24 +211,30 @@ impl Association {
 
     /// True if a request or response this long can be passed over after its head.
     pub(super) fn is_dull(&self, cx: &Cx<'_>, header: &Header, head: &RequestHead) -> bool {
+        let dull = |interface: Guid, opnum: u16| {
+            cx.catalog.method(interface, opnum).is_none() && !arguments::has(interface, opnum)
+        };
         match header.ptype {
             PacketType::Request if header.is_first() => self
                 .contexts
                 .get(head.context_id)
-                .is_some_and(|c| cx.catalog.method(c.interface.uuid, head.opnum).is_none()),
+                .is_some_and(|c| dull(c.interface.uuid, head.opnum)),
             PacketType::Request => {
                 self.calls
                     .partial(cx.direction, header.call_id)
                     .is_none_or(|call| match self.contexts.get(call.context_id) {
-                        Some(c) => cx.catalog.method(c.interface.uuid, call.opnum).is_none(),
+                        Some(c) => dull(c.interface.uuid, call.opnum),
                         None => false,
                     })
             }
             PacketType::Response => self
                 .calls
                 .waiting(cx.direction.reverse(), header.call_id)
-                .and_then(|w| cx.catalog.method(w.interface?, w.opnum))
-                .is_none(),
+                .and_then(|w| w.interface.map(|interface| (interface, w.opnum)))
+                .is_none_or(|(interface, opnum)| {
+                    cx.catalog.method(interface, opnum).is_none()
+                        && !endpoints::has(interface, opnum)
+                }),
             _ => false,
         }
     }
@@ -417,6 +427,7 @@ impl Association {
             version,
             operation: unknown,
             path,
+            arguments,
             ..
         } = &mut self.names;
         let known = context.and_then(|c| cx.catalog.interface(c.interface.uuid));
@@ -430,8 +441,10 @@ impl Association {
             Some(method) if !call.sealed => read_path(method, stub, encoding, path),
             _ => None,
         };
+        let interface = context.map(|c| c.interface.uuid);
         self.calls
-            .await_answer(cx.direction, &call, context.map(|c| c.interface.uuid));
+            .await_answer(cx.direction, &call, interface, ndr64);
+        arguments.read(interface, call.opnum, stub, encoding);
         cx.event(&Event::RpcCall(RpcCall {
             interface: context.map(|c| c.interface.uuid),
             endpoint: known.map_or("", |i| &i.endpoint),
@@ -449,6 +462,10 @@ impl Association {
                 Some(Found::Nothing) if !call.whole => None,
                 _ => found.map(|_| &**path),
             },
+            argument: some(&arguments.subject),
+            detail: some(&arguments.detail),
+            zero_credential: arguments.zero_credential,
+            by_endpoint: None,
             ndr64,
             call_id: call.call_id,
             fragments: call.fragments,
@@ -458,6 +475,9 @@ impl Association {
             stub,
             association: cx.via.association,
         }));
+        if let Some(interface) = interface {
+            endpoints::asked(cx, interface, call.opnum, stub, encoding);
+        }
     }
 
     /// One fragment of a response.
@@ -471,6 +491,14 @@ impl Association {
                 status: done.status(header.big_endian),
             };
             self.report_result(cx, header.call_id, &done, &answer);
+            // An answer in several fragments is not kept.
+            if let (1, false, Some(interface)) = (done.fragments, done.sealed, done.interface) {
+                let encoding = Encoding {
+                    ndr64: done.ndr64,
+                    big_endian: header.big_endian,
+                };
+                endpoints::told(cx, interface, done.opnum, piece.stub, encoding);
+            }
         }
     }
 
@@ -520,6 +548,11 @@ impl Association {
         };
         cx.event(&Event::RpcResult(result));
     }
+}
+
+/// Text, if there is any.
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|t| !t.is_empty())
 }
 
 /// What an answer says.

@@ -1,9 +1,10 @@
 //! DCE/RPC, connection-oriented (C706 chapter 12, MS-RPCE).
 //!
 //! [`wire`] reads PDUs, [`Association`] keeps what a conversation needs, [`stub`] reads the path
-//! out of a coercion call by the layout the catalogue gives, with [`ndr`] as its cursor.
+//! out of a coercion call by the layout the catalogue gives, with [`ndr`] as its cursor. `arguments`
+//! reads names out of neighbouring calls, `endpoints` what mappers and OXID resolvers answer.
 //!
-//! Not read: response stubs except their last four bytes, security tokens other than what `spnego`
+//! Not read: other response stubs except their last four bytes, security tokens other than what `spnego`
 //! reads, bind-time features, extended error information, alternate addresses, RTS commands
 //! (`proto::rpch` reads those), calls over datagrams beyond their header ([`cl`]).
 
@@ -18,11 +19,13 @@
     )
 )]
 
+mod arguments;
 mod auth;
 mod calls;
 pub mod cl;
 mod contexts;
 mod decoder;
+mod endpoints;
 mod framing;
 pub mod ndr;
 pub mod stub;

@@ -62,6 +62,18 @@ impl<'a> Ndr<'a> {
         self.r.u32(what)
     }
 
+    /// An enumeration: two bytes, four in NDR64 (C706 14.2.5, MS-RPCE 2.2.5.1).
+    ///
+    /// # Errors
+    /// `Short` if they are not there.
+    pub fn enumeration(&mut self, what: &'static str) -> Result<u32> {
+        if self.ndr64 {
+            self.u32(what)
+        } else {
+            self.u16(what).map(u32::from)
+        }
+    }
+
     /// A count or referent: four bytes, eight in NDR64.
     ///
     /// # Errors

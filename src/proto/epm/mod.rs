@@ -1,8 +1,10 @@
 //! The endpoint mapper (C706 appendix O): which interface listens where.
 //!
-//! Only layouts so far ([`wire`]): `ept_map` requests and responses and the towers in them. Not read:
-//! NDR64 forms, `ept_lookup` responses. Nothing learned here ever restricts what is decoded: an interface
-//! can be called on every endpoint of its process.
+//! [`wire`] reads `ept_map` requests and the towers of its and `ept_lookup`'s answers; `dcerpc` says them as
+//! events; [`Endpoints`] keeps what they teach, and [`Learn`] puts it to use. Nothing learned here ever
+//! restricts what is decoded: an interface can be called on every endpoint of its process.
+//!
+//! Not read: answers in several fragments, `ept_insert`.
 
 #![cfg_attr(
     not(test),
@@ -15,4 +17,7 @@
     )
 )]
 
+mod endpoints;
 pub mod wire;
+
+pub use endpoints::{Endpoints, Learn};

@@ -1,4 +1,4 @@
-//! Towers (C706 appendix L) and the two stubs of `ept_map` that carry them, in NDR.
+//! Towers (C706 appendix L) and the stubs of `ept_map` and `ept_lookup` that carry them, in NDR.
 
 use std::net::Ipv4Addr;
 
@@ -37,6 +37,8 @@ pub struct Tower<'a> {
     pub interface: Guid,
     /// Its major version.
     pub major: u16,
+    /// Minor version.
+    pub minor: u16,
     /// Floor 4.
     pub protocol: Floor,
     /// TCP or UDP port, 0 in requests.
@@ -66,6 +68,7 @@ impl<'a> Tower<'a> {
                 Floor::Uuid if at == 0 => {
                     tower.interface = lhs.guid("interface")?;
                     tower.major = lhs.u16("interface version")?;
+                    tower.minor = rhs.first_chunk().map_or(0, |b| u16::from_le_bytes(*b));
                     has_interface = true;
                 }
                 Floor::Tcp | Floor::Udp | Floor::Http => {
@@ -91,27 +94,90 @@ impl<'a> Tower<'a> {
     }
 }
 
+/// How a stub is written: NDR, or NDR64 with words of eight bytes (MS-RPCE 2.2.5); Windows speaks NDR64.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Form {
+    /// NDR64.
+    pub ndr64: bool,
+    /// Integers are big-endian.
+    pub big_endian: bool,
+}
+
+impl Form {
+    fn word(self, r: &mut Reader<'_>, what: &'static str) -> Result<u64> {
+        if self.ndr64 {
+            r.align(8, what)?;
+            r.u64(what)
+        } else {
+            r.align(4, what)?;
+            r.u32(what).map(u64::from)
+        }
+    }
+
+    /// Conformance, `tower_length` u32, octets.
+    fn twr_t<'a>(self, r: &mut Reader<'a>) -> Result<Tower<'a>> {
+        self.word(r, "tower conformance")?;
+        let len = r.u32("tower_length")?;
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        Tower::read(r.take(len, "tower")?)
+    }
+
+    /// Elements of a conformant varying array of at most `most`: maximum, offset, actual.
+    fn actual(self, r: &mut Reader<'_>, most: u64) -> Result<u64> {
+        self.word(r, "maximum")?;
+        self.word(r, "offset")?;
+        match self.word(r, "actual")? {
+            n if n <= most => Ok(n),
+            _ => Err(Error::Malformed {
+                what: "towers",
+                why: "more than any answer has",
+            }),
+        }
+    }
+}
+
 /// The tower an `ept_map` request asks for.
 ///
 /// ```text
-/// object pointer u32 [UUID (16)]   map_tower pointer u32, twr_t   entry_handle (20)   max_towers u32
-/// twr_t: conformance u32, tower_length u32, octets
+/// object pointer [UUID (16)]   map_tower pointer, twr_t   entry_handle (20)   max_towers u32
+/// twr_t: conformance, tower_length u32, octets; pointers and counts of four bytes, eight in NDR64
 /// ```
 ///
 /// # Errors
-/// `Short` or `Malformed` if the stub is not of this form; NDR64 is not.
-pub fn map_request(stub: &[u8], big_endian: bool) -> Result<Tower<'_>> {
-    let mut r = Reader::new(stub).with_order(big_endian);
-    if r.u32("object pointer")? != 0 {
+/// `Short` or `Malformed` if the stub is not of this form.
+pub fn map_request(stub: &[u8], form: Form) -> Result<Tower<'_>> {
+    let mut r = Reader::new(stub).with_order(form.big_endian);
+    if form.word(&mut r, "object pointer")? != 0 {
         r.skip(16, "object")?;
     }
-    if r.u32("map_tower pointer")? == 0 {
+    if form.word(&mut r, "map_tower pointer")? == 0 {
         return Err(Error::Malformed {
             what: "map_tower",
             why: "null",
         });
     }
-    twr_t(&mut r)
+    form.twr_t(&mut r)
+}
+
+/// The towers of an answer, one after the other.
+#[derive(Clone, Debug)]
+pub struct Towers<'a> {
+    r: Reader<'a>,
+    form: Form,
+    left: u32,
+}
+
+impl<'a> Iterator for Towers<'a> {
+    type Item = Result<Tower<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let tower = self.form.twr_t(&mut self.r);
+        if tower.is_err() {
+            self.left = 0;
+        }
+        Some(tower)
+    }
 }
 
 /// The towers of an `ept_map` response, at most 64.
@@ -121,33 +187,103 @@ pub fn map_request(stub: &[u8], big_endian: bool) -> Result<Tower<'_>> {
 /// ```
 ///
 /// # Errors
-/// `Short` or `Malformed` if the stub is not of this form; NDR64 is not.
-pub fn map_response(stub: &[u8], big_endian: bool) -> Result<Vec<Tower<'_>>> {
-    let mut r = Reader::new(stub).with_order(big_endian);
+/// `Short` or `Malformed` if the stub is not of this form.
+pub fn map_response(stub: &[u8], form: Form) -> Result<Towers<'_>> {
+    let mut r = Reader::new(stub).with_order(form.big_endian);
     r.skip(20, "entry_handle")?;
-    r.skip(12, "num_towers, maximum, offset")?;
-    let actual = r.u32("actual")?;
-    if actual > 64 {
-        return Err(Error::Malformed {
-            what: "towers",
-            why: "more than any answer has",
-        });
+    r.skip(4, "num_towers")?;
+    let mut left = 0u32;
+    for _ in 0..form.actual(&mut r, 64)? {
+        left = left.saturating_add(u32::from(form.word(&mut r, "tower pointer")? != 0));
     }
-    let mut present = 0u32;
-    for _ in 0..actual {
-        present = present.saturating_add(u32::from(r.u32("tower pointer")? != 0));
-    }
-    (0..present)
-        .map(|_| {
-            r.align(4, "tower")?;
-            twr_t(&mut r)
-        })
-        .collect()
+    Ok(Towers { r, form, left })
 }
 
-fn twr_t<'a>(r: &mut Reader<'a>) -> Result<Tower<'a>> {
-    r.skip(4, "tower conformance")?;
-    let len = r.u32("tower_length")?;
-    let len = usize::try_from(len).unwrap_or(usize::MAX);
-    Tower::read(r.take(len, "tower")?)
+/// The towers of an `ept_lookup` response, at most 500 (what Windows and its tools ask for).
+///
+/// ```text
+/// entry_handle (20)  num_ents u32  maximum u32  offset u32  actual u32
+/// { object (16)  tower pointer u32  annotation offset u32, length u32, characters } each, aligned to 4
+/// twr_t each, aligned to 4  status u32
+/// ```
+///
+/// # Errors
+/// `Short` or `Malformed` if the stub is not of this form.
+pub fn lookup_response(stub: &[u8], form: Form) -> Result<Towers<'_>> {
+    let mut r = Reader::new(stub).with_order(form.big_endian);
+    r.skip(20, "entry_handle")?;
+    r.skip(4, "num_ents")?;
+    let mut left = 0u32;
+    for _ in 0..form.actual(&mut r, 500)? {
+        r.align(if form.ndr64 { 8 } else { 4 }, "entry")?;
+        r.skip(16, "object")?;
+        left = left.saturating_add(u32::from(form.word(&mut r, "tower pointer")? != 0));
+        form.word(&mut r, "annotation offset")?;
+        let length = form.word(&mut r, "annotation length")?;
+        r.skip(usize::try_from(length).unwrap_or(usize::MAX), "annotation")?;
+    }
+    Ok(Towers { r, form, left })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::testing::vector;
+
+    /// The vectors are NDR; Windows asks and answers in NDR64, so their towers are put into that.
+    #[test]
+    fn ndr64_reads_as_ndr_does() {
+        let ndr64 = Form {
+            ndr64: true,
+            big_endian: false,
+        };
+        let request = vector("ept_map_request_tcp").bytes;
+        let want = map_request(&request[24..], Form::default()).unwrap();
+        let octets = &request[24 + 32..][..75]; // object pointer, UUID, tower pointer, conformance, length
+        let mut stub = vec![0; 8]; // object pointer
+        stub.extend(2u64.to_le_bytes()); // map_tower pointer
+        stub.extend(75u64.to_le_bytes()); // conformance
+        stub.extend(75u32.to_le_bytes()); // tower_length
+        stub.extend(octets);
+        let read = map_request(&stub, ndr64);
+        let read_ndr = want.interface;
+        assert_eq!(read.map(|t| t.interface), Ok(read_ndr));
+
+        let mut stub = vec![0; 20]; // entry_handle
+        stub.extend(1u32.to_le_bytes()); // num_towers
+        for word in [4u64, 0, 1, 3] {
+            stub.extend(word.to_le_bytes()); // maximum, offset, actual, pointer
+        }
+        stub.extend(75u64.to_le_bytes());
+        stub.extend(75u32.to_le_bytes());
+        stub.extend(octets);
+        let towers: Vec<_> = map_response(&stub, ndr64).unwrap().collect();
+        assert_eq!(towers, [Ok(want)]);
+    }
+
+    /// One entry with an annotation of 5 characters, as `ept_lookup` answers.
+    #[test]
+    fn an_entry_of_a_lookup_has_an_annotation_before_its_tower() {
+        let request = vector("ept_map_request_tcp").bytes;
+        let octets = &request[24 + 32..][..75];
+        let mut stub = vec![0; 20]; // entry_handle
+        stub.extend(1u32.to_le_bytes()); // num_ents
+        for word in [500u32, 0, 1] {
+            stub.extend(word.to_le_bytes()); // maximum, offset, actual
+        }
+        stub.extend([0; 16]); // object
+        for word in [3u32, 0, 5] {
+            stub.extend(word.to_le_bytes()); // pointer, annotation offset, length
+        }
+        stub.extend(b"Name\0\xbf\xbf\xbf");
+        stub.extend(75u32.to_le_bytes());
+        stub.extend(75u32.to_le_bytes());
+        stub.extend(octets);
+        let towers: Vec<_> = lookup_response(&stub, Form::default()).unwrap().collect();
+        assert_eq!(towers.len(), 1);
+        assert_eq!(
+            towers[0].map(|t| (t.interface, t.major)),
+            Ok((Guid(0xc681d488_d850_11d0_8c52_00c04fd90f7e), 1))
+        );
+    }
 }

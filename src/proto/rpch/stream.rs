@@ -7,6 +7,7 @@ use crate::net::{Direction, FlowKey};
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
 use crate::proto::dcerpc::{Association, Via};
+use crate::proto::epm::Learn;
 
 /// What a proxy writes where a PDU should be: `HTTP/1.0 503 RPC Error: 6ba`.
 const ERROR_TEXT: &[u8] = b"HTTP/1.";
@@ -181,7 +182,18 @@ impl Stream {
         shared: &mut Shared,
         out: &mut dyn Sink,
     ) -> Progress {
-        let Shared { catalog, rpch, .. } = shared;
+        let Shared {
+            catalog,
+            rpch,
+            endpoints,
+            ..
+        } = shared;
+        let out = &mut Learn {
+            flow: &self.flow,
+            endpoints,
+            catalog,
+            out,
+        };
         let transport = self.transport;
         let via = |association| Via {
             transport,

@@ -481,3 +481,105 @@ proptest! {
         c.end(&mut shared, &mut out);
     }
 }
+
+/// The bind, for another interface.
+fn bind_to(interface: [u8; 16]) -> Vec<u8> {
+    let mut bytes = bind();
+    bytes[32..48].copy_from_slice(&interface);
+    bytes
+}
+
+/// e1af8308-5d1f-11c9-91a4-08002b14a0fa
+const MAPPER: [u8; 16] = [
+    0x08, 0x83, 0xaf, 0xe1, 0x1f, 0x5d, 0xc9, 0x11, 0x91, 0xa4, 0x08, 0x00, 0x2b, 0x14, 0xa0, 0xfa,
+];
+
+#[test]
+fn the_endpoint_mapper_names_a_flow_whose_bind_was_missed() {
+    let (mut shared, mut out) = (shared(), Recorder::default());
+    let mut mapper = Connection::bare(50_000, 135);
+    mapper
+        .say(ToServer, &bind_to(MAPPER), &mut shared, &mut out)
+        .say(ToClient, &bind_ack(), &mut shared, &mut out)
+        .say(ToServer, &v("ept_map_request_tcp"), &mut shared, &mut out)
+        .say(
+            ToClient,
+            &v("ept_map_response_2_towers"),
+            &mut shared,
+            &mut out,
+        );
+    let asked = &["RpcEndpoint", "asked: true", "c681d488"];
+    assert_eq!(out.count(asked), 1, "{:#?}", out.0);
+    let told = &["RpcEndpoint", "asked: false", "port: Some(49664)"];
+    assert_eq!(out.count(told), 1);
+
+    // To the port it told, and to one it did not.
+    for (port, known) in [(49_664, 1), (49_665, 0)] {
+        let mut out = Recorder::default();
+        let mut later = Connection::bare(50_001, port);
+        later.say(ToServer, &request(7), &mut shared, &mut out).say(
+            ToClient,
+            &response(7),
+            &mut shared,
+            &mut out,
+        );
+        let call = &[
+            "RpcCall(",
+            "c681d488",
+            "opnum: 4",
+            "by_endpoint: Some(true)",
+        ];
+        assert_eq!(out.count(call), known, "{port}");
+        assert_eq!(out.count(&["RpcCall("]), 1);
+        assert_eq!(out.count(&["RpcResult(", "c681d488"]), known);
+    }
+    // A bind that was seen is what counts.
+    let mut out = Recorder::default();
+    Connection::bare(50_002, 49_664)
+        .say(ToServer, &bind(), &mut shared, &mut out)
+        .say(ToClient, &bind_ack(), &mut shared, &mut out)
+        .say(ToServer, &request(7), &mut shared, &mut out);
+    assert_eq!(out.count(&["RpcCall(", "df1941c5", "by_endpoint: None"]), 1);
+}
+
+/// `ServerAlive2` (MS-DCOM 3.1.2.5.1.6): COMVERSION 5.7, pointer, conformance, array of 2 bindings.
+#[test]
+fn an_oxid_resolver_says_its_hosts_names_and_ports() {
+    let resolver = [
+        0xc4, 0xfe, 0xfc, 0x99, 0x60, 0x52, 0x1b, 0x10, 0xbb, 0xcb, 0x00, 0xaa, 0x00, 0x21, 0x34,
+        0x7a,
+    ];
+    let mut stub = vec![
+        5, 0, 7, 0, // COMVERSION
+        0, 0, 2, 0, // pointer
+        9, 0, 0, 0, // conformance
+        9, 0, 8, 0, // wNumEntries, wSecurityOffset
+    ];
+    for (tower, host) in [(7_u16, "DC01"), (7, "192.0.2.1[135]")] {
+        stub.extend(tower.to_le_bytes());
+        host.encode_utf16()
+            .chain([0])
+            .for_each(|unit| stub.extend(unit.to_le_bytes()));
+    }
+    stub.extend([0; 8]); // end of bindings, no security, status
+    let (mut shared, mut out) = (shared(), Recorder::default());
+    let mut head = vec![0; 8]; // alloc_hint, context, cancel count
+    head.extend(&stub);
+    Connection::bare(50_000, 135)
+        .say(ToServer, &bind_to(resolver), &mut shared, &mut out)
+        .say(ToClient, &bind_ack(), &mut shared, &mut out)
+        .say(
+            ToServer,
+            &pdu(0, 2, &[0, 0, 0, 0, 0, 0, 5, 0]),
+            &mut shared,
+            &mut out,
+        )
+        .say(ToClient, &pdu(2, 2, &head), &mut shared, &mut out);
+    assert_eq!(
+        out.count(&["RpcEndpoint", "ServerAlive2", "ncacn_ip_tcp"]),
+        2,
+        "{:#?}",
+        out.0
+    );
+    assert_eq!(out.count(&["RpcEndpoint", "port: Some(135)"]), 1);
+}

@@ -228,12 +228,19 @@ fn every_pdu_gives_what_it_should() {
                 "transfer" => said(&format!("ndr64={}", text == "NDR64")),
                 "asks_for" => {
                     let head = RequestHead::read(&pdu.header, &bytes).unwrap();
-                    let tower =
-                        epm::wire::map_request(wire::stub(&pdu, head.stub_at), false).unwrap();
+                    let tower = epm::wire::map_request(
+                        wire::stub(&pdu, head.stub_at),
+                        epm::wire::Form::default(),
+                    )
+                    .unwrap();
                     assert_eq!(tower.interface.to_string(), text);
                 }
                 "learned" => {
-                    let towers = epm::wire::map_response(wire::stub(&pdu, 24), false).unwrap();
+                    let towers =
+                        epm::wire::map_response(wire::stub(&pdu, 24), epm::wire::Form::default())
+                            .unwrap()
+                            .collect::<crate::wire::Result<Vec<_>>>()
+                            .unwrap();
                     let learned: Vec<Value> = towers
                         .iter()
                         .map(|t| {

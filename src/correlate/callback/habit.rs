@@ -1,0 +1,42 @@
+//! Where a host authenticates as a matter of habit.
+
+use std::time::Duration;
+
+use crate::correlate::window::Recent;
+use crate::limits;
+use crate::net::Addr;
+use crate::time::Timestamp;
+
+/// Pairs of client and server, with the first time.
+#[derive(Debug)]
+pub(super) struct Habits(Recent<(Addr, Addr), Timestamp>);
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self(Recent::new(
+            limits::HABITS,
+            Duration::from_secs(limits::HABIT_SECS),
+        ))
+    }
+}
+
+impl Habits {
+    /// True if the client never authenticated there before a connection that began at `since`.
+    pub(super) fn is_new(&self, client: Addr, server: Addr, since: Timestamp) -> bool {
+        let settled = Duration::from_secs(limits::CALLBACK_SECS);
+        self.0
+            .get(&(client, server))
+            // A callback comes in several connections, all of them new.
+            .is_none_or(|first| since.since(*first) <= settled)
+    }
+
+    /// The client authenticates there.
+    pub(super) fn note(&mut self, client: Addr, server: Addr, now: Timestamp) {
+        let key = (client, server);
+        if self.0.get(&key).is_some() {
+            self.0.renew(&key, now);
+        } else {
+            self.0.insert(key, now, now);
+        }
+    }
+}

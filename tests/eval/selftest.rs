@@ -1,0 +1,225 @@
+//! That the evaluation can fail: every way to falsify a truth, and every way to get worse.
+
+use std::path::PathBuf;
+
+use relaywatch::catalog::Catalog;
+use relaywatch::rule::RuleSource;
+use serde_json::{Value, json};
+
+use super::baseline::{Baseline, Changes};
+use super::case::{Case, Start, Truth};
+use super::labels::Labels;
+use super::mutants::Outcome;
+use super::run::{Level, Said, Sensor};
+use super::score::{Judge, Judged};
+use super::{Result, read, root};
+
+/// A capture of ours with a coercion and a relay, all of it readable.
+const NAME: &str = "relay_smb_ldap";
+
+struct Bench {
+    labels: Labels,
+    json: Value,
+    pcap: PathBuf,
+    said: Said,
+}
+
+/// Fails if the evaluation would not.
+pub(crate) fn run() -> Result<()> {
+    let captures = root().join("testdata/captures");
+    let text = read(&captures.join(format!("{NAME}.json")))?;
+    let pcap = captures.join(format!("{NAME}.pcap"));
+    let bench = Bench {
+        labels: Labels::read(&read(&root().join("testdata/eval/labels.toml"))?)?,
+        json: serde_json::from_str(&text).map_err(|e| e.to_string())?,
+        said: Sensor::new(&[RuleSource::Builtin])?.run(&pcap, None, &Default::default())?,
+        pcap,
+    };
+    let checks = bench.truths()? + bench.alerts()? + bench.tables()?;
+    println!("eval: {checks} ways to fail were tried, all failed");
+    Ok(())
+}
+
+impl Bench {
+    fn judge(&self, json: &Value, said: &Said) -> Result<(Case, Judged)> {
+        let case = Case {
+            set: "recorded",
+            name: NAME.to_owned(),
+            pcap: self.pcap.clone(),
+            start: Start::Empty,
+            before: None,
+            truth: Truth::read(json, &self.labels)?,
+        };
+        let judge = Judge {
+            labels: &self.labels,
+            catalog: Catalog::builtin(),
+        };
+        let judged = judge.case(&case, said);
+        Ok((case, judged))
+    }
+
+    /// What is said of `json` and `said` against the baseline of the truth as it is.
+    fn changes(&self, json: &Value, said: &Said) -> Result<Changes> {
+        let before = self.judge(&self.json, &self.said)?;
+        let baseline = Baseline::default().accept(&[before], &Outcome::default());
+        Ok(baseline.compare(&[self.judge(json, said)?]))
+    }
+
+    /// A truth that was falsified is noticed.
+    fn truths(&self) -> Result<usize> {
+        let good = self.changes(&self.json, &self.said)?;
+        if good != Changes::default() {
+            return Err(format!("the truth as it is: {good:?}"));
+        }
+        let (_, judged) = self.judge(&self.json, &self.said)?;
+        if judged.rows.len() != 2 || judged.rows.iter().any(|r| r.found.is_none()) {
+            return Err(format!("{NAME} as it is: {:?}", judged.rows));
+        }
+        let falsified: [(&str, &str, Value); 13] = [
+            ("attacker", "/attacker", json!("10.10.0.99")),
+            ("victim", "/victim", json!("10.10.0.99")),
+            ("listener", "/listener", json!("10.10.0.99")),
+            ("target", "/target", json!("10.10.0.99")),
+            ("no target", "/target", Value::Null),
+            (
+                "method",
+                "/coercion_events/0/method",
+                json!("EfsRpcEncryptFileSrv"),
+            ),
+            ("opnum", "/coercion_events/0/opnum", json!(4)),
+            (
+                "interface",
+                "/coercion_events/0/uuid",
+                json!("df1941c5-fe89-4e79-bf10-463657acf44d"),
+            ),
+            (
+                "path",
+                "/coercion_events/0/unc",
+                json!(r"\\10.10.0.66\share\other.txt"),
+            ),
+            (
+                "challenge",
+                "/relay_pairs/0/server_challenge",
+                json!("0102030405060708"),
+            ),
+            (
+                "another relay",
+                "/expect",
+                json!(["coercion:efsr", "relay:smb-smb"]),
+            ),
+            (
+                "an extra attack",
+                "/expect",
+                json!(["coercion:efsr", "relay:smb-ldap", "chain", "coercion:dfsnm"]),
+            ),
+            ("no attack", "/malicious", json!(false)),
+        ];
+        for (what, at, value) in &falsified {
+            let mut json = self.json.clone();
+            *json.pointer_mut(at).ok_or_else(|| format!("no {at}"))? = value.clone();
+            if *what == "no attack" {
+                json["expect"] = json!([]);
+            }
+            let changes = self.changes(&json, &self.said)?;
+            if changes.worse.is_empty() {
+                return Err(format!("a falsified truth ({what}) is not noticed"));
+            }
+        }
+        Ok(falsified.len())
+    }
+
+    /// A sensor that says less, more, or something else is noticed.
+    fn alerts(&self) -> Result<usize> {
+        type Change = fn(&mut Said);
+        let worse: [(&str, Change); 9] = [
+            ("nothing said", |s| s.alerts.clear()),
+            ("no relay", |s| s.alerts.retain(|a| a.detector != "RW-01")),
+            ("informational only", |s| {
+                s.alerts
+                    .iter_mut()
+                    .for_each(|a| a.level = Level::Informational);
+            }),
+            ("two incidents", |s| {
+                s.alerts[0].incident = "another".to_owned()
+            }),
+            ("one alert twice", |s| {
+                let again = s.alerts[0].clone();
+                s.alerts.push(again);
+            }),
+            ("another host", |s| {
+                s.alerts[0].roles[1] = Some("10.10.0.99".to_owned())
+            }),
+            ("no path", |s| {
+                for rpc in s.alerts.iter_mut().filter_map(|a| a.rpc.as_mut()) {
+                    rpc.path = None;
+                }
+            }),
+            ("another path host", |s| {
+                for rpc in s.alerts.iter_mut().filter_map(|a| a.rpc.as_mut()) {
+                    rpc.path_host = Some("share".to_owned());
+                }
+            }),
+            ("a panic", |s| s.panics = 1),
+        ];
+        for (what, change) in &worse {
+            let mut said = self.said.clone();
+            change(&mut said);
+            if self.changes(&self.json, &said)?.worse.is_empty() {
+                return Err(format!("a worse sensor ({what}) is not noticed"));
+            }
+        }
+        Ok(worse.len())
+    }
+
+    /// A case that is gone, a label without detector, and a table that does not hold are noticed.
+    fn tables(&self) -> Result<usize> {
+        let before = self.judge(&self.json, &self.said)?;
+        let mut other = before.clone();
+        other.0.name = "another".to_owned();
+        let baseline = Baseline::default().accept(&[before, other.clone()], &Outcome::default());
+        if baseline.compare(&[other]).worse.is_empty() {
+            return Err("a case that is gone is not noticed".to_owned());
+        }
+        let unmapped = [
+            "coercion:newfamily",
+            "relay:smb",
+            "relay:smb-gopher",
+            "nonsense",
+            "ldap-write:",
+        ];
+        for label in unmapped {
+            let mut json = self.json.clone();
+            json["expect"] = json!([label]);
+            if Truth::read(&json, &self.labels).is_ok() {
+                return Err(format!("the unmapped label {label} is not noticed"));
+            }
+        }
+        let tables = [
+            "[words]\n[labels]\nx = {}",
+            "[words]\n[labels]\nx = { same_as = \"y\" }",
+            "[words]\n[labels]\nx = { detectors = [\"RW-01\"], nothing = \"\" }",
+        ];
+        for table in tables {
+            if Labels::read(table).is_ok() {
+                return Err(format!(
+                    "a table of labels that does not hold is taken: {table}"
+                ));
+            }
+        }
+        let mutants = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        let accepted = Baseline {
+            mutants: mutants(&["a: removed"]),
+            ..Baseline::default()
+        };
+        let survives = Outcome {
+            survived: mutants(&["a: removed"]),
+            ..Outcome::default()
+        };
+        let mut changes = Changes::default();
+        accepted.compare_mutants(&survives, &mut changes);
+        if changes.worse.is_empty() {
+            return Err("a mutant that was killed and survives is not noticed".to_owned());
+        }
+        Ok(2 + unmapped.len() + tables.len())
+    }
+}
