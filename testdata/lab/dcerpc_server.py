@@ -1,6 +1,6 @@
 """The server side of connection-oriented DCE/RPC (C706 12.6, MS-RPCE 2.2.2), as much as the
-coercion tools need: bind with NTLM at any level, request fragments, response, fault.
-Little-endian clients and NDR32 only; everything else is refused as Windows would refuse it."""
+coercion tools need: bind with NTLM at any level, request fragments, response, fault. NDR and, where
+no other is offered, NDR64. Clients may be big-endian; the answers are little-endian, as Windows sends them."""
 
 import os
 import struct
@@ -9,6 +9,7 @@ import uuid
 from ntlm_server import DceSecurity, NtlmServer
 
 NDR32 = uuid.UUID("8a885d04-1ceb-11c9-9fe8-08002b104860").bytes_le + struct.pack("<I", 2)
+NDR64 = uuid.UUID("71710533-beba-4937-8319-b5dbef9ccc36").bytes_le + struct.pack("<I", 1)
 BIND_TIME_FEATURES = uuid.UUID("6cb71c2c-9812-4540-0000-000000000000").bytes_le[:8]
 
 REQUEST, RESPONSE, FAULT, BIND, BIND_ACK, ALTER, ALTER_RESP, AUTH3 = 0, 2, 3, 11, 12, 14, 15, 16
@@ -33,7 +34,7 @@ class RpcConnection:
         self.read, self.write = read, write
         self.interfaces, self.dispatch, self.about = interfaces, dispatch, about
         self.secondary_address = secondary_address.encode() + b"\0"
-        self.contexts = {}
+        self.contexts = {}  # id -> (interface, whether NDR64)
         self.exchange = self.security = None
         self.level, self.auth_context = 1, 0
         self.buffer, self.stub = b"", b""
@@ -42,7 +43,7 @@ class RpcConnection:
         try:
             while True:
                 header = self.take(16)
-                length = struct.unpack_from("<H", header, 8)[0]
+                length = struct.unpack_from(order(header) + "H", header, 8)[0]
                 self.handle(header + self.take(length - 16))
         except (EOFError, OSError):
             pass
@@ -57,8 +58,8 @@ class RpcConnection:
         return taken
 
     def handle(self, pdu):
-        kind, auth_length = pdu[2], struct.unpack_from("<H", pdu, 10)[0]
-        call_id = struct.unpack_from("<I", pdu, 12)[0]
+        kind = pdu[2]
+        auth_length, call_id = struct.unpack_from(order(pdu) + "HI", pdu, 10)
         if kind in (BIND, ALTER):
             self.bind(kind, pdu, auth_length, call_id)
         elif kind == AUTH3:
@@ -69,19 +70,20 @@ class RpcConnection:
     def bind(self, kind, pdu, auth_length, call_id):
         count, at, results = pdu[24], 28, b""
         for _ in range(count):
-            context, syntaxes = struct.unpack_from("<HB", pdu, at)
-            interface = str(uuid.UUID(bytes_le=pdu[at + 4 : at + 20]))
-            offered = [pdu[at + 24 + 20 * i :][:20] for i in range(syntaxes)]
+            context, syntaxes = struct.unpack_from(order(pdu) + "HB", pdu, at)
+            interface = str(uuid.UUID(bytes_le=little(pdu, at + 4)[:16]))
+            offered = [little(pdu, at + 24 + 20 * i) for i in range(syntaxes)]
             at += 24 + 20 * syntaxes
             if any(syntax.startswith(BIND_TIME_FEATURES) for syntax in offered):
                 results += struct.pack("<HH", 3, 3) + bytes(20)  # negotiate_ack, as Windows answers
             elif interface not in self.interfaces:
                 results += struct.pack("<HH", 2, 1) + bytes(20)  # abstract syntax not supported
-            elif NDR32 not in offered:
-                results += struct.pack("<HH", 2, 2) + bytes(20)  # transfer syntax not supported
+            elif NDR32 in offered or NDR64 in offered:
+                chosen = NDR32 if NDR32 in offered else NDR64
+                self.contexts[context] = interface, chosen is NDR64
+                results += struct.pack("<HH", 0, 0) + chosen
             else:
-                self.contexts[context] = interface
-                results += struct.pack("<HH", 0, 0) + NDR32
+                results += struct.pack("<HH", 2, 2) + bytes(20)  # transfer syntax not supported
         trailer = b""
         if auth_length:
             challenge = self.authenticate(pdu, auth_length)
@@ -95,11 +97,14 @@ class RpcConnection:
 
     def authenticate(self, pdu, auth_length):
         trailer = pdu[-auth_length - 8 :]
-        auth_type, self.level, _, _, self.auth_context = struct.unpack_from("<BBBBI", trailer)
+        auth_type, self.level, _, _, self.auth_context = struct.unpack_from(
+            order(pdu) + "BBBBI", trailer
+        )
         if auth_type != NTLM_AUTH:
             return None
         if self.exchange is None:
-            self.exchange = NtlmServer(os.environ["SRV_NAME"].upper())
+            name = os.environ["DC_NAME" if os.environ.get("VICTIM") == "dc1" else "SRV_NAME"]
+            self.exchange = NtlmServer(name.upper())
         challenge = self.exchange.step(trailer[8:])
         if challenge is None and self.exchange.ok:
             self.security = DceSecurity(self.exchange)
@@ -109,7 +114,7 @@ class RpcConnection:
         return struct.pack("<BBBBI", NTLM_AUTH, self.level, padding, 0, self.auth_context)
 
     def request(self, pdu, auth_length, call_id):
-        context, opnum = struct.unpack_from("<HH", pdu, 20)
+        context, opnum = struct.unpack_from(order(pdu) + "HH", pdu, 20)
         start = 24 + (16 if pdu[3] & OBJECT_UUID else 0)
         end = len(pdu)
         stub = pdu[start:end]
@@ -126,10 +131,13 @@ class RpcConnection:
         self.stub = stub if pdu[3] & FIRST else self.stub + stub
         if not pdu[3] & LAST:
             return None
-        interface = self.contexts.get(context)
-        if interface is None:
+        if context not in self.contexts:
             return self.fault(call_id, context, UNKNOWN_INTERFACE)
+        interface, ndr64 = self.contexts[context]
         about = {**self.about, "uuid": interface, "opnum": opnum, "rpc_auth_level": self.level}
+        about |= {"user": self.exchange.user if self.security else None}
+        about |= {"ndr64": ndr64, "big_endian": order(pdu) == ">"}
+        about |= {"object_uuid": bool(pdu[3] & OBJECT_UUID)}
         answer = self.dispatch(interface, opnum, self.stub, about)
         if isinstance(answer, int):
             return self.fault(call_id, context, answer)
@@ -148,6 +156,19 @@ class RpcConnection:
     def fault(self, call_id, context, status):
         body = struct.pack("<IHBBII", 32, context, 0, 0, status, 0)
         self.write(header(FAULT, call_id, len(body), 0) + body)
+
+
+def order(pdu):
+    """Byte order of a PDU: the first byte of its data representation (C706 14.2.5)"""
+    return "<" if pdu[4] & 0x10 else ">"
+
+
+def little(pdu, at):
+    """A syntax identifier, 16 bytes of UUID and a version, as little-endian bytes"""
+    if order(pdu) == "<":
+        return pdu[at : at + 20]
+    version = struct.unpack_from(">I", pdu, at + 16)[0]
+    return uuid.UUID(bytes=pdu[at : at + 16]).bytes_le + struct.pack("<I", version)
 
 
 def header(kind, call_id, following, trailer_length):

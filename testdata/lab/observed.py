@@ -1,8 +1,9 @@
 """What tshark and the capture's bytes show beyond the NTLM messages that tshark lists: NTLM in
-protocols in which it does not look for it, Kerberos AP-REQs on several flows, LDAP writes."""
+protocols in which it does not look for it, calls of DCE/RPC, Kerberos AP-REQs on several flows, LDAP writes."""
 
 import base64
 import collections
+import os
 import re
 import subprocess
 
@@ -15,7 +16,10 @@ ENDS += ["ip.dst", "ipv6.dst", "tcp.dstport", "udp.dstport"]
 def rows(path, display_filter, fields, occurrence="a"):
     """Per frame: time, sender, receiver, and a list of values for each field"""
     wanted = ["frame.time_epoch", *ENDS, *fields]
-    command = ["tshark", "-n", "-r", path, "-d", "tcp.port==593,dcerpc", "-Y", display_filter]
+    # Neither 593 nor the stand-in's dynamic port is one on which tshark expects bare DCE/RPC.
+    ports = (593, os.environ["DYNAMIC_PORT"])
+    command = ["tshark", "-n", "-r", path, "-Y", display_filter]
+    command += [word for port in ports for word in ("-d", f"tcp.port=={port},dcerpc")]
     command += ["-T", "fields", "-E", "separator=|", "-E", f"occurrence={occurrence}"]
     for field in wanted:
         command += ["-e", field]
@@ -73,6 +77,26 @@ def kerberos_pairs(path):
     ]
 
 
+def rpc_calls(path):
+    """(interface, opnum) -> how many requests tshark decodes, over pipes and ports"""
+    fields = ["tcp.stream", "smb2.fid", "dcerpc.pkt_type", "dcerpc.cn_ctx_id"]
+    fields += ["dcerpc.cn_bind_to_uuid", "dcerpc.opnum"]
+    bound, calls = {}, collections.Counter()
+    for _, _, _, (stream, file, kinds, contexts, uuids, opnums) in rows(
+        path, "dcerpc.pkt_type in {0, 11, 14}", fields
+    ):
+        where = stream[0], *file[:1]
+        for kind in kinds:
+            if kind in ("11", "14"):
+                bound |= {(*where, context): name for context, name in zip(contexts, uuids)}
+            elif kind == "0" and opnums:
+                interface = bound.get((*where, contexts.pop(0) if contexts else "0"))
+                opnum = int(opnums.pop(0))
+                if interface:  # else the bind is older than the capture
+                    calls[interface, opnum] += 1
+    return calls
+
+
 def ldap_writes(path):
     """Add and modify requests that are readable, with what the server said"""
     modify = "ldap.modifyRequest_element || ldap.addRequest_element"
@@ -102,7 +126,7 @@ def missing_evidence(truth):
         (two_legs, truth["relay_pairs"], "no challenge on two flows"),
         (kinds["krb-relay"], truth["kerberos_pairs"], "no AP-REQ on two flows"),
         (kinds["ldap-write"], truth["writes"], "no LDAP write"),
-        (kinds["coercion"], truth["coercion_events"], "no coercion"),
+        (kinds["coercion"], truth["coercion_events"] or truth["rpc_calls"], "no coercion"),
         (kinds["one-leg"], not truth["relay_pairs"], "both legs are there"),
     ]
     return [reason for wanted, found, reason in promises if wanted and not found]

@@ -26,7 +26,15 @@ truth() {
   sleep 0.7
   stop_scenario
   mv "$RUN/$NAME.pcap" "$CAPTURES/$NAME.pcap"
-  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@"
+  rm -f "$CAPTURES/$NAME.pcap.zst"
+  local code=0
+  "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@" || code=$?
+  # A long burst compresses well, and what ships should stay small.
+  if [ "$(stat -c %s "$CAPTURES/$NAME.pcap")" -gt 100000 ]; then
+    zstd -q -19 --rm -f "$CAPTURES/$NAME.pcap"
+    sed -i "s/\"file\": \"$NAME.pcap\"/\"file\": \"$NAME.pcap.zst\"/" "$CAPTURES/$NAME.json"
+  fi
+  return $code
 }
 
 stop_scenario() {
@@ -49,6 +57,29 @@ listen() {
     > "$RUN/listener.log" 2>&1 &
   LISTENER=$!
   wait_for_port "$1" 445
+}
+
+# listen6 HOST: the same for IPv4 and IPv6
+listen6() {
+  mkdir -p "$RUN/loot"
+  "$HERE/in_host" "$1" "$IMPACKET/python" -u "$IMPACKET/smbserver.py" -smb2support -6 share "$RUN/loot" \
+    > "$RUN/listener.log" 2>&1 &
+  LISTENER=$!
+  wait_for_port "$1" 445
+}
+
+# rogue HOST ADDRESS: a listener for WebDAV and DCOM, see listener.py
+rogue() {
+  "$HERE/in_host" "$1" "$CLIENTS/python" "$HERE/listener.py" "$2" > "$RUN/listener.log" 2>&1 &
+  LISTENER=$!
+  wait_for_port "$1" 80
+}
+
+# The domain controller as a victim, until the scenario ends; it writes the same journal
+start_dc_victim() {
+  VICTIM=dc1 "$HERE/in_host" dc1 "$CLIENTS/python" "$HERE/victim.py" "$RUN/victim.jsonl" > "$RUN/dc_victim.log" 2>&1 &
+  HELPER=$!
+  wait_for_port dc1 593
 }
 
 # relay ARGUMENTS...: ntlmrelayx on the attacker's host (or on RELAY_HOST), listening on SMB and HTTP
@@ -77,6 +108,9 @@ relay_on() {
 
 # call ARGUMENTS...: one bind and one request from the attacker, see call.py
 call() { in_host evil timeout 30 "$IMPACKET/python" "$HERE/call.py" "$@" > "$RUN/call.log" 2>&1 || true; }
+
+# on_evil COMMAND...: any program on the attacker's host
+on_evil() { in_host evil timeout 60 "$@" > "$RUN/call.log" 2>&1 < /dev/null || true; }
 
 # coercer ARGUMENTS...: the real tool, against the victim
 coercer() {

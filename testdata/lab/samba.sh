@@ -15,7 +15,7 @@ dc_provision() {
   mkdir -p "$STATE/dc1"
   in_host dc1 samba-tool domain provision --targetdir="$STATE/dc1" --realm=$REALM --domain=$DOMAIN \
     --server-role=dc --dns-backend=SAMBA_INTERNAL --host-name=$DC_NAME --host-ip=$DC \
-    --adminpass="$ADMIN_PW" > "$RUN/provision.log" 2>&1
+    --adminpass="$ADMIN_PW" --machinepass="$DC_PW" > "$RUN/provision.log" 2>&1
   # Strong authentication off is what makes a relay to LDAP possible at all, and encryption off is
   # what makes the captures readable. Both are common in the field.
   sed -i "0,/^\[global\]/s||[global]\n\
@@ -76,10 +76,10 @@ member_up() { # name address machine-password
 }
 
 member_configure() { # name address
-  local name=$1 dir=$STATE/$1 helpers=yes encrypt=default
+  local name=$1 dir=$STATE/$1 helpers=yes encrypt=default v6=
   # On the victim our stand-ins serve the pipes in place of Samba's own RPC helpers. Samba offers
   # SMB3 encryption by default and impacket then always uses it; see set_encryption.
-  [ "$name" = srv1 ] && helpers=no encrypt=off
+  [ "$name" = srv1 ] && helpers=no encrypt=off v6="$SRV6/64"
   mkdir -p "$dir"/{private,state,cache,lock,pid,share,dfsroot,spool}
   chmod 755 "$dir"; chmod 1777 "$dir/share" "$dir/spool"
   echo 'hello from the lab' > "$dir/share/hello.txt"
@@ -91,7 +91,7 @@ member_configure() { # name address
 	realm = $REALM
 	security = ads
 	server role = member server
-	interfaces = $2/24 lo
+	interfaces = $2/24 $v6 lo
 	bind interfaces only = yes
 	private dir = $dir/private
 	state directory = $dir/state

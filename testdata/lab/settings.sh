@@ -37,7 +37,7 @@ if [ -n "$LAB_SEED" ]; then eval "$(python3 "$HERE/vary.py" "$LAB_SEED")"; fi
 # --- addresses and names -------------------------------------------------------------------------
 
 # The network has no route to anywhere else. The stand-ins refuse every other address.
-export LAB_NET=$PREFIX.0/24
+export LAB_NET=$PREFIX.0/24 LAB_NET6=fd10::/64  # host .N is also fd10::N
 export DC=$PREFIX.${OCTETS[0]}       # Samba AD domain controller, DNS, KDC, LDAP
 export DC2=$PREFIX.${OCTETS[1]}      # a second one, only in the scenario that replicates
 export SRV=$PREFIX.${OCTETS[2]}      # the victim: real smbd in front, coercible RPC stand-ins behind
@@ -53,6 +53,9 @@ export EVIL=$PREFIX.${OCTETS[11]}    # the attacker
 export DROP=$PREFIX.${OCTETS[12]}    # a second host of the attacker, so that a listener need not be the caller
 HOSTS=(dc1:$DC dc2:$DC2 srv1:$SRV files1:$FILES nas1:$NAS ca1:$CA proxy1:$PROXY ws1:$WS1 ws2:$WS2 ws3:$WS3
   gw1:$GW evil:$EVIL drop:$DROP)
+
+SRV6=fd10::${SRV##*.} EVIL6=fd10::${EVIL##*.}
+export DC1_V4=$DC DC1_V6=fd10::${DC##*.} SRV1_V4=$SRV SRV1_V6=$SRV6  # as victim.py looks them up
 
 # The scripts call a host by its key (dc1, srv1, ...); on the wire it has its name of NAMES.
 keys=(dc1 dc2 srv1 files1 nas1 ca1 proxy1 ws1 ws2 ws3 gw1 evil drop)
@@ -71,9 +74,10 @@ BASE_DN=DC=${DNS_DOMAIN//./,DC=}
 ADMIN_PW='Adm1n-of-the-lab!'$PASSWORD_TAIL
 export ALICE_PW='Alice-likes-Tea-7'$PASSWORD_TAIL
 export BOB_PW='Bob-prints-A4-paper'$PASSWORD_TAIL
+DC_PW='dc1-Machine-7ad5'$PASSWORD_TAIL
 SRV_PW='srv1-Machine-0fc3'$PASSWORD_TAIL
 FILES_PW='files1-Machine-9b21'$PASSWORD_TAIL
-export ACCOUNTS="Administrator:$ADMIN_PW $ALICE:$ALICE_PW $BOB:$BOB_PW ${SRV_NAME^^}\$:$SRV_PW ${FILES_NAME^^}\$:$FILES_PW"
+export ACCOUNTS="Administrator:$ADMIN_PW $ALICE:$ALICE_PW $BOB:$BOB_PW ${DC_NAME^^}\$:$DC_PW ${SRV_NAME^^}\$:$SRV_PW ${FILES_NAME^^}\$:$FILES_PW"
 
 # in_host NAME COMMAND...: run a command on one of the lab's hosts. In the background call the
 # program itself: $! of a function is a shell around the command, and killing that does not end it.

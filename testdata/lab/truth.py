@@ -6,6 +6,8 @@
   - tshark (NTLM messages and their flows) and a plain search of the capture's bytes.
 
 usage: truth.py PATH-WITHOUT-SUFFIX malicious=yes|no [KEY=VALUE...] [expect=LABEL...]
+
+expect, looks_like and allow may be repeated; also=ROLE:ADDRESS adds an address to a role.
 """
 
 import collections
@@ -24,6 +26,7 @@ from observed import address, rows
 PATH = sys.argv[1]
 RUN = os.environ["RUN"]
 REPEATED = {"expect", "also", "looks_like", "allow"}
+PRIVACY = 6  # RPC authentication level that seals the stub
 # What a listener that is no relay hands to everybody: never a pair
 STATIC_CHALLENGES = {"4141414141414141", "a" * 16}
 
@@ -51,6 +54,7 @@ def main():
     everything.sort(key=lambda message: message["time"])
     pairs, repeated = challenge_pairs(everything, roles, malicious)
     capture = read(capture_file)
+    calls = observed.rpc_calls(capture_file)
     truth = {
         "scenario": os.path.basename(PATH),
         "file": os.path.basename(PATH) + ".pcap",
@@ -62,14 +66,21 @@ def main():
         "also": also,
         "family": given.get("family"),
         "base": True,
+        "varied": bool(os.environ["LAB_SEED"]),
+        "seed": os.environ["LAB_SEED"] or None,
         "expect": lists["expect"],
         "looks_like": lists["looks_like"],
         "allow": lists["allow"],
-        "visible_rpc": visible(capture, coercions, lambda event: uuid.UUID(event["uuid"]).bytes_le),
-        "visible_path": visible(capture, coercions, lambda event: utf16(event["unc"] + "\0")),
+        "visible_rpc": visible(coercions, lambda event: call_shows(capture, calls, event)),
+        "visible_path": visible(coercions, lambda event: path_shows(capture, calls, event)),
         "coercion_events": coercions,
+        "rpc_calls": [
+            {"uuid": interface, "opnum": opnum, "count": count}
+            for (interface, opnum), count in calls.items()
+        ],
         "relay_pairs": pairs,
         "repeated_challenges": repeated,
+        "outcome": given.get("outcome"),
         "kerberos_pairs": observed.kerberos_pairs(capture_file),
         "writes": observed.ldap_writes(capture_file),
         "relay_outcome": relay_outcome(),
@@ -111,7 +122,8 @@ def coercion(entry):
     """time is when the callback was over; rpc_auth_level as on the wire, 1 is none"""
     order = ("time", "method", "uuid", "opnum", "unc", "caller")
     order += ("transport", "pipe", "port", "rpc_auth_level", "outcome")
-    return {key: entry[key] for key in order}
+    flags = [key for key in ("ndr64", "big_endian", "object_uuid") if entry.get(key)]
+    return {key: entry[key] for key in order} | dict.fromkeys(flags, True)
 
 
 def ntlm_messages():
@@ -174,11 +186,26 @@ def challenge_pairs(messages, roles, malicious):
     return pairs, repeated
 
 
-def visible(capture, coercions, needle):
-    """Whether the bytes are in the capture as they are, in other words not encrypted"""
-    if not coercions:
-        return None
-    return all(needle(event) in capture for event in coercions)
+def call_shows(capture, calls, event):
+    """Whether bind and opnum are readable: tshark decodes them. It does not look into the bodies of
+    RPC over HTTP nor at what is not DCE/RPC; there the plain bytes of the identifier decide."""
+    if event["uuid"] is None:
+        return utf16("file:") in capture
+    if event["transport"] == "ncacn_http" and event["port"] == 80:
+        return uuid.UUID(event["uuid"]).bytes_le in capture
+    return calls[event["uuid"], event["opnum"]] > 0
+
+
+def path_shows(capture, calls, event):
+    """Whether the call can be read, is not sealed by RPC itself, and its path is in there as it is"""
+    if event["rpc_auth_level"] == PRIVACY or not call_shows(capture, calls, event):
+        return False
+    return utf16(event["unc"]) in capture or event["unc"].encode("utf-16-be") in capture
+
+
+def visible(coercions, shows):
+    """Whether every coerced call shows something; null if there is none"""
+    return all(shows(event) for event in coercions) if coercions else None
 
 
 def relay_outcome():
