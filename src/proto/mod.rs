@@ -18,6 +18,7 @@ pub mod session;
 pub mod smb;
 pub mod spnego;
 pub mod tds;
+pub mod token;
 
 #[cfg(test)]
 pub(crate) mod drive;

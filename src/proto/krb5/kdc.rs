@@ -8,7 +8,7 @@ use crate::net::{Direction, FlowKey};
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
 use crate::proto::datagram::Met;
-use crate::proto::ntlmssp::TokenAt;
+use crate::proto::token::TokenAt;
 use crate::wire::{Error, Reader, Result, Tlv};
 
 /// What is remembered between messages: a KRB-ERROR does not say what it answers.

@@ -31,7 +31,7 @@
 mod kdc;
 mod presented;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 pub mod wire;
 
 pub use kdc::{Begins, Decoder, Kdc, begins, datagram, is_datagram};

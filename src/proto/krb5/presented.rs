@@ -3,7 +3,7 @@
 use super::wire::{self, ApReq, ErrorCode, KrbError, message};
 use crate::event::{Anomaly, Event, KrbApReq, KrbApResult, Sink};
 use crate::net::Direction;
-use crate::proto::ntlmssp::TokenAt;
+use crate::proto::token::TokenAt;
 use crate::wire::Tlv;
 
 /// What a carrier's exchange must remember of the AP-REQ under way.

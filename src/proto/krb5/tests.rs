@@ -6,13 +6,11 @@ use crate::event::Carrier;
 use crate::net::Direction::{self, ToClient, ToServer};
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
-use crate::proto::ntlmssp::TokenAt;
-use crate::proto::spnego::Negotiation;
-use crate::proto::spnego::wire::carries_proof;
 use crate::proto::testing::{Recorder, vectors};
+use crate::proto::token::TokenAt;
 
 /// An element, in the long form where it must be.
-fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(in crate::proto) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let inside = parts.concat();
     let mut all = vec![tag];
     match inside.len() {
@@ -27,7 +25,7 @@ fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// AP-REQ of 99 bytes, written out (RFC 4120 5.5.1).
-const AP_REQ: &[u8] = &[
+pub(in crate::proto) const AP_REQ: &[u8] = &[
     0x6e, 0x61, 0x30, 0x5f, // [APPLICATION 14], SEQUENCE
     0xa0, 0x03, 0x02, 0x01, 5, // pvno
     0xa1, 0x03, 0x02, 0x01, 14, // msg-type
@@ -46,32 +44,15 @@ const AP_REQ: &[u8] = &[
     0xa2, 0x0b, 0x04, 0x09, 1, 2, 3, 4, 5, 6, 7, 8, 9, // cipher
 ];
 
-const KRB5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2];
+pub(in crate::proto) const KRB5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2];
 
 /// As a token of the krb5 mechanism (RFC 4121 4.1).
-fn gss_token(id: u8, inner: &[u8]) -> Vec<u8> {
+pub(in crate::proto) fn gss_token(id: u8, inner: &[u8]) -> Vec<u8> {
     tlv(0x60, &[&tlv(6, &[KRB5]), &[id, 0], inner])
 }
 
-/// As the first token of SPNEGO, with NTLM as the second choice.
-fn spnego_init(token: &[u8]) -> Vec<u8> {
-    let ntlm = [0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 2, 0x0a];
-    let mechs = tlv(0x30, &[&tlv(6, &[KRB5]), &tlv(6, &[&ntlm])]);
-    let token = tlv(0xa2, &[&tlv(4, &[token])]);
-    let init = tlv(0x30, &[&tlv(0xa0, &[&mechs]), &token]);
-    tlv(
-        0x60,
-        &[&tlv(6, &[&[0x2b, 6, 1, 5, 5, 2]]), &tlv(0xa0, &[&init])],
-    )
-}
-
-fn spnego_response(token: &[u8]) -> Vec<u8> {
-    let token = tlv(0xa2, &[&tlv(4, &[token])]);
-    tlv(0xa1, &[&tlv(0x30, &[&token])])
-}
-
 /// KRB-ERROR with this code (5.9.1).
-fn error(code: u8) -> Vec<u8> {
+pub(in crate::proto) fn error(code: u8) -> Vec<u8> {
     let fields = [
         vec![0xa0, 0x03, 0x02, 0x01, 5],       // pvno
         vec![0xa1, 0x03, 0x02, 0x01, 30],      // msg-type
@@ -152,7 +133,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
     all
 }
 
-const AT: TokenAt = TokenAt {
+pub(in crate::proto) const AT: TokenAt = TokenAt {
     carrier: Carrier::Smb,
     session: 7,
     server_guid: None,
@@ -172,95 +153,6 @@ fn an_ap_req_as_it_stands() {
     assert_eq!(req.authenticator.etype, EType::RC4_HMAC);
     assert_eq!(req.authenticator.cipher.len(), 9);
     assert!(!format!("{req:?}").contains("222"), "no ciphertext in text");
-}
-
-#[test]
-fn every_wrapping_leads_to_it() {
-    let raw = AP_REQ.to_vec();
-    let token = gss_token(1, AP_REQ);
-    for carried in [
-        raw,
-        token.clone(),
-        spnego_init(&token),
-        spnego_init(AP_REQ),
-        spnego_response(&token),
-    ] {
-        assert!(carries_proof(&carried));
-        let mut out = Recorder::default();
-        Negotiation::default().token(&carried, &AT, ToServer, &mut out);
-        let parts = [
-            "to_server KrbApReq",
-            "carrier: Smb",
-            "realm: \"LAB\"",
-            "sname: \"fs/x\"",
-            "ticket_encryption: \"aes256-cts-hmac-sha1-96\"",
-            "mutual: true",
-            "session: 7",
-            "ticket: <3 secret bytes>",
-            "authenticator: <9 secret bytes>",
-            "message_id: 3",
-        ];
-        assert_eq!(out.count(&parts), 1, "{:?}", out.0);
-        assert_eq!(out.0.len(), 1);
-    }
-    assert!(!carries_proof(&gss_token(3, &error(37))));
-    assert!(
-        gss(b"\x60\x05\x06\x03\x2b\x06\x01").is_none(),
-        "another mechanism"
-    );
-    assert!(gss(b"NTLMSSP\0").is_none());
-}
-
-#[test]
-fn what_comes_of_it_is_said_once() {
-    let rep = [0x6f, 0x02, 0x30, 0x00]; // AP-REP without what only the client can read
-    let mut out = Recorder::default();
-    let mut exchange = Negotiation::default();
-    exchange.result(&AT, true, 0, ToClient, &mut out);
-    assert!(out.0.is_empty(), "no verdict before an AP-REQ");
-    exchange.token(&spnego_init(&gss_token(1, AP_REQ)), &AT, ToServer, &mut out);
-    exchange.token(
-        &spnego_response(&gss_token(2, &rep)),
-        &AT,
-        ToClient,
-        &mut out,
-    );
-    exchange.result(&AT, true, 0, ToClient, &mut out);
-    exchange.result(&AT, true, 0, ToClient, &mut out);
-    let accepted = [
-        "to_client KrbApResult",
-        "\"accepted\"",
-        "ap_rep: true",
-        "status: Some(0)",
-    ];
-    assert_eq!(out.count(&accepted), 1, "{:?}", out.0);
-
-    exchange.token(AP_REQ, &AT, ToServer, &mut out);
-    exchange.token(
-        &spnego_response(&gss_token(3, &error(37))),
-        &AT,
-        ToClient,
-        &mut out,
-    );
-    exchange.result(&AT, false, 0xc000_006d, ToClient, &mut out);
-    let refused = [
-        "\"refused\"",
-        "ap_rep: false",
-        "error_code: Some(37)",
-        "KRB_AP_ERR_SKEW",
-    ];
-    assert_eq!(out.count(&refused), 1, "{:?}", out.0);
-    assert_eq!(out.0.len(), 4, "{:?}", out.0);
-
-    exchange.token(AP_REQ, &AT, ToServer, &mut out);
-    let ntlm = crate::proto::testing::vector("ntlmssp_type1_impacket").bytes;
-    exchange.token(&ntlm, &AT, ToServer, &mut out);
-    exchange.result(&AT, true, 0, ToClient, &mut out);
-    assert_eq!(
-        out.count(&["KrbApResult", "\"fallback\"", "status: None"]),
-        1
-    );
-    assert_eq!(out.count(&["KrbApResult"]), 3);
 }
 
 #[test]
@@ -385,22 +277,6 @@ fn every_vector_reads_as_it_says() {
         if let Some(code) = v.number("error_code") {
             parts.push(format!("error_code: Some({code})"));
         }
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        assert_eq!(out.count(&parts), 1, "{}: {:#?}", v.name, out.0);
-    }
-    for v in vectors("krb5-token") {
-        let mut out = Recorder::default();
-        Negotiation::default().token(&v.bytes, &AT, ToServer, &mut out);
-        let parts = [
-            format!("realm: {:?}", v.text("realm")),
-            format!("sname: {:?}", v.text("sname")),
-            format!("kvno: {:?}", v.number("kvno")),
-            format!("ticket: <{} secret", v.number("ticket_len").unwrap()),
-            format!(
-                "authenticator: <{} secret",
-                v.number("authenticator_len").unwrap()
-            ),
-        ];
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         assert_eq!(out.count(&parts), 1, "{}: {:#?}", v.name, out.0);
     }
@@ -558,8 +434,5 @@ proptest! {
         let (mut decoder, mut shared, mut out) = (Decoder::default(), Shared::default(), Recorder::default());
         decoder.chunk(way, Chunk::Data(&bytes), &mut shared, &mut out);
         prop_assert!(out.0.len() <= 4);
-        let mut out = Recorder::default();
-        Negotiation::default().token(&bytes[4..], &AT, way, &mut out);
-        prop_assert!(out.0.len() <= 2);
     }
 }

@@ -17,6 +17,8 @@
 )]
 
 mod decoder;
+#[cfg(test)]
+mod kerberos_tests;
 pub mod wire;
 
 pub use decoder::Negotiation;
