@@ -213,6 +213,18 @@ fn talks() -> Vec<Talk> {
             ],
         },
         Talk {
+            name: "tds: SSPI message with NTLM type 3",
+            port: 1433,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("tds_sspi_message_type3"))],
+        },
+        Talk {
+            name: "smtp: a command before the logon",
+            port: 25,
+            open: vec![(ToServer, b"EHLO client\r\n".to_vec())],
+            round: vec![(ToServer, b"NOOP\r\n".to_vec())],
+        },
+        Talk {
             name: "http: request and response without body",
             port: 80,
             open: Vec::new(),

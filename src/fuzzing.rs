@@ -19,7 +19,9 @@ use crate::event::{Carrier, Event, RpcTransport, Sink};
 use crate::limits::{BLOCK_BYTES, FRAME_BYTES, TAIL_BYTES};
 use crate::net::{Addr, Direction, Endpoint, FlowKey, Side, Transport};
 use crate::packet::{Block, Chunk, DissectOptions, Dissector, FrameRef, Progress};
-use crate::proto::{Session, Shared, dcerpc, http, krb5, ldap, ntlmssp, rpch, smb, spnego};
+use crate::proto::{
+    Session, Shared, dcerpc, http, krb5, ldap, mail, ntlmssp, rpch, smb, spnego, tds, tls,
+};
 use crate::rule::{RuleSet, RuleSource};
 use crate::time::Timestamp;
 
@@ -94,6 +96,23 @@ pub fn krb5(bytes: &[u8]) {
 /// One LDAP connection.
 pub fn ldap(bytes: &[u8]) {
     cuts(bytes, ldap::Decoder::default);
+}
+
+/// One TLS connection.
+pub fn tls(bytes: &[u8]) {
+    cuts(bytes, tls::Decoder::default);
+}
+
+/// One connection to SQL Server.
+pub fn tds(bytes: &[u8]) {
+    cuts(bytes, tds::Decoder::default);
+}
+
+/// One connection of SMTP, IMAP and POP3.
+pub fn mail(bytes: &[u8]) {
+    for kind in [mail::Kind::Smtp, mail::Kind::Imap, mail::Kind::Pop3] {
+        cuts(bytes, || mail::Decoder::new(kind));
+    }
 }
 
 /// One association over TCP, and the same bytes through a named pipe.
@@ -351,6 +370,9 @@ macro_rules! decode {
 }
 
 decode!(
+    mail::Decoder,
+    tds::Decoder,
+    tls::Decoder,
     smb::Decoder,
     krb5::Decoder,
     ldap::Decoder,

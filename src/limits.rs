@@ -154,6 +154,17 @@ pub const LDAP_TEXT_BYTES: usize = 2048;
 pub const LDAP_FILTER_DEPTH: usize = 24;
 /// Attributes of one LDAP request whose names are listed. Beyond it they are only counted in values and bytes.
 pub const LDAP_ATTRIBUTES: usize = 128;
+/// Bytes of a TLS handshake message kept while it is spread over records: hellos and certificates
+/// are shorter but for chains that nobody uses. A longer one ends the reading.
+pub const TLS_HANDSHAKE_BYTES: usize = 32 * 1024;
+/// Bytes of each text kept of a TLS handshake; DNS names have 253 at most.
+pub const TLS_NAME_BYTES: usize = 2048;
+/// DNS names read of a certificate.
+pub const TLS_NAMES: usize = 32;
+/// Bytes of a TDS logon message kept while it is spread over packets. A longer one is passed over.
+pub const TDS_MESSAGE_BYTES: usize = 64 * 1024;
+/// Bytes of a line of SMTP, IMAP or POP3 (RFC 4954 4 asks for 12,288 of a token). A longer one is passed over.
+pub const MAIL_LINE_BYTES: usize = 32 * 1024;
 /// Outstanding LDAP binds of one connection.
 pub const LDAP_PENDING: usize = 16;
 /// Bytes of a Kerberos name shown: parts of a principal with `/` between them. AD's longest host and service

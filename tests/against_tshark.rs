@@ -26,7 +26,7 @@ fn with_protocols(wanted: &[&str]) -> Option<Vec<PathBuf>> {
     if let Some(lab) = common::shared("captures/lab") {
         found.extend(captures(&lab).into_iter().filter(|p| {
             let name = p.file_name().unwrap().to_str().unwrap();
-            name.contains("ldap") && !name.starts_with("d_")
+            wanted.contains(&"ldap") && name.contains("ldap") && !name.starts_with("d_")
         }));
     }
     Some(found)
@@ -120,6 +120,105 @@ fn ldap_operations() {
     assert!(total > 200, "only {total} operations");
     let differences: Vec<&str> = differences.iter().map(String::as_str).collect();
     assert_eq!(differences, LDAP_EXPLAINED, "{differences:#?}");
+}
+
+/// Server names of TLS over TCP, as often as tshark sees them.
+#[test]
+fn tls_server_names() {
+    let Some(paths) = with_protocols(&["tls"]) else {
+        return skipped("no ../shared/captures");
+    };
+    let mut differences = Vec::new();
+    let mut total = 0;
+    for path in paths {
+        let Some(theirs) = tshark(&path, "tls && tcp", "tls.handshake.extensions_server_name")
+        else {
+            return skipped("no tshark");
+        };
+        let out = relaywatch(&["-q", "--events", "tls", "-r", path.to_str().unwrap()]);
+        let mut ours: BTreeMap<String, usize> = BTreeMap::new();
+        for line in &lines(&out.stdout) {
+            if let Some(name) = line["tls"]["sni"].as_str() {
+                *ours.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        total += ours.values().sum::<usize>();
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let names: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+        for name in names {
+            let (ours, theirs) = (ours.get(name), theirs.get(name));
+            if ours != theirs {
+                differences.push(format!("{file}: {name}: {ours:?}, tshark {theirs:?}"));
+            }
+        }
+    }
+    println!("{total} names");
+    assert!(total > 30, "only {total} names");
+    let differences: Vec<&str> = differences.iter().map(String::as_str).collect();
+    assert_eq!(differences, TLS_EXPLAINED, "{differences:#?}");
+}
+
+/// Differences, and why.
+const TLS_EXPLAINED: [&str; 0] = [];
+
+/// Answers of domain controllers to pings for `netlogon`: as many as tshark sees, with the names that it
+/// reads. It reads the value only where the attribute is spelt in lower case, so names may be fewer.
+#[test]
+fn netlogon_answers() {
+    let Some(paths) = with_protocols(&["cldap"]) else {
+        return skipped("no ../shared/captures");
+    };
+    let mut total = 0;
+    for path in paths {
+        let entries = "cldap && ldap.protocolOp == 4";
+        let (Some(names), Some(types)) = (
+            tshark(&path, entries, "mscldap.hostname"),
+            tshark(&path, entries, "ldap.type"),
+        ) else {
+            return skipped("no tshark");
+        };
+        let answers: usize = types
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("netlogon"))
+            .map(|(_, n)| n)
+            .sum();
+        let out = relaywatch(&["-q", "--events", "ldap_op", "-r", path.to_str().unwrap()]);
+        let mut ours: BTreeMap<String, usize> = BTreeMap::new();
+        for line in &lines(&out.stdout) {
+            if let Some(name) = line["ldap_op"]["dns_host"].as_str() {
+                *ours.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        assert_eq!(ours.values().sum::<usize>(), answers, "{}", path.display());
+        for (name, n) in names {
+            assert!(ours.get(&name) >= Some(&n), "{}: {name}", path.display());
+        }
+        total += answers;
+    }
+    println!("{total} answers");
+}
+
+/// Logons to SQL Server, as many as tshark sees.
+#[test]
+fn tds_logons() {
+    let Some(paths) = with_protocols(&["tds"]) else {
+        return skipped("no ../shared/captures");
+    };
+    let mut total = 0;
+    for path in paths {
+        let Some(theirs) = tshark(&path, "tds.type == 16", "tds.type") else {
+            return skipped("no tshark");
+        };
+        let out = relaywatch(&["-q", "--events", "tds", "-r", path.to_str().unwrap()]);
+        let ours = lines(&out.stdout)
+            .iter()
+            .filter(|l| l["tds"]["hidden"].is_null())
+            .count();
+        let theirs: usize = theirs.values().sum();
+        assert_eq!(ours, theirs, "{}", path.display());
+        total += ours;
+    }
+    println!("{total} logons");
 }
 
 /// Differences, and why.

@@ -85,11 +85,11 @@ fn nobody_imports_upwards_or_sideways() {
 #[test]
 fn payloads_do_not_know_their_carriers() {
     let rank = |p: &str| match p {
-        "ntlmssp" | "krb5" | "epm" => 0,
+        "ntlmssp" | "krb5" | "epm" | "tls" => 0,
         "spnego" => 1,
         "nbss" => 1,
         "dcerpc" | "http" | "ldap" => 2,
-        "smb" | "rpch" | "tds" => 3,
+        "smb" | "rpch" | "tds" | "mail" => 3,
         _ => 4,
     };
     let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/proto");

@@ -130,7 +130,8 @@ fn key_file() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn everything(path: &std::path::Path, workers: &str) -> Vec<u8> {
-    let events = "alert,incident,stats,finding,rpc_call,ntlm,dcerpc,smb,http,ldap,ldap_op,anomaly";
+    let events =
+        "alert,incident,stats,finding,rpc_call,ntlm,dcerpc,smb,http,ldap,ldap_op,tds,tls,anomaly";
     let key = key_file().1;
     let out = relaywatch(&[
         "-q",

@@ -237,6 +237,14 @@ fn decoders() {
     let krb5: Vec<_> = headed(vectors(&["krb5"])).collect();
     replay("krb5", &krb5, 600, fuzzing::krb5);
     replay("ldap", &with(&[389], &["ldap"]), 600, fuzzing::ldap);
+    replay("tls", &with(&[443, 636], &[]), 600, fuzzing::tls);
+    replay("tds", &with(&[1433], &["tds"]), 600, fuzzing::tds);
+    let mail = [
+        &b"\x80\x08EHLO a\r\nAUTH NTLM\r\nTlRMTVNTUAABAAAA\r\n"[..],
+        b"334 TlRM\r\n235 ok\r\n",
+    ];
+    let mail = [mail.concat(), b"\x60\x04a STARTTLS\r\na OK go\r\n".to_vec()];
+    replay("mail", &mail, 2_000, fuzzing::mail);
     let mut dcerpc = streams(&flows, |p| p == 135 || p > 1_024);
     dcerpc.extend(headed(vectors(&["dcerpc", "rts", "tcp"])));
     replay("dcerpc", &dcerpc, 1_000, fuzzing::dcerpc);

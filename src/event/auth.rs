@@ -18,6 +18,14 @@ pub enum Carrier {
     Rpc,
     /// A request to a Kerberos KDC.
     Kerberos,
+    /// TDS logon.
+    Tds,
+    /// SMTP AUTH.
+    Smtp,
+    /// IMAP AUTHENTICATE.
+    Imap,
+    /// POP3 AUTH.
+    Pop3,
 }
 
 impl Carrier {
@@ -30,6 +38,10 @@ impl Carrier {
             Self::Ldap => "ldap",
             Self::Rpc => "dcerpc",
             Self::Kerberos => "krb5",
+            Self::Tds => "tds",
+            Self::Smtp => "smtp",
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
         }
     }
 }

@@ -15,6 +15,12 @@ declare_event! {
         pub host: &'a str => "host" Rule,
         /// User-Agent header.
         pub user_agent: &'a str => "user_agent" Rule,
+        /// Via header: a proxy passed it on.
+        pub via: &'a str => "via" Rule,
+        /// There is an X-Forwarded-For or Forwarded header.
+        pub forwarded: bool => "forwarded" Rule,
+        /// Credentials of NTLM or Negotiate: `origin`, `proxy`, or empty.
+        pub credentials: &'a str => "credentials" Rule,
         ;
         /// Number of the transaction in its flow, from 0.
         pub tx_id: u64,

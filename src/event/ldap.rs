@@ -85,6 +85,36 @@ declare_event! {
     }
 }
 
+declare_event! {
+    /// A domain controller's answer to a ping for `netlogon` (MS-ADTS 6.3.1.9).
+    #[derive(Clone, Copy, Debug)]
+    "ldap" "netlogon"
+    pub struct LdapNetlogon<'a> {
+        /// `search_result_entry`.
+        pub operation: &'a str => "operation" Ours,
+        /// messageID.
+        pub message_id: u32 => "message_id" Ours,
+        /// DNS name of the forest.
+        pub forest: &'a str => "dns_forest" Ours,
+        /// DNS name of the domain.
+        pub dns_domain: &'a str => "dns_domain" Ours,
+        /// DNS name of the controller that answers.
+        pub dns_host: &'a str => "dns_host" Ours,
+        /// NetBIOS name of the domain.
+        pub nb_domain: &'a str => "nb_domain" Ours,
+        /// NetBIOS name of the controller.
+        pub nb_computer: &'a str => "nb_computer" Ours,
+        /// Site of the controller.
+        pub site: &'a str => "site" Ours,
+        /// Site of the client.
+        pub client_site: &'a str => "client_site" Ours,
+        /// What the controller is, DS_FLAG bits (MS-ADTS 6.3.1.2).
+        pub ds_flags: u32 => "ds_flags" Ours,
+        /// What protects the session: `none`, `signed` or `sealed`.
+        pub sasl_layer: SaslLayer => "sasl_layer" Ours,
+    }
+}
+
 /// What protects the messages of a session behind its bind (RFC 4513 5.2.1.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SaslLayer {

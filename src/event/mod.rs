@@ -17,6 +17,8 @@ mod schema;
 mod sighting;
 mod smb;
 mod stats;
+mod tds;
+mod tls;
 
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
@@ -27,7 +29,7 @@ pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use krb5::{KrbApReq, KrbApResult, KrbReply, KrbRequest};
-pub use ldap::{LdapBind, LdapRequest, LdapResult, SaslLayer};
+pub use ldap::{LdapBind, LdapNetlogon, LdapRequest, LdapResult, SaslLayer};
 pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
@@ -38,6 +40,8 @@ pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,
     FragmentStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
 };
+pub use tds::TdsLogin;
+pub use tls::TlsHandshake;
 
 use crate::net::Direction;
 
@@ -68,6 +72,8 @@ pub enum Event<'a> {
     LdapBind(LdapBind<'a>),
     /// Another LDAP request.
     LdapRequest(LdapRequest<'a>),
+    /// A domain controller says who it is.
+    LdapNetlogon(LdapNetlogon<'a>),
     /// An LDAP response.
     LdapResult(LdapResult<'a>),
     /// A Kerberos ticket was presented.
@@ -86,6 +92,10 @@ pub enum Event<'a> {
     SmbEncrypted(SmbEncrypted<'a>),
     /// An SMB command of interest was answered.
     SmbCommand(SmbCommand<'a>),
+    /// A logon to SQL Server.
+    TdsLogin(TdsLogin<'a>),
+    /// The clear part of a TLS handshake.
+    Tls(TlsHandshake<'a>),
     /// Bytes that do not fit their protocol.
     Anomaly(Anomaly),
 }
@@ -136,6 +146,7 @@ impl Event<'_> {
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
             Self::LdapRequest(e) => Some(e),
+            Self::LdapNetlogon(e) => Some(e),
             Self::LdapResult(e) => Some(e),
             Self::KrbApReq(e) => Some(e),
             Self::KrbApResult(e) => Some(e),
@@ -145,6 +156,8 @@ impl Event<'_> {
             Self::SmbSession(e) => Some(e),
             Self::SmbEncrypted(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
+            Self::TdsLogin(e) => Some(e),
+            Self::Tls(e) => Some(e),
             Self::AuthResult(_) | Self::Anomaly(_) => None,
         }
     }
@@ -163,6 +176,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
     LdapRequest::SCHEMA,
+    LdapNetlogon::SCHEMA,
     LdapResult::SCHEMA,
     KrbApReq::SCHEMA,
     KrbApResult::SCHEMA,
@@ -172,5 +186,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     SmbSession::SCHEMA,
     SmbEncrypted::SCHEMA,
     SmbCommand::SCHEMA,
+    TdsLogin::SCHEMA,
+    TlsHandshake::SCHEMA,
     Finding::SCHEMA,
 ];

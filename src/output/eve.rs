@@ -71,6 +71,7 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
             out.put(T::Ldap, &ldap::request(e));
             out.put(T::LdapOp, &OurFields(e));
         }
+        Event::LdapNetlogon(e) => out.put(T::LdapOp, &OurFields(e)),
         Event::LdapResult(e) => {
             out.put(T::Ldap, &ldap::result(e));
             out.put(T::LdapOp, &OurFields(e));
@@ -86,6 +87,8 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
         Event::SmbSession(e) => out.put(T::SmbSession, &OurFields(e)),
         Event::SmbEncrypted(e) => out.put(T::SmbSession, &OurFields(e)),
         Event::SmbCommand(e) => out.put(T::Smb, &protocol::smb_command(e)),
+        Event::TdsLogin(e) => out.put(T::Tds, &OurFields(e)),
+        Event::Tls(e) => out.put(T::Tls, &protocol::tls(e)),
         Event::Anomaly(e) => protocol::with_anomaly(e, |body| out.put(T::Anomaly, body)),
         Event::HttpRequest(_) | Event::AuthResult(_) => {}
     }

@@ -12,7 +12,7 @@ use super::eve::Show;
 use super::names::{self, Named, Snake};
 use crate::event::{
     Anomaly, Fields, HttpTransaction, KrbReply, OurFields, RpcBind, RpcCall, RpcResult, SmbCommand,
-    SmbNegotiate,
+    SmbNegotiate, TlsHandshake, Words,
 };
 use crate::wire::{Guid, Text};
 
@@ -299,6 +299,47 @@ pub(super) fn smb_command<'a>(e: &SmbCommand<'a>) -> Smb<'a> {
         filename: some_text(e.filename),
         client_guid: None,
         server_guid: None,
+    }
+}
+
+/// Suricata's `tls`.
+#[derive(Serialize)]
+pub(super) struct Tls<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuerdn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subjectaltname: Option<Words<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sni: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ja4: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_alpns: Option<Words<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_alpns: Option<Words<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_proto: Option<&'a str>,
+}
+
+pub(super) fn tls<'a>(e: &TlsHandshake<'a>) -> Tls<'a> {
+    let words = |words: Words<'a>| Some(words).filter(|w| !w.is_empty());
+    Tls {
+        subject: some(e.subject),
+        issuerdn: some(e.issuer),
+        subjectaltname: words(e.names),
+        fingerprint: some(e.fingerprint),
+        sni: some(e.server_name),
+        version: some(e.version),
+        ja4: some(e.ja4),
+        client_alpns: words(e.client_alpns),
+        server_alpns: words(e.server_alpns),
+        from_proto: some(e.from_proto),
     }
 }
 

@@ -150,6 +150,9 @@ pub(super) fn silent() -> [Event<'static>; 2] {
             uri: "/",
             host: "",
             user_agent: "",
+            via: "",
+            forwarded: false,
+            credentials: "",
             tx_id: 0,
             authorization: false,
             session_id: 0,
@@ -378,6 +381,23 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
             }),
         ),
     ];
+    events.extend(logons_and_hellos());
+    events.push((
+        "ldap netlogon",
+        Event::LdapNetlogon(LdapNetlogon {
+            operation: "search_result_entry",
+            message_id: 1,
+            forest: "lab.example",
+            dns_domain: "lab.example",
+            dns_host: "dc01.lab.example",
+            nb_domain: "LAB",
+            nb_computer: "DC01",
+            site: "Default-First-Site-Name",
+            client_site: "Default-First-Site-Name",
+            ds_flags: 0x33fd,
+            sasl_layer: SaslLayer::None,
+        }),
+    ));
     events.extend(ldap_requests().map(|e| ("ldap request", Event::LdapRequest(e))));
     for operation in [
         "search_result_done",
@@ -399,6 +419,55 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         events.push(("ldap response", Event::LdapResult(result)));
     }
     events
+}
+
+fn logons_and_hellos() -> [(&'static str, Event<'static>); 4] {
+    let tls = TlsHandshake {
+        server_name: "ca01.lab.example",
+        version: "TLS 1.2",
+        client_alpns: Words::new("h2\nhttp/1.1"),
+        server_alpns: Words::new("h2"),
+        ja4: "t13d1516h2_8daaf6152771_e5627efa2ab1",
+        subject: "CN=ca01.lab.example",
+        issuer: "CN=lab-CA",
+        names: Words::new("ca01.lab.example\nca01"),
+        fingerprint: "01:23",
+        from_proto: "ldap",
+    };
+    let hello = TlsHandshake {
+        server_name: "",
+        version: "",
+        client_alpns: Words::default(),
+        server_alpns: Words::default(),
+        subject: "",
+        issuer: "",
+        names: Words::default(),
+        fingerprint: "",
+        from_proto: "",
+        ..tls
+    };
+    let tds = TdsLogin {
+        user: Text::Str("sa"),
+        host: Text::Str("WS01"),
+        app: Text::Str("tool"),
+        server: Text::Str("sql01"),
+        library: Text::Str("ODBC"),
+        database: Text::Str("master"),
+        integrated: Some(false),
+        client_encryption: "not_supported",
+        server_encryption: "off",
+        hidden: None,
+    };
+    let hidden = TdsLogin {
+        hidden: Some(true),
+        ..TdsLogin::default()
+    };
+    [
+        ("tls", Event::Tls(tls)),
+        ("tls, hello only", Event::Tls(hello)),
+        ("tds", Event::TdsLogin(tds)),
+        ("tds, hidden", Event::TdsLogin(hidden)),
+    ]
 }
 
 /// A full request and an empty one of every operation.

@@ -59,9 +59,9 @@ fn no_secret_reaches_a_line() {
 #[test]
 fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
     use crate::event::{
-        Finding, KrbApReq, KrbApResult, KrbReply, KrbRequest, LdapRequest, LdapResult, Mark,
-        NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, RpcBind, RpcCall, RpcEndpoint, RpcResult,
-        SmbEncrypted, SmbSession,
+        Finding, KrbApReq, KrbApResult, KrbReply, KrbRequest, LdapNetlogon, LdapRequest,
+        LdapResult, Mark, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, RpcBind, RpcCall,
+        RpcEndpoint, RpcResult, SmbEncrypted, SmbSession, TdsLogin,
     };
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../docs/eve.schema.json")).unwrap();
@@ -83,6 +83,8 @@ fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
         ("rpc_result", RpcResult::SCHEMA),
         ("ldap_op", LdapRequest::SCHEMA),
         ("ldap_op", LdapResult::SCHEMA),
+        ("ldap_op", LdapNetlogon::SCHEMA),
+        ("tds", TdsLogin::SCHEMA),
     ] {
         for field in declared.fields.iter().filter(|f| f.mark == Mark::Ours) {
             let name = field.name;

@@ -45,11 +45,15 @@ pub enum EventType {
     SmbSession,
     /// Suricata's: counters that depend on packets alone.
     Stats,
+    /// Ours: logons to SQL Server.
+    Tds,
+    /// Suricata's: TLS handshakes, as far as they are in clear.
+    Tls,
 }
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Alert,
         Self::Anomaly,
         Self::Dcerpc,
@@ -69,6 +73,8 @@ impl EventType {
         Self::Smb,
         Self::SmbSession,
         Self::Stats,
+        Self::Tds,
+        Self::Tls,
     ];
 
     /// As written in `event_type`.
@@ -94,6 +100,8 @@ impl EventType {
             Self::Smb => "smb",
             Self::SmbSession => "smb_session",
             Self::Stats => "stats",
+            Self::Tds => "tds",
+            Self::Tls => "tls",
         }
     }
 }
@@ -254,7 +262,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown event type 'inicdent', did you mean 'incident'? Use 'all', or some of \
-             alert,anomaly,dcerpc,finding,http,incident,kerberos,krb5,ldap,ldap_op,ntlm,rpc_bind,rpc_call,rpc_endpoint,rpc_result,sensor,smb,smb_session,stats"
+             alert,anomaly,dcerpc,finding,http,incident,kerberos,krb5,ldap,ldap_op,ntlm,rpc_bind,rpc_call,rpc_endpoint,rpc_result,sensor,smb,smb_session,stats,tds,tls"
         );
         assert!("".parse::<EventTypes>().is_err());
         assert!(!UnknownType::new("netflow").to_string().contains("mean"));

@@ -61,6 +61,7 @@ macro_rules! datagrams {
 
 datagrams! {
     "krb5" on [88] if krb5::is_datagram => krb5::datagram;
+    "ldap" on [389] if super::ldap::datagram_probe => super::ldap::datagram;
 }
 
 /// What a conversation turned out to be. Sits in every flow record, so it is small.

@@ -16,7 +16,9 @@
 use super::http;
 use super::krb5;
 use super::ldap;
+use super::mail;
 use super::rpch::{BANNER, Rts};
+use super::tds::{self, Begins as TdsBegins};
 use crate::limits::IDENTIFY_BYTES;
 use crate::net::{Direction, FlowKey, Side};
 
@@ -33,7 +35,8 @@ pub enum Probe {
 
 /// Ports that servers of the protocols we read are found on, which earns a flow patience.
 const KNOWN_PORTS: &[u16] = &[
-    80, 88, 135, 139, 389, 445, 593, 3128, 3268, 5985, 8080, 6001, 6002, 6004,
+    80, 88, 135, 139, 389, 445, 593, 3128, 3268, 5985, 8080, 6001, 6002, 6004, 25, 110, 143, 587,
+    1433,
 ];
 
 /// Ports of LDAP, where a SASL buffer is believed.
@@ -178,6 +181,17 @@ pub(super) fn http(bytes: &[u8], _: &FlowKey) -> Probe {
     }
 }
 
+/// HTTP/2: the client's preface (RFC 9113 3.4).
+pub(super) fn http2(bytes: &[u8], _: &FlowKey) -> Probe {
+    if !prefix(bytes, http::PREFACE) {
+        Probe::No
+    } else if bytes.len() < http::PREFACE.len() {
+        Probe::Perhaps(http::PREFACE.len())
+    } else {
+        Probe::Is(Some(Direction::ToServer))
+    }
+}
+
 /// LDAP: a message whose lengths fit each other; on its ports, a SASL buffer.
 pub(super) fn ldap(bytes: &[u8], key: &FlowKey) -> Probe {
     let probe = |begins| match begins {
@@ -198,6 +212,38 @@ pub(super) fn krb5(bytes: &[u8], _: &FlowKey) -> Probe {
         krb5::Begins::Message(way) => Probe::Is(Some(way)),
         krb5::Begins::Perhaps(need) => Probe::Perhaps(need),
         krb5::Begins::Nothing => Probe::No,
+    }
+}
+
+/// TDS: a packet of a logon (MS-TDS 2.2.3.1).
+pub(super) fn tds(bytes: &[u8], _: &FlowKey) -> Probe {
+    match tds::begins(bytes) {
+        TdsBegins::Packet(way) => Probe::Is(Some(way)),
+        TdsBegins::Perhaps(need) => Probe::Perhaps(need),
+        TdsBegins::Nothing => Probe::No,
+    }
+}
+
+/// SMTP: a greeting that names it, or a client's first command.
+pub(super) fn smtp(bytes: &[u8], _: &FlowKey) -> Probe {
+    mail(mail::Kind::Smtp, bytes)
+}
+
+/// IMAP: a greeting.
+pub(super) fn imap(bytes: &[u8], _: &FlowKey) -> Probe {
+    mail(mail::Kind::Imap, bytes)
+}
+
+/// POP3: a greeting.
+pub(super) fn pop3(bytes: &[u8], _: &FlowKey) -> Probe {
+    mail(mail::Kind::Pop3, bytes)
+}
+
+fn mail(kind: mail::Kind, bytes: &[u8]) -> Probe {
+    match mail::begins(kind, bytes) {
+        Some(Some(way)) => Probe::Is(Some(way)),
+        Some(None) => Probe::No,
+        None => Probe::Perhaps(bytes.len().saturating_add(1)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Carriers import what they carry, never the reverse:
 //! `http, ldap, smb, dcerpc → spnego → ntlmssp, krb5`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
+pub(crate) mod base64;
 pub mod datagram;
 pub mod dcerpc;
 pub mod epm;
@@ -11,6 +12,7 @@ pub mod http;
 pub mod identify;
 pub mod krb5;
 pub mod ldap;
+pub mod mail;
 pub mod nbss;
 pub mod ntlmssp;
 pub mod rpch;
@@ -18,6 +20,7 @@ pub mod session;
 pub mod smb;
 pub mod spnego;
 pub mod tds;
+pub mod tls;
 pub mod token;
 
 #[cfg(test)]
@@ -36,6 +39,9 @@ pub struct Shared {
     pub catalog: std::sync::Arc<Catalog>,
     /// Virtual connections of RPC over HTTP, whose two directions are two flows.
     pub rpch: rpch::VirtualConnections,
+    /// Set by a decoder whose connection turns into another protocol behind the bytes it took
+    /// (STARTTLS, CONNECT); taken back by [`Session`].
+    pub follows: bool,
     /// Dynamic endpoints that endpoint mappers told.
     pub endpoints: epm::Endpoints,
     /// Room for the texts of one LDAP request.

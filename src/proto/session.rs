@@ -12,7 +12,7 @@
 
 use super::datagram::Conversation;
 use super::identify::{self, Probe};
-use super::{Shared, http, krb5, ldap, rpch, smb};
+use super::{Shared, http, krb5, ldap, mail, rpch, smb, tds, tls};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_CHUNKS, IDENTIFY_CHUNKS_KNOWN, IDENTIFY_CHUNKS_MIDDLE};
 use crate::net::{Direction, FlowKey, Side};
@@ -48,26 +48,41 @@ macro_rules! protocols {
         }
 
         /// A protocol we know.
-        #[derive(Clone, Copy)]
+        #[derive(Clone, Copy, Debug)]
         enum Protocol {
             $($name,)*
-            Tls,
+        }
+
+        impl Protocol {
+            /// EVE's `app_proto`.
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $app_proto,)*
+                }
+            }
         }
 
         /// Every probe with its protocol.
         const PROBES: &[(Protocol, fn(&[u8], &FlowKey) -> Probe)] = &[
             $((Protocol::$name, $probe),)*
-            (Protocol::Tls, identify::tls),
         ];
 
         impl Session {
-            fn begin(protocol: Protocol, client: Side, key: &FlowKey) -> Self {
+            /// `from` is what the connection was before.
+            fn begin(protocol: Protocol, client: Side, key: &FlowKey, from: &'static str) -> Self {
                 match protocol {
                     $(Protocol::$name => {
-                        let new: fn(&FlowKey) -> $decoder = $new;
-                        Self::$name { client, decoder: Box::new(new(key)) }
+                        let new: fn(&FlowKey, &'static str) -> $decoder = $new;
+                        Self::$name { client, decoder: Box::new(new(key, from)) }
                     })*
-                    Protocol::Tls => Self::Over { app_proto: "tls", client: Some(client) },
+                }
+            }
+
+            /// Which protocol is being decoded.
+            fn protocol(&self) -> Option<Protocol> {
+                match self {
+                    $(Self::$name { .. } => Some(Protocol::$name),)*
+                    _ => None,
                 }
             }
 
@@ -125,15 +140,27 @@ macro_rules! protocols {
 
 protocols! {
     /// SMB over TCP or NetBIOS.
-    Smb(smb::Decoder) = |_| smb::Decoder::default(), "smb", identify::smb;
+    Smb(smb::Decoder) = |_, _| smb::Decoder::default(), "smb", identify::smb;
     /// DCE/RPC over TCP, with or without the `ncacn_http` banner.
-    Rpc(rpch::Decoder) = rpch::Decoder::new, "dcerpc", identify::rpc;
+    Rpc(rpch::Decoder) = |key, _| rpch::Decoder::new(key), "dcerpc", identify::rpc;
     /// HTTP/1, and RPC over it.
-    Http(http::Decoder<rpch::Bodies>) = |key| http::Decoder::new(rpch::Bodies::new(key)), "http", identify::http;
+    Http(http::Decoder<rpch::Bodies>) = |key, _| http::Decoder::new(rpch::Bodies::new(key)), "http", identify::http;
+    /// HTTP/2, recognised only.
+    Http2(http::Preface) = |_, _| http::Preface, "http2", identify::http2;
     /// LDAP.
-    Ldap(ldap::Decoder) = |_| ldap::Decoder::default(), "ldap", identify::ldap;
+    Ldap(ldap::Decoder) = |_, _| ldap::Decoder::default(), "ldap", identify::ldap;
     /// Kerberos, to a KDC over TCP.
-    Krb5(krb5::Decoder) = |_| krb5::Decoder::default(), "krb5", identify::krb5;
+    Krb5(krb5::Decoder) = |_, _| krb5::Decoder::default(), "krb5", identify::krb5;
+    /// SQL Server.
+    Tds(tds::Decoder) = |_, _| tds::Decoder::default(), "tds", identify::tds;
+    /// SMTP.
+    Smtp(mail::Decoder) = |_, _| mail::Decoder::new(mail::Kind::Smtp), "smtp", identify::smtp;
+    /// IMAP.
+    Imap(mail::Decoder) = |_, _| mail::Decoder::new(mail::Kind::Imap), "imap", identify::imap;
+    /// POP3.
+    Pop3(mail::Decoder) = |_, _| mail::Decoder::new(mail::Kind::Pop3), "pop3", identify::pop3;
+    /// TLS, as far as it is in clear.
+    Tls(tls::Decoder) = |_, from| tls::Decoder::after(from), "tls", identify::tls;
 }
 
 /// What was tried so far.
@@ -143,6 +170,10 @@ pub struct Unknown {
     tried: u8,
     /// Bytes are missing.
     gap: bool,
+    /// What the connection was before.
+    from: Option<Protocol>,
+    /// Who was client then.
+    client: Option<Side>,
 }
 
 impl Default for Session {
@@ -178,9 +209,15 @@ impl Session {
                         Direction::ToClient => side.other(),
                     });
                     let client = initiator
+                        .or(unknown.client)
                         .or(by_content)
                         .unwrap_or_else(|| identify::client_by_port(key));
-                    *self = Self::begin(protocol, client, key);
+                    *self = Self::begin(
+                        protocol,
+                        client,
+                        key,
+                        unknown.from.map_or("", Protocol::name),
+                    );
                 }
                 Found::Perhaps(need) => return Progress::Took { bytes: 0, need },
                 Found::Nothing => {
@@ -203,6 +240,9 @@ impl Session {
             }
         }
         let progress = self.decode(side, chunk, shared, out);
+        if std::mem::take(&mut shared.follows) {
+            return self.anew(progress, side, initiator, key, chunk, shared, out);
+        }
         if progress == Progress::Done {
             self.close();
         }
@@ -228,6 +268,41 @@ impl Session {
                 conversation.datagram(side, first, key, datagram, shared, out)
             }
             _ => true,
+        }
+    }
+
+    /// The connection turns into another protocol behind the bytes that were taken.
+    #[allow(clippy::too_many_arguments)] // those of `chunk`, and its answer
+    fn anew(
+        &mut self,
+        progress: Progress,
+        side: Side,
+        initiator: Option<Side>,
+        key: &FlowKey,
+        chunk: Chunk<'_>,
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Progress {
+        *self = Self::Unknown(Unknown {
+            from: self.protocol(),
+            client: self.client(),
+            ..Unknown::default()
+        });
+        let (Progress::Took { bytes: taken, .. }, Chunk::Data(bytes)) = (progress, chunk) else {
+            return progress;
+        };
+        let Some(rest @ [_, ..]) = bytes.get(taken..) else {
+            return Progress::all(bytes);
+        };
+        match self.chunk(side, initiator, key, Chunk::Data(rest), shared, out) {
+            Progress::Took { bytes, need } => Progress::Took {
+                bytes: taken.saturating_add(bytes),
+                need,
+            },
+            Progress::Skip { bytes } => Progress::Skip {
+                bytes: bytes.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX)),
+            },
+            Progress::Done => Progress::Done,
         }
     }
 

@@ -16,7 +16,10 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::NtlmAuthenticate(e) => e.carrier.name(),
         Event::AuthResult(e) => e.carrier.name(),
         Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
-        Event::LdapBind(_) | Event::LdapRequest(_) | Event::LdapResult(_) => Carrier::Ldap.name(),
+        Event::LdapBind(_)
+        | Event::LdapRequest(_)
+        | Event::LdapNetlogon(_)
+        | Event::LdapResult(_) => Carrier::Ldap.name(),
         Event::KrbApReq(e) => e.carrier.name(),
         Event::KrbApResult(e) => e.carrier.name(),
         Event::KrbRequest(_) | Event::KrbReply(_) => Carrier::Kerberos.name(),
@@ -24,6 +27,8 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         | Event::SmbSession(_)
         | Event::SmbEncrypted(_)
         | Event::SmbCommand(_) => Carrier::Smb.name(),
+        Event::TdsLogin(_) => Carrier::Tds.name(),
+        Event::Tls(_) => "tls",
         Event::Anomaly(a) => a.protocol,
     }
 }

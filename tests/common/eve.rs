@@ -6,8 +6,8 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 /// Event types that Suricata has too.
-const SURICATAS: [&str; 8] = [
-    "alert", "anomaly", "dcerpc", "http", "krb5", "ldap", "smb", "stats",
+const SURICATAS: [&str; 9] = [
+    "alert", "anomaly", "dcerpc", "http", "krb5", "ldap", "smb", "stats", "tls",
 ];
 
 /// Our schema, and Suricata's where it is to be had.

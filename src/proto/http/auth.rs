@@ -1,36 +1,21 @@
 //! Tokens in heads. Authentication belongs to the connection, not to the request: that is how
 //! Windows does it (MS-NTHT 1.3), and what a relay needs.
 
-use std::sync::LazyLock;
-
-use data_encoding::{Encoding, Specification};
-
 use super::pending::Credentials;
 use super::wire::{Fields, tokens};
 use crate::event::{Carrier, Sink};
 use crate::net::Direction;
+use crate::proto::base64::Base64;
 use crate::proto::identity;
 use crate::proto::spnego::{Negotiation, TokenAt};
-
-/// Base64 as lenient as servers are: padding, blanks and left-over bits do not matter.
-static BASE64: LazyLock<Option<Encoding>> = LazyLock::new(|| {
-    let mut spec = Specification::new();
-    spec.symbols
-        .push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
-    spec.ignore.push_str("= \t\r\n");
-    spec.check_trailing_bits = false;
-    spec.encoding().ok()
-});
-
-/// Bytes of decoded token whose memory is kept for the next one.
-const KEEP: usize = 4096;
 
 /// The authentication of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Auth {
     negotiation: Negotiation,
-    /// The token being handed down.
-    token: Vec<u8>,
+    base64: Base64,
+    /// Host in lower case.
+    host: Vec<u8>,
     /// A token was seen on this connection.
     seen: bool,
 }
@@ -38,7 +23,7 @@ pub(super) struct Auth {
 impl Auth {
     /// Bytes of heap.
     pub(super) fn held(&self) -> usize {
-        self.token.capacity()
+        self.base64.held().saturating_add(self.host.capacity())
     }
 
     /// True once a token was seen.
@@ -62,10 +47,10 @@ impl Auth {
 
     /// Identity of what a reverse proxy passes on: method, target and Host in lower case.
     pub(super) fn session_id(&mut self, method: &[u8], target: &[u8], host: &[u8]) -> u64 {
-        self.token.clear();
-        self.token.extend_from_slice(host);
-        self.token.make_ascii_lowercase();
-        identity(&[method, target, &self.token])
+        self.host.clear();
+        self.host.extend_from_slice(host);
+        self.host.make_ascii_lowercase();
+        identity(&[method, target, &self.host])
     }
 
     /// Hands down every token of a head.
@@ -81,34 +66,19 @@ impl Auth {
             Direction::ToServer => [b"Authorization", b"Proxy-Authorization"],
             Direction::ToClient => [b"WWW-Authenticate", b"Proxy-Authenticate"],
         };
-        let Some(base64) = BASE64.as_ref() else {
-            return;
-        };
         let mut at: Option<TokenAt> = None;
         for name in names {
             for text in fields.all(name).flat_map(tokens) {
-                let Ok(room) = base64.decode_len(text.len()) else {
+                let Some(token) = self.base64.decode(text) else {
                     continue;
                 };
-                self.token.clear();
-                self.token.resize(room, 0);
-                let read = match base64.decode_mut(text, &mut self.token) {
-                    Ok(n) => n,
-                    Err(partial) => partial.written,
-                };
-                self.token.truncate(read);
-                if read == 0 {
-                    continue;
-                }
                 // Worked out only if there is a token: hashing a head costs more than reading it.
                 let at = at.get_or_insert_with(|| token_at(identity(&[head]), session_id));
-                self.negotiation.token(&self.token, at, direction, out);
+                self.negotiation.token(token, at, direction, out);
                 self.seen = true;
             }
         }
-        if self.token.capacity() > KEEP {
-            self.token = Vec::new();
-        }
+        self.base64.give_back();
     }
 
     /// The verdict that a response gives on the credentials of its request. Whether they were the

@@ -68,6 +68,8 @@ pub(super) enum Step {
     More(usize),
     /// Passes over this many, here or still to come.
     Skip(u64),
+    /// Took this many; another protocol follows.
+    Follows(usize),
     /// Nothing of interest follows in either direction.
     Done,
 }

@@ -98,6 +98,14 @@ impl<T: Tap> Decoder<T> {
                         };
                     }
                 },
+                Step::Follows(n) => {
+                    self.flush(out);
+                    shared.follows = true;
+                    return Progress::Took {
+                        bytes: taken.saturating_add(n).min(bytes.len()),
+                        need: 0,
+                    };
+                }
                 Step::Done => {
                     self.flush(out);
                     return Progress::Done;
@@ -221,6 +229,15 @@ impl<T: Tap> Decoder<T> {
                 uri: std::str::from_utf8(request.target).unwrap_or(pending.uri()),
                 host: pending.host(),
                 user_agent: pending.user_agent(),
+                via: text(fields, b"Via"),
+                forwarded: [&b"X-Forwarded-For"[..], b"Forwarded"]
+                    .iter()
+                    .any(|name| fields.get(name).is_some()),
+                credentials: match credentials {
+                    Credentials::None => "",
+                    Credentials::Origin => "origin",
+                    Credentials::Proxy => "proxy",
+                },
                 tx_id: pending.tx_id,
                 authorization: credentials != Credentials::None,
                 session_id,
@@ -278,10 +295,6 @@ impl<T: Tap> Decoder<T> {
         self.auth.tokens(head, fields, session_id, direction, out);
 
         let framing = Framing::of(fields, Framing::UntilClose);
-        let text = |name: &[u8]| {
-            let value = fields.get(name).unwrap_or_default();
-            std::str::from_utf8(value).unwrap_or_default()
-        };
         let mut transaction = match &pending {
             Some(pending) => pending.transaction(),
             None => HttpTransaction {
@@ -298,8 +311,8 @@ impl<T: Tap> Decoder<T> {
             },
         };
         transaction.status = Some(status);
-        transaction.content_type = text(b"Content-Type");
-        transaction.server = text(b"Server");
+        transaction.content_type = text(fields, b"Content-Type");
+        transaction.server = text(fields, b"Server");
         transaction.length = match framing {
             Framing::Length(n) => Some(n),
             _ => None,
@@ -311,9 +324,12 @@ impl<T: Tap> Decoder<T> {
         } else {
             framing
         };
-        let over = status == 101 || (success && is("CONNECT"));
+        let tunnel = success && is("CONNECT");
         out.event(direction, &Event::HttpTransaction(transaction));
-        if over {
+        if tunnel {
+            return Some(Step::Follows(head.len()));
+        }
+        if status == 101 {
             return Some(Step::Done);
         }
 
@@ -354,6 +370,12 @@ impl<T: Tap> Decoder<T> {
         out.event(Direction::ToServer, &event);
         self.queue.give_back(pending);
     }
+}
+
+/// A field's value, empty if there is none or it is no text.
+fn text<'a>(fields: Fields<'a>, name: &[u8]) -> &'a str {
+    let value = fields.get(name).unwrap_or_default();
+    std::str::from_utf8(value).unwrap_or_default()
 }
 
 fn protocol(minor: u8) -> &'static str {

@@ -4,7 +4,8 @@
 //! are passed over by their length. Who wants bodies gives the decoder a [`Tap`]; RPC over HTTP does.
 //!
 //! Not read: bodies, trailers, any other authentication scheme (`Basic` holds a password, so nobody
-//! looks at it), HTTP/0.9, HTTP/2, and what follows a `CONNECT` or an `Upgrade`. No value of an
+//! looks at it), HTTP/0.9, what follows an `Upgrade`. What follows a `CONNECT` is identified anew. HTTP/2
+//! is recognised by its preface and not read. No value of an
 //! `Authorization` field leaves this module but as a token for [`spnego`](super::spnego).
 #![cfg_attr(
     not(test),
@@ -21,10 +22,13 @@ mod auth;
 mod body;
 mod decoder;
 mod pending;
+mod preface;
 mod tap;
 mod wire;
 
 pub use decoder::Decoder;
+pub(crate) use preface::PREFACE;
+pub use preface::Preface;
 pub use tap::{RequestHead, Tap, Wants};
 pub(crate) use wire::{Begins, begins};
 

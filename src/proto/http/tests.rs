@@ -168,16 +168,22 @@ fn responses_without_body_and_until_close() {
 
 #[test]
 fn tunnels_and_upgrades_end_it() {
-    for (request, response) in [
-        ("CONNECT a:443 HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"),
+    for (request, response, follows) in [
+        (
+            "CONNECT a:443 HTTP/1.1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            true,
+        ),
         (
             "GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
             "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+            false,
         ),
     ] {
         let mut c = Connection::new(Wants::Nothing);
         c.say(ToServer, request).say(ToClient, response);
-        assert!(c.pipes[1].done, "{request}");
+        assert_eq!(c.shared.follows, follows, "{request}");
+        assert_eq!(c.pipes[1].done, !follows, "{request}");
         assert_eq!(c.transactions().len(), 1);
     }
     let mut c = Connection::new(Wants::Nothing);

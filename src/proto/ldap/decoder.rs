@@ -85,7 +85,8 @@ impl Half {
 enum Step {
     Took(usize),
     More(usize),
-    Done,
+    /// Took this many; another protocol follows.
+    Follows(usize),
 }
 
 impl Decoder {
@@ -119,7 +120,11 @@ impl Decoder {
             match self.step(direction, rest, shared, out) {
                 Step::Took(n) => at = at.saturating_add(n),
                 Step::More(need) => return Progress::Took { bytes: at, need },
-                Step::Done => return Progress::Done,
+                Step::Follows(n) => {
+                    shared.follows = true;
+                    let bytes = at.saturating_add(n).min(bytes.len());
+                    return Progress::Took { bytes, need: 0 };
+                }
             }
         }
         match u64::try_from(at) {
@@ -161,7 +166,7 @@ impl Decoder {
                 Err(error) => self.lose(direction, error, out),
             },
             // TLS after all; the StartTLS was not seen.
-            [0x16, 3, ..] => Step::Done,
+            [0x16, 3, ..] => Step::Follows(0),
             [0x16] => Step::More(2),
             _ => {
                 let error = Error::Malformed {
@@ -311,7 +316,7 @@ impl Decoder {
             }),
         };
         match read {
-            Ok(true) => Step::Done,
+            Ok(true) => Step::Follows(head.total),
             Ok(false) => Step::Took(head.total),
             Err(error) => {
                 anomaly(direction, error, out);

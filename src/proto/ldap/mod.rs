@@ -1,4 +1,4 @@
-//! LDAP over TCP (RFC 4511, MS-ADTS 5.1.1): binds, changes, searches, extended operations and their
+//! LDAP over TCP and in datagrams (RFC 4511, MS-ADTS 5.1.1): binds, changes, searches, extended operations and their
 //! answers.
 //!
 //! Windows' own Sicily binds (tags 9 to 11, MS-ADTS 5.1.1.1.3) are read: relay tools use them. So is
@@ -6,7 +6,7 @@
 //!
 //! Not read: entries of a search, values of attributes, passwords of simple binds and of SASL
 //! mechanisms other than `GSS-SPNEGO`, `GSSAPI` and `NTLM`; sealed buffers; a request or response torn
-//! between two signed buffers; what follows StartTLS; connectionless LDAP.
+//! between two signed buffers; entries other than `netlogon` in datagrams.
 #![cfg_attr(
     not(test),
     deny(
@@ -18,12 +18,15 @@
     )
 )]
 
+mod cldap;
 mod decoder;
 mod filter;
+mod netlogon;
 mod operations;
 mod sasl;
 mod wire;
 
+pub(crate) use cldap::{decode as datagram, probe as datagram_probe};
 pub use decoder::Decoder;
 pub use operations::Scratch;
 pub(crate) use wire::{Begins, begins, begins_sasl};

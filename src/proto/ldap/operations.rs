@@ -15,6 +15,7 @@
 //! object are shown.
 
 use super::filter;
+use super::netlogon::Names;
 use super::wire::op;
 use crate::event::{LdapRequest, SaslLayer, Words};
 use crate::limits::{LDAP_ATTRIBUTES, LDAP_TEXT_BYTES};
@@ -28,6 +29,8 @@ pub struct Scratch {
     classes: String,
     filter: String,
     listed: usize,
+    /// Texts of an answer to a ping for `netlogon`.
+    pub(super) names: Names,
 }
 
 /// What is counted while a request is read.

@@ -168,9 +168,9 @@ fn start_tls_ends_it() {
     let mut c = Connection::default();
     c.say(ToServer, &message(1, 0x77, &name));
     c.say(ToClient, &answer(52));
-    assert!(!c.pipes[1].done, "refused");
+    assert!(!c.shared.follows, "refused");
     c.say(ToClient, &answer(0));
-    assert!(c.pipes[1].done);
+    assert!(c.shared.follows);
 }
 
 #[test]

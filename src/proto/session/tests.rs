@@ -205,9 +205,9 @@ fn one_direction_tells_for_both() {
 #[test]
 fn what_fits_nothing_is_given_up() {
     let mut f = Flow::new(ODD_PORT, true);
-    f.say(ToClient, b"220 mail ready\r\n");
+    f.say(ToClient, b"220 ftp ready\r\n");
     assert_eq!(f.session.app_proto(), "");
-    f.say(ToServer, b"EHLO there\r\n");
+    f.say(ToServer, b"USER there\r\n");
     assert_eq!(f.session.app_proto(), "failed");
     assert!(f.pipes[0].done);
 
@@ -261,9 +261,9 @@ fn onc_rpc_is_no_dcerpc() {
 }
 
 #[test]
-fn tls_is_over_at_once() {
+fn tls_in_its_middle_is_over_at_once() {
     let mut f = Flow::new(443, true);
-    f.say(ToServer, &[0x16, 3, 1, 0, 0xc8, 1, 0, 0, 0xc4]);
+    f.say(ToServer, &[0x17, 3, 3, 0, 0x60, 0x99]);
     assert!(f.pipes[0].done);
     assert_eq!(f.session.client(), Some(f.client));
 }
@@ -271,11 +271,42 @@ fn tls_is_over_at_once() {
 #[test]
 fn a_decoder_that_is_done_leaves_its_name() {
     let mut f = Flow::new(ODD_PORT, true);
-    f.say(ToServer, b"CONNECT a:443 HTTP/1.1\r\n\r\n")
-        .say(ToClient, b"HTTP/1.1 200 OK\r\n\r\n");
+    f.say(
+        ToServer,
+        b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+    )
+    .say(ToClient, b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
     assert!(matches!(f.session, Session::Over { .. }));
     assert_eq!(f.session.app_proto(), "http");
     assert_eq!(f.session.client(), Some(f.client));
+}
+
+/// What a CONNECT or a STARTTLS leads to is identified anew, even in the same segment.
+#[test]
+fn a_tunnel_is_identified_anew() {
+    let hello = [0x16, 3, 1, 0, 0xc8, 1, 0, 0, 0xc4];
+    let start_tls = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
+    let granted = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00";
+    for (request, answer) in [
+        (
+            &b"CONNECT a:443 HTTP/1.1\r\n\r\n"[..],
+            &b"HTTP/1.1 200 OK\r\n\r\n"[..],
+        ),
+        (b"EHLO a\r\nSTARTTLS\r\n", b"250 a\r\n220 go\r\n"),
+        (start_tls, granted),
+    ] {
+        // Nobody saw who opened the connection: it stays as the first protocol told.
+        let mut f = Flow::new(ODD_PORT, false);
+        f.say(ToServer, request).say(ToClient, answer);
+        assert!(matches!(f.session, Session::Unknown(_)), "{request:?}");
+        f.say(ToServer, &hello);
+        assert_eq!(f.session.app_proto(), "tls");
+        assert_eq!(f.session.client(), Some(f.client));
+    }
+    let mut f = Flow::new(ODD_PORT, true);
+    f.say(ToServer, b"CONNECT a:25 HTTP/1.1\r\n\r\n")
+        .say(ToClient, b"HTTP/1.1 200 OK\r\n\r\n220 mx ESMTP\r\n");
+    assert_eq!(f.session.app_proto(), "smtp");
 }
 
 proptest! {

@@ -1,8 +1,10 @@
 //! Tabular Data Stream (MS-TDS): where NTLM stands in the logon of SQL Server.
 //!
-//! [`wire`] reads packet headers and finds the SSPI tokens. There is no decoder yet.
+//! PRELOGIN says who wants encryption, LOGIN7 who logs on from where, tokens of SSPI what NTLM says,
+//! LOGINACK or ERROR how it ended. TLS inside PRELOGIN packets is read as [`tls`](super::tls) is.
 //!
-//! Not read: everything after the logon, and what PRELOGIN moved into TLS.
+//! Not read: passwords; what is in TLS (with encryption for the logon alone only LOGIN7 is, the
+//! rest of NTLM is in clear); statements, so `xp_dirtree` neither; FEDAUTH; TDS 8, which begins with TLS.
 #![cfg_attr(
     not(test),
     deny(
@@ -14,4 +16,11 @@
     )
 )]
 
+mod decoder;
 pub mod wire;
+
+pub use decoder::Decoder;
+pub(crate) use wire::{Begins, begins};
+
+#[cfg(test)]
+mod tests;
