@@ -138,6 +138,18 @@ fn talks() -> Vec<Talk> {
             round: vec![(ToServer, v.bytes("auth3_ntlm_type3"))],
         },
         Talk {
+            name: "rpch: RTS flow control",
+            port: 6001,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("rts_FlowControlAckWithDestination"))],
+        },
+        Talk {
+            name: "smb1: TransactNmPipe with a call",
+            port: 445,
+            open: Vec::new(),
+            round: vec![(ToServer, v.bytes("smb1_trans_TransactNmPipe_efs"))],
+        },
+        Talk {
             name: "smb2: session setup with NTLM type 1",
             port: 445,
             open: Vec::new(),

@@ -16,8 +16,11 @@ use common::synth::{self, ACK, PSH_ACK, Pcap, SYN, Tcp};
 use relaywatch::capture::FileSource;
 use relaywatch::catalog::Catalog;
 use relaywatch::correlate::Declared;
-use relaywatch::event::SiteKey;
+use relaywatch::event::{Event, Sink, SiteKey};
+use relaywatch::net::{Addr, Direction, Endpoint, FlowKey, Transport};
 use relaywatch::output::{EventTypes, Writer};
+use relaywatch::packet::{Chunk, Progress};
+use relaywatch::proto::{Session, Shared};
 use relaywatch::rule::{RuleSet, RuleSource};
 use relaywatch::sensor::{Memory, Report, Setup, WriterThread, run};
 
@@ -250,4 +253,219 @@ fn many_small_decoders_stay_within_the_budget() {
         pcap.tcp(&mut c, PSH_ACK, request.as_bytes());
     }
     stays_within_the_budget(pcap.bytes);
+}
+
+/// What a conversation says over and over, once its beginning was said.
+struct Stream {
+    name: &'static str,
+    port: u16,
+    open: Vec<(Direction, Vec<u8>)>,
+    round: Vec<(Direction, Vec<u8>)>,
+}
+
+/// Counts events, so that a stream nobody reads is not taken for one that costs nothing.
+struct Heard(u64);
+
+impl Sink for Heard {
+    fn event(&mut self, _: Direction, event: &Event<'_>) {
+        if !matches!(event, Event::Anomaly(_)) {
+            self.0 += 1;
+        }
+    }
+}
+
+impl Stream {
+    /// Plays rounds through a session; allocations of the rounds after the first hundred, and events.
+    fn play(&self, rounds: usize) -> (usize, u64) {
+        let client = Endpoint::new(Addr::v4([10, 0, 0, 1]), 50_000);
+        let server = Endpoint::new(Addr::v4([10, 0, 0, 2]), self.port);
+        let (key, side) = FlowKey::new(client, server, Transport::Tcp);
+        let mut session = Session::default();
+        let mut shared = Shared {
+            catalog: Arc::new(Catalog::builtin()),
+            ..Shared::default()
+        };
+        let mut heard = Heard(0);
+        let mut say = |(way, bytes): &(Direction, Vec<u8>)| {
+            let from = match way {
+                Direction::ToServer => side,
+                Direction::ToClient => side.other(),
+            };
+            let chunk = Chunk::Data(bytes);
+            let progress = session.chunk(from, Some(side), &key, chunk, &mut shared, &mut heard);
+            let took = matches!(progress, Progress::Took { bytes: n, .. } if n == bytes.len());
+            let passed = matches!(progress, Progress::Skip { .. });
+            assert!(took || passed, "{}: {progress:?}", self.name);
+        };
+        self.open.iter().for_each(&mut say);
+        let mut round = || self.round.iter().for_each(&mut say);
+        // Tables of what waits for an answer fill up first.
+        (0..300).for_each(|_| round());
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        (0..rounds).for_each(|_| round());
+        let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        (made, heard.0)
+    }
+}
+
+fn streams() -> Vec<Stream> {
+    use Direction::{ToClient, ToServer};
+    let v = common::vector;
+    let samr = [
+        0x78, 0x57, 0x34, 0x12, 0x34, 0x12, 0xcd, 0xab, 0xef, 0x00, 0x01, 0x23, 0x45, 0x67, 0x89,
+        0xac,
+    ];
+    let netlogon = [
+        0x78, 0x56, 0x34, 0x12, 0x34, 0x12, 0xcd, 0xab, 0xef, 0x00, 0x01, 0x23, 0x45, 0x67, 0xcf,
+        0xfb,
+    ];
+    // NetrServerReqChallenge: no primary name, computer `EVIL`, eight zeros.
+    let mut challenge = vec![0; 4];
+    challenge.extend([5, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0]);
+    challenge.extend(b"E\0V\0I\0L\0\0\0");
+    challenge.extend([0; 8]);
+    let base64 = |name: &str| data_encoding::BASE64.encode(&v(name));
+    let get = |token: &str| {
+        format!("GET /x HTTP/1.1\r\nHost: www.example\r\nAuthorization: NTLM {token}\r\n\r\n")
+            .into_bytes()
+    };
+    let answer = |token: &str| {
+        format!(
+            "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM {token}\r\nContent-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
+    };
+    vec![
+        Stream {
+            name: "DCE/RPC: calls and answers",
+            port: 49_664,
+            open: vec![(ToServer, synth::bind(samr))],
+            round: vec![
+                (ToServer, synth::request(2, 5, &[0x5a; 120])),
+                (ToClient, synth::response(2, &[0xa5; 400])),
+            ],
+        },
+        Stream {
+            name: "DCE/RPC: a path read",
+            port: 49_664,
+            open: vec![(ToServer, v("bind_efsrpc_ndr32"))],
+            round: vec![(ToServer, v("request_EfsRpcOpenFileRaw_ndr32"))],
+        },
+        Stream {
+            name: "DCE/RPC: arguments read",
+            port: 49_664,
+            open: vec![(ToServer, synth::bind(netlogon))],
+            round: vec![
+                (ToServer, synth::request(2, 4, &challenge)),
+                (ToClient, synth::response(2, &[0; 12])),
+            ],
+        },
+        Stream {
+            name: "SMB: a call through a pipe",
+            port: 445,
+            open: vec![],
+            round: vec![(ToServer, v("smb2_ioctl_pipe_transceive_efs"))],
+        },
+        Stream {
+            name: "SMB: encrypted",
+            port: 445,
+            open: vec![(ToServer, v("smb2_session_setup_spnego_type1"))],
+            round: vec![(ToServer, v("smb3_transform_header"))],
+        },
+        Stream {
+            name: "HTTP heads",
+            port: 80,
+            open: vec![],
+            round: vec![
+                (
+                    ToServer,
+                    b"GET /index.html HTTP/1.1\r\nHost: www.example\r\nUser-Agent: x\r\n\r\n".to_vec(),
+                ),
+                (
+                    ToClient,
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n"
+                        .to_vec(),
+                ),
+            ],
+        },
+        Stream {
+            name: "NTLM: three messages in HTTP",
+            port: 80,
+            open: vec![],
+            round: vec![
+                (ToServer, get(&base64("ntlmssp_type1_windows_style"))),
+                (ToClient, answer(&base64("ntlmssp_type2"))),
+                (ToServer, get(&base64("ntlmssp_type3_ntlmv2_mic"))),
+                (
+                    ToClient,
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(),
+                ),
+            ],
+        },
+        Stream {
+            name: "LDAP framing: a search and its answer",
+            port: 389,
+            open: vec![(ToServer, v("ldap_bind_sasl_gss_spnego_type1"))],
+            round: vec![
+                (
+                    ToServer,
+                    // searchRequest of the root, base object, (objectClass=*), no attributes
+                    b"\x30\x25\x02\x01\x05\x63\x20\x04\x00\x0a\x01\x00\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\x87\x0bobjectClass\x30\x00"[..].to_vec(),
+                ),
+                // searchResDone: success
+                (
+                    ToClient,
+                    b"\x30\x0c\x02\x01\x05\x65\x07\x0a\x01\x00\x04\x00\x04\x00".to_vec(),
+                ),
+            ],
+        },
+        Stream {
+            name: "LDAP: a bind with NTLM",
+            port: 389,
+            open: vec![],
+            round: vec![(ToServer, v("ldap_bind_sasl_gss_spnego_type1"))],
+        },
+    ]
+}
+
+#[test]
+fn each_protocol_allocates_nothing_per_pdu() {
+    let _alone = ALONE.lock().unwrap();
+    let mut wrong = Vec::new();
+    for stream in streams() {
+        // The test harness may print beside us: what the decoder needs is needed in every run.
+        let runs: Vec<(usize, u64)> = (0..5).map(|_| stream.play(1_000)).collect();
+        let least = runs.iter().map(|(made, _)| *made).min();
+        if least != Some(0) || runs[0].1 == 0 {
+            wrong.push((stream.name, runs));
+        }
+    }
+    assert!(wrong.is_empty(), "allocations, events: {wrong:#?}");
+}
+
+/// One connection that nobody reads, its segments swapped in pairs: the assembler alone.
+#[test]
+fn tcp_allocates_nothing_per_segment() {
+    fn traffic(pairs: u32) -> Vec<u8> {
+        let mut pcap = Pcap::new();
+        let (mut c, mut s) = pair(50_000);
+        pcap.tcp(&mut c, SYN, b"");
+        pcap.tcp(&mut s, SYN | ACK, b"");
+        for _ in 0..pairs {
+            let first = c.seq;
+            c.seq = first.wrapping_add(500);
+            pcap.tcp(&mut c, PSH_ACK, &[0x41; 500]);
+            let after = c.seq;
+            c.seq = first;
+            pcap.tcp(&mut c, PSH_ACK, &[0x42; 500]);
+            c.seq = after;
+        }
+        pcap.bytes
+    }
+    let _alone = ALONE.lock().unwrap();
+    let _warm = measure(traffic(1_000));
+    let (_, small, _) = measure(traffic(20_000));
+    let (_, large, _) = measure(traffic(60_000));
+    let more = f64::from(u32::try_from(large.saturating_sub(small)).unwrap());
+    assert!(more / 80_000.0 < 0.01, "{more} allocations more");
 }

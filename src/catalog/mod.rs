@@ -8,7 +8,7 @@ mod load;
 mod path;
 
 pub use load::CatalogError;
-pub use path::{PathForm, PathHost, find_unc, path_host, path_host_as};
+pub use path::{PathForm, PathHost, find_unc, names_host, path_host, path_host_as};
 
 use crate::wire::Guid;
 

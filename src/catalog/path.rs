@@ -63,17 +63,39 @@ pub fn path_host(path: &str) -> PathHost {
 /// The host named by `path`, where the method says what the text is.
 #[must_use]
 pub fn path_host_as(path: &str, form: PathForm) -> PathHost {
+    let Some(place) = place(path, form) else {
+        return PathHost::default();
+    };
+    let host = comparable(place.host);
+    PathHost {
+        literal: literal(&host),
+        host: Some(host),
+        webdav: place.webdav,
+    }
+}
+
+/// True if `path` names a host, which is found out without keeping it.
+#[must_use]
+pub fn names_host(path: &str, form: PathForm) -> bool {
+    place(path, form).is_some()
+}
+
+/// Where a path leads.
+struct Place<'a> {
+    /// The host as written, bare.
+    host: &'a str,
+    webdav: bool,
+}
+
+fn place(path: &str, form: PathForm) -> Option<Place<'_>> {
     let path = path.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     let (rest, web) = match host_part(path) {
         Some(found) => found,
         None if matches!(form, PathForm::Host | PathForm::Binding) && !is_drive(path) => {
             (path, false)
         }
-        None if form == PathForm::Text => match find_unc(path).and_then(host_part) {
-            Some(found) => found,
-            None => return PathHost::default(),
-        },
-        None => return PathHost::default(),
+        None if form == PathForm::Text => find_unc(path).and_then(host_part)?,
+        None => return None,
     };
     let (component, after) = rest.split_once(is_separator).unwrap_or((rest, ""));
     let (host, port) = match component.rsplit_once('@') {
@@ -85,15 +107,11 @@ pub fn path_host_as(path: &str, form: PathForm) -> PathHost {
         Some((host, _)) if web && !host.starts_with('[') => host,
         _ => host,
     };
-    let Some(host) = clean(host) else {
-        return PathHost::default();
-    };
     let share = after.split(is_separator).next().unwrap_or("");
-    PathHost {
-        literal: literal(&host),
-        host: Some(host),
+    Some(Place {
+        host: bare(host)?,
         webdav: web || !port.is_empty() || share.eq_ignore_ascii_case("davwwwroot"),
-    }
+    })
 }
 
 /// The first UNC-like path inside a longer text: from its backslashes to the first character that
@@ -116,10 +134,7 @@ pub fn find_unc(text: &str) -> Option<&str> {
             })
             .unwrap_or(tail.len());
         let path = tail.get(..end)?;
-        path_host_as(path, PathForm::Unc)
-            .host
-            .is_some()
-            .then_some(path)
+        names_host(path, PathForm::Unc).then_some(path)
     })
 }
 
@@ -208,8 +223,8 @@ fn strip_any<'a>(path: &'a str, prefixes: &[&str]) -> Option<&'a str> {
     prefixes.iter().find_map(|p| strip_prefix(path, p))
 }
 
-/// A host as written to a host to compare: no brackets, port, zone, printer suffix or last dot.
-fn clean(host: &str) -> Option<String> {
+/// A host without brackets, port, zone, printer suffix or last dot.
+fn bare(host: &str) -> Option<&str> {
     let host = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next()?,
         // `host[135]`, a string binding.
@@ -218,17 +233,19 @@ fn clean(host: &str) -> Option<String> {
     let host = host.split(['%', ',']).next()?;
     let host = host.strip_suffix('.').unwrap_or(host);
     let bad = |c: char| c.is_whitespace() || c.is_control() || "<>\"|?*{}".contains(c);
-    if host.is_empty() || host.contains(bad) {
-        return None;
-    }
+    (!host.is_empty() && !host.contains(bad)).then_some(host)
+}
+
+/// A bare host to a host to compare.
+fn comparable(host: &str) -> String {
     let host = host.to_lowercase();
     match host.strip_suffix(".ipv6-literal.net") {
         // Colons are written as dashes, and `s` begins the zone.
         Some(v6) => {
-            let v6 = v6.split('s').next()?.replace('-', ":");
-            Some(v6.parse::<Ipv6Addr>().map_or(host, |a| a.to_string()))
+            let v6 = v6.split('s').next().unwrap_or_default().replace('-', ":");
+            v6.parse::<Ipv6Addr>().map_or(host, |a| a.to_string())
         }
-        None => Some(host),
+        None => host,
     }
 }
 

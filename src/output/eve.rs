@@ -48,17 +48,18 @@ pub struct Header<'a> {
 pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, event: &Event<'_>) {
     use EventType as T;
     let mut out = Selected { buf, types, header };
+    let transport = header.flow.map(|flow| flow.transport);
     match event {
         Event::RpcBind(e) => {
             out.put(T::Dcerpc, &protocol::rpc_bind(e));
             out.put(T::RpcBind, &OurFields(e));
         }
         Event::RpcCall(e) => {
-            out.put(T::Dcerpc, &protocol::rpc_request(e));
+            out.put(T::Dcerpc, &protocol::rpc_request(e, transport));
             out.put(T::RpcCall, &OurFields(e));
         }
         Event::RpcResult(e) => {
-            out.put(T::Dcerpc, &protocol::rpc_response(e));
+            out.put(T::Dcerpc, &protocol::rpc_response(e, transport));
             out.put(T::RpcResult, &OurFields(e));
         }
         Event::RpcEndpoint(e) => out.put(T::RpcEndpoint, &OurFields(e)),

@@ -14,6 +14,7 @@ use crate::event::{
     Anomaly, Fields, HttpTransaction, KrbReply, OurFields, RpcBind, RpcCall, RpcResult, SmbCommand,
     SmbNegotiate, TlsHandshake, Words,
 };
+use crate::net::Transport;
 use crate::wire::{Guid, Text};
 
 /// Text, if there is any.
@@ -66,6 +67,15 @@ struct Interface<'a> {
 
 /// The only version there is with connections (C706 12.6.3.1).
 const RPC_VERSION: &str = "5.0";
+/// The version of datagrams (C706 12.5.2.1).
+const DATAGRAM_VERSION: &str = "4.0";
+
+fn version(transport: Option<Transport>) -> &'static str {
+    match transport {
+        Some(Transport::Udp) => DATAGRAM_VERSION,
+        _ => RPC_VERSION,
+    }
+}
 
 pub(super) fn rpc_bind<'a>(e: &RpcBind<'a>) -> Dcerpc<'a> {
     Dcerpc {
@@ -85,7 +95,7 @@ pub(super) fn rpc_bind<'a>(e: &RpcBind<'a>) -> Dcerpc<'a> {
     }
 }
 
-pub(super) fn rpc_request<'a>(e: &RpcCall<'a>) -> Dcerpc<'a> {
+pub(super) fn rpc_request<'a>(e: &RpcCall<'a>, transport: Option<Transport>) -> Dcerpc<'a> {
     Dcerpc {
         request: Some("REQUEST"),
         req: Some(Request {
@@ -101,12 +111,12 @@ pub(super) fn rpc_request<'a>(e: &RpcCall<'a>) -> Dcerpc<'a> {
             }]
         }),
         call_id: e.call_id,
-        rpc_version: RPC_VERSION,
+        rpc_version: version(transport),
         ..Dcerpc::default()
     }
 }
 
-pub(super) fn rpc_response(e: &RpcResult<'_>) -> Dcerpc<'static> {
+pub(super) fn rpc_response(e: &RpcResult<'_>, transport: Option<Transport>) -> Dcerpc<'static> {
     let fault = e.fault.is_some();
     Dcerpc {
         response: Some(if fault { "FAULT" } else { "RESPONSE" }),
@@ -115,7 +125,7 @@ pub(super) fn rpc_response(e: &RpcResult<'_>) -> Dcerpc<'static> {
             stub_data_size: e.stub_len,
         }),
         call_id: e.call_id,
-        rpc_version: RPC_VERSION,
+        rpc_version: version(transport),
         ..Dcerpc::default()
     }
 }

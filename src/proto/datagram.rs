@@ -14,6 +14,7 @@
     )
 )]
 
+use super::dcerpc::cl;
 use super::{Shared, krb5};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
@@ -61,6 +62,7 @@ macro_rules! datagrams {
 
 datagrams! {
     "krb5" on [88] if krb5::is_datagram => krb5::datagram;
+    "dcerpc" on [135] if cl::probe => cl::datagram;
     "ldap" on [389] if super::ldap::datagram_probe => super::ldap::datagram;
 }
 

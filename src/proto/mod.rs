@@ -44,6 +44,8 @@ pub struct Shared {
     pub follows: bool,
     /// Dynamic endpoints that endpoint mappers told.
     pub endpoints: epm::Endpoints,
+    /// Room for the texts of one connectionless call.
+    pub cl: dcerpc::cl::Scratch,
     /// Room for the texts of one LDAP request.
     pub ldap: ldap::Scratch,
 }

@@ -12,7 +12,8 @@ pub(crate) struct Vector {
     pub(crate) name: String,
     /// The bytes.
     pub(crate) bytes: Vec<u8>,
-    layer: String,
+    /// Its protocol.
+    pub(crate) layer: String,
     /// The values.
     pub(crate) expect: serde_json::Value,
 }
@@ -31,6 +32,11 @@ impl Vector {
             None => value.as_u64().and_then(|n| n.try_into().ok()),
         }
     }
+}
+
+/// All vectors.
+pub(crate) fn all_vectors() -> &'static [Vector] {
+    &ALL
 }
 
 /// All vectors of a layer.

@@ -29,6 +29,7 @@ truth() {
   rm -f "$CAPTURES/$NAME.pcap.zst"
   local code=0
   "$CLIENTS/python" "$HERE/truth.py" "$CAPTURES/$NAME" "$@" || code=$?
+  [ $code = 0 ] || fail 'the capture does not show what the scenario says'
   # A long burst compresses well, and what ships should stay small.
   if [ "$(stat -c %s "$CAPTURES/$NAME.pcap")" -gt 100000 ]; then
     zstd -q -19 --rm -f "$CAPTURES/$NAME.pcap"

@@ -44,6 +44,8 @@ def main():
     coercions = [
         coercion(entry) for entry in journal("victim") if entry["event"] == "coercion"
     ]
+    if given.get("calls") == "not mirrored":
+        coercions = []
     capture_file = PATH + ".pcap"
     messages = ntlm_messages()
     roles = {

@@ -101,3 +101,15 @@ pub fn captures(dir: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// The bytes of an annotated PDU of `testdata/vectors/vectors.json`.
+pub fn vector(name: &str) -> Vec<u8> {
+    let path = root().join("testdata/vectors/vectors.json");
+    let text = std::fs::read_to_string(path).expect("the vectors are in the repository");
+    let all: Vec<Value> = serde_json::from_str(&text).expect("JSON");
+    let found = all.iter().find(|v| v["name"] == name).expect("a vector");
+    let hex = found["hex"].as_str().expect("hex");
+    data_encoding::HEXLOWER
+        .decode(hex.as_bytes())
+        .expect("hex digits")
+}

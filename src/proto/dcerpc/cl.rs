@@ -1,6 +1,17 @@
-//! The connectionless header, 80 bytes (C706 12.5.2.1). Modern Windows rarely listens for it, so
-//! only the header is read: it names the interface in every datagram.
+//! Connectionless DCE/RPC over UDP (C706 chapter 12.5): every datagram names its interface, so none needs
+//! another to be understood.
+//!
+//! Not read: fragments after the first, whose stub is taken for the whole as far as it goes; verifiers of
+//! `auth_type` other than 0, whose stubs count as sealed; pings, acknowledgements and cancels.
 
+use super::arguments::Arguments;
+use super::decoder::{Names, operation_name, some};
+use super::stub::{Encoding, Found, read_path};
+use super::wire::Syntax;
+use crate::event::{Anomaly, Event, RpcCall, RpcResult, Sink};
+use crate::net::FlowKey;
+use crate::proto::Shared;
+use crate::proto::datagram::Met;
 use crate::wire::{Error, Guid, Reader, Result};
 
 /// A datagram's header.
@@ -75,5 +86,236 @@ impl<'a> ClHeader<'a> {
             auth_type,
             body: r.take(len.into(), "body")?,
         })
+    }
+
+    fn syntax(&self) -> Syntax {
+        let [a, b, c, d] = self.version.to_le_bytes();
+        Syntax {
+            uuid: self.interface,
+            major: u16::from_le_bytes([a, b]),
+            minor: u16::from_le_bytes([c, d]),
+        }
+    }
+}
+
+/// True if a datagram begins like one: version, type, data representation, a body that fits, an interface.
+#[must_use]
+pub fn probe(datagram: &[u8], _: &FlowKey) -> bool {
+    let &[4, ptype, _, _, drep, float, 0, ..] = datagram else {
+        return false;
+    };
+    ptype <= MOST
+        && matches!(drep, 0x00 | 0x01 | 0x10 | 0x11)
+        && float <= 3
+        && ClHeader::read(datagram).is_ok_and(|header| !header.interface.is_nil())
+}
+
+/// The last PDU type, `cancel_ack` (C706 12.6.2).
+const MOST: u8 = 10;
+
+/// The protocol sequence.
+const TRANSPORT: &str = "ncadg_ip_udp";
+
+/// Room for the texts of one call.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    names: Names,
+    arguments: Arguments,
+}
+
+/// Reads one datagram of a conversation.
+pub fn datagram(met: &Met<'_>, shared: &mut Shared, out: &mut dyn Sink) {
+    let header = match ClHeader::read(met.datagram.bytes) {
+        Ok(header) => header,
+        Err(error) => {
+            return out.event(
+                met.direction,
+                &Event::Anomaly(Anomaly::new("dcerpc", error)),
+            );
+        }
+    };
+    match header.ptype {
+        REQUEST if header.fragment == 0 => call(met, &header, shared, out),
+        RESPONSE if header.fragment == 0 => result(met, &header, None, shared, out),
+        FAULT | REJECT => {
+            let mut r = Reader::new(header.body).with_order(header.big_endian);
+            // A body that is too short says no status; that it is a fault is said all the same.
+            let status = r.u32("fault status").unwrap_or_default();
+            result(met, &header, Some(status), shared, out);
+        }
+        _ => {}
+    }
+}
+
+const REQUEST: u8 = 0;
+const RESPONSE: u8 = 2;
+const FAULT: u8 = 3;
+const REJECT: u8 = 6;
+
+/// flags1: the datagram is a fragment, and not the last.
+const FRAGMENT: u8 = 0x04;
+/// flags1: the last fragment.
+const LAST: u8 = 0x02;
+
+fn call(met: &Met<'_>, header: &ClHeader<'_>, shared: &mut Shared, out: &mut dyn Sink) {
+    let Shared { catalog, cl, .. } = shared;
+    let sealed = header.auth_type != 0;
+    let stub = if sealed { &[] } else { header.body };
+    let encoding = Encoding {
+        ndr64: false,
+        big_endian: header.big_endian,
+    };
+    let known = catalog.interface(header.interface);
+    let method = known.and_then(|i| i.method(header.opnum));
+    cl.arguments
+        .read(Some(header.interface), header.opnum, stub, encoding);
+    cl.names.version(Some(header.syntax()));
+    let Names {
+        version,
+        operation,
+        path,
+        ..
+    } = &mut cl.names;
+    let found = match method {
+        Some(method) if !sealed => read_path(method, stub, encoding, path),
+        _ => None,
+    };
+    let is_whole = header.flags & FRAGMENT == 0 || header.flags & LAST != 0;
+    let call = RpcCall {
+        interface: Some(header.interface),
+        endpoint: known.map_or("", |i| &i.endpoint),
+        opnum: header.opnum,
+        operation: operation_name(known, header.opnum, operation),
+        version,
+        transport: TRANSPORT,
+        named_pipe: "",
+        auth_type: Some(header.auth_type).filter(|auth_type| *auth_type != 0),
+        auth_level: None,
+        sealed,
+        stub_len: header.body.len().try_into().unwrap_or(u32::MAX),
+        path: match found {
+            Some(Found::Nothing) if !is_whole => None,
+            _ => found.map(|_| &**path),
+        },
+        argument: some(&cl.arguments.subject),
+        detail: some(&cl.arguments.detail),
+        zero_credential: cl.arguments.zero_credential,
+        by_endpoint: None,
+        ndr64: false,
+        call_id: header.sequence,
+        fragments: 1,
+        object: Some(header.object).filter(|object| !object.is_nil()),
+        method,
+        path_by_scan: found == Some(Found::Scan),
+        stub,
+        association: 0,
+    };
+    out.event(met.direction, &Event::RpcCall(call));
+}
+
+fn result(
+    met: &Met<'_>,
+    header: &ClHeader<'_>,
+    fault: Option<u32>,
+    shared: &mut Shared,
+    out: &mut dyn Sink,
+) {
+    let Shared { catalog, cl, .. } = shared;
+    let known = catalog.interface(header.interface);
+    let sealed = header.auth_type != 0;
+    let is_whole = header.flags & FRAGMENT == 0;
+    let tail = header.body.last_chunk().copied();
+    let status = tail.filter(|_| fault.is_none() && is_whole && !sealed);
+    let result = RpcResult {
+        interface: Some(header.interface),
+        endpoint: known.map_or("", |i| &i.endpoint),
+        opnum: header.opnum,
+        operation: operation_name(known, header.opnum, &mut cl.names.operation),
+        fault,
+        status: status.map(|tail| match header.big_endian {
+            true => u32::from_be_bytes(tail),
+            false => u32::from_le_bytes(tail),
+        }),
+        sealed,
+        stub_len: header.body.len().try_into().unwrap_or(u32::MAX),
+        call_id: header.sequence,
+        fragments: 1,
+        association: 0,
+    };
+    out.event(met.direction, &Event::RpcResult(result));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::net::Direction::{self, ToClient, ToServer};
+    use crate::net::{Addr, Endpoint, Transport};
+    use crate::packet::Datagram;
+    use crate::proto::Session;
+    use crate::proto::testing::{Recorder, vector};
+
+    fn say(pieces: &[(Direction, &[u8])]) -> Recorder {
+        let (key, client) = FlowKey::new(
+            Endpoint::new(Addr::v4([10, 0, 0, 9]), 50_000),
+            Endpoint::new(Addr::v4([10, 0, 0, 2]), 49_664),
+            Transport::Udp,
+        );
+        let mut shared = Shared {
+            catalog: std::sync::Arc::new(Catalog::builtin()),
+            ..Shared::default()
+        };
+        let (mut session, mut out) = (Session::default(), Recorder::default());
+        for (way, bytes) in pieces {
+            let side = match way {
+                ToServer => client,
+                ToClient => client.other(),
+            };
+            let datagram = Datagram {
+                bytes,
+                ..Datagram::default()
+            };
+            session.datagram(side, client, &key, datagram, &mut shared, &mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn a_request_is_a_call_with_its_path() {
+        let request = vector("cl_request_header_80_bytes").bytes;
+        let out = say(&[(ToServer, &request)]);
+        assert_eq!(out.0.len(), 1, "{:#?}", out.0);
+        assert_eq!(out.count(&["RpcCall(", "ncadg_ip_udp", "opnum: 0"]), 1);
+        let mut answer = request.clone();
+        answer[1] = RESPONSE;
+        answer[74..76].copy_from_slice(&4_u16.to_le_bytes()); // body length
+        answer.truncate(80);
+        answer.extend([5, 0, 0, 0]);
+        let out = say(&[(ToServer, &request), (ToClient, &answer)]);
+        assert_eq!(out.count(&["to_client RpcResult(", "status: Some(5)"]), 1);
+        answer[1] = FAULT;
+        let out = say(&[(ToServer, &request), (ToClient, &answer)]);
+        assert_eq!(out.count(&["to_client RpcResult(", "fault: Some(5)"]), 1);
+    }
+
+    #[test]
+    fn a_datagram_cut_anywhere_says_nothing_and_does_no_harm() {
+        let request = vector("cl_request_header_80_bytes").bytes;
+        for cut in 0..request.len() {
+            assert!(say(&[(ToServer, &request[..cut])]).0.is_empty(), "{cut}");
+        }
+        let mut later = request.clone();
+        later[78 - 2] = 1; // fragment number
+        assert!(say(&[(ToServer, &later)]).0.is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn anything_is_survived(mut bytes in proptest::collection::vec(proptest::num::u8::ANY, 80..300), ptype in 0..=MOST) {
+            bytes[..8].copy_from_slice(&[4, ptype, 0, 0, 0x10, 0, 0, 0]);
+            let body = u16::try_from(bytes.len() - 80).unwrap();
+            bytes[74..76].copy_from_slice(&body.to_le_bytes());
+            proptest::prop_assert!(say(&[(ToServer, &bytes)]).0.len() <= 1);
+        }
     }
 }

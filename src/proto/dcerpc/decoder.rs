@@ -37,11 +37,11 @@ pub struct Association {
 /// Text that events borrow, written anew for each.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    version: String,
+    pub(super) version: String,
     /// The version that `version` says.
     version_of: Option<(u16, u16)>,
-    operation: String,
-    path: String,
+    pub(super) operation: String,
+    pub(super) path: String,
     arguments: Arguments,
 }
 
@@ -551,7 +551,7 @@ impl Association {
 }
 
 /// Text, if there is any.
-fn some(text: &str) -> Option<&str> {
+pub(super) fn some(text: &str) -> Option<&str> {
     Some(text).filter(|t| !t.is_empty())
 }
 
@@ -562,7 +562,7 @@ struct Answered {
 }
 
 /// The catalogue's name of an operation, or `unknown-N` written to `unknown`.
-fn operation_name<'a>(
+pub(super) fn operation_name<'a>(
     known: Option<&'a Interface>,
     opnum: u16,
     unknown: &'a mut String,

@@ -2,11 +2,11 @@
 //!
 //! [`wire`] reads PDUs, [`Association`] keeps what a conversation needs, [`stub`] reads the path
 //! out of a coercion call by the layout the catalogue gives, with [`ndr`] as its cursor. `arguments`
-//! reads names out of neighbouring calls, `endpoints` what mappers and OXID resolvers answer.
+//! reads names out of neighbouring calls, [`cl`] what comes in datagrams, `endpoints` what mappers and OXID resolvers answer.
 //!
 //! Not read: other response stubs except their last four bytes, security tokens other than what `spnego`
 //! reads, bind-time features, extended error information, alternate addresses, RTS commands
-//! (`proto::rpch` reads those), calls over datagrams beyond their header ([`cl`]).
+//! (`proto::rpch` reads those).
 
 #![cfg_attr(
     not(test),

@@ -5,7 +5,7 @@
 //! a UNC path.
 
 use super::ndr::Ndr;
-use crate::catalog::{Element, Method, PathForm, find_unc, path_host_as};
+use crate::catalog::{Element, Method, PathForm, find_unc, names_host};
 use crate::wire::{Error, Reader, Result, Text, Utf16};
 
 /// How a stub is encoded.
@@ -182,7 +182,7 @@ impl<'a> Walk<'a> {
         text.push_to(path);
         let names_host = path
             .get(kept..)
-            .is_some_and(|new| path_host_as(new, self.form).host.is_some());
+            .is_some_and(|new| names_host(new, self.form));
         if names_host {
             path.drain(..kept);
         } else if !first {

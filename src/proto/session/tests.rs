@@ -1,5 +1,7 @@
 //! Flows from their first byte.
 
+mod whole;
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;

