@@ -250,6 +250,30 @@ fn talks() -> Vec<Talk> {
             round: vec![(ToServer, v.bytes("ldap_bind_sicily_response_type3"))],
         },
         Talk {
+            name: "smb2: session setup with an AP-REQ",
+            port: 445,
+            open: Vec::new(),
+            round: vec![(ToServer, session_setup(&v.bytes("spnego_ap_req_cifs")))],
+        },
+        Talk {
+            name: "krb5: AS-REQ and TGS-REQ with their AP-REQ",
+            port: 88,
+            open: Vec::new(),
+            round: vec![
+                (ToServer, v.bytes("krb5_as_req_timestamp")),
+                (ToServer, v.bytes("krb5_tgs_req_for_user")),
+            ],
+        },
+        Talk {
+            name: "krb5: TGS-REP and KRB-ERROR",
+            port: 88,
+            open: Vec::new(),
+            round: vec![
+                (ToClient, v.bytes("krb5_tgs_rep")),
+                (ToClient, v.bytes("krb5_error_preauth_required")),
+            ],
+        },
+        Talk {
             name: "ldap: modify of an attribute and its answer",
             port: 389,
             open: Vec::new(),
@@ -282,6 +306,22 @@ fn talks() -> Vec<Talk> {
     ]
 }
 
+/// A SESSION_SETUP request (MS-SMB2 2.2.5) with this token.
+fn session_setup(token: &[u8]) -> Vec<u8> {
+    let mut m = b"\xfeSMB\x40\0".to_vec(); // protocol id, header size
+    m.extend([0; 6]); // credit charge, channel sequence
+    m.extend([1, 0, 1, 0]); // SESSION_SETUP, one credit
+    m.extend([0; 48]); // flags, next command, ids, signature
+    m.extend([25, 0, 0, 1]); // structure size, flags, signing enabled
+    m.extend([0; 8]); // capabilities, channel
+    m.extend([88, 0]); // where the token is
+    m.extend(u16::try_from(token.len()).expect("fits").to_le_bytes());
+    m.extend([0; 8]); // previous session
+    m.extend(token);
+    let mut all = u32::try_from(m.len()).expect("fits").to_be_bytes().to_vec();
+    all.extend(m);
+    all
+}
 /// LDAPMessage 5, modify of `cn=a`: replace `member` by one value.
 const LDAP_MODIFY: &[u8] = b"\x30\x22\x02\x01\x05\x66\x1d\x04\x04cn=a\x30\x15\x30\x13\
     \x0a\x01\x02\x30\x0e\x04\x06member\x31\x04\x04\x02xy";

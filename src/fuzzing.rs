@@ -20,7 +20,7 @@ use crate::limits::{BLOCK_BYTES, FRAME_BYTES, TAIL_BYTES};
 use crate::net::{Addr, Direction, Endpoint, FlowKey, Side, Transport};
 use crate::packet::{Block, Chunk, Datagram, DissectOptions, Dissector, FrameRef, Progress};
 use crate::proto::{
-    Session, Shared, dcerpc, dns, http, ldap, mail, ntlmssp, rpch, smb, spnego, tds, tls,
+    Session, Shared, dcerpc, dns, http, krb5, ldap, mail, ntlmssp, rpch, smb, spnego, tds, tls,
 };
 use crate::rule::{RuleSet, RuleSource};
 use crate::time::Timestamp;
@@ -81,6 +81,16 @@ pub fn smb(bytes: &[u8]) {
 /// One HTTP connection, with RPC in its bodies.
 pub fn http(bytes: &[u8]) {
     cuts(bytes, || http::Decoder::new(rpch::Bodies::new(&key(80).0)));
+}
+
+/// One connection to a Kerberos KDC, and the same bytes as a token.
+pub fn krb5(bytes: &[u8]) {
+    cuts(bytes, krb5::Decoder::default);
+    let mut kdc = krb5::Kdc::default();
+    let mut out = Log::default();
+    let _ = kdc.message(bytes, Direction::ToServer, &mut out);
+    assert!(out.0.len() <= 2, "{} events of one message", out.0.len());
+    spnego(bytes);
 }
 
 /// One LDAP connection.
@@ -410,6 +420,7 @@ decode!(
     tls::Decoder,
     smb::Decoder,
     dns::Decoder,
+    krb5::Decoder,
     ldap::Decoder,
     rpch::Decoder,
     http::Decoder<rpch::Bodies>

@@ -133,6 +133,13 @@ pub const SMB_TREES: usize = 128;
 pub const SMB_PENDING: usize = 256;
 /// Bytes of a share's, file's or pipe's name kept until its request is answered: 260 UTF-16 units.
 pub const SMB_NAME_BYTES: usize = 520;
+/// Sizes of encrypted messages kept of one SMB connection and direction: its first ones. A coercion by EFSR has
+/// six or seven from the client; what comes later is counted.
+pub const SMB_ENCRYPTED_SIZES: usize = 16;
+/// Encrypted messages of a client after which their shape is said at once, before the connection's end.
+pub const SMB_SHAPE: u64 = 8;
+/// Bytes of a user's or domain's name kept until a session setup is answered. Longer ones are cut.
+pub const SMB_ACCOUNT_BYTES: usize = 512;
 /// Bytes of a stream that never was SMB searched for a message before the flow is given up.
 pub const SMB_LOST_BYTES: u64 = 64 * 1024;
 /// Bytes of a message on a pipe kept while it is not whole.
@@ -170,6 +177,12 @@ pub const TDS_MESSAGE_BYTES: usize = 64 * 1024;
 pub const MAIL_LINE_BYTES: usize = 32 * 1024;
 /// Outstanding LDAP binds of one connection.
 pub const LDAP_PENDING: usize = 16;
+/// Bytes of a Kerberos name shown: parts of a principal with `/` between them. AD's longest host and service
+/// names have 255 each; what is longer is cut.
+pub const KRB_NAME_BYTES: usize = 512;
+/// Encryption types and pre-authentication types shown of one Kerberos message. Windows sends up to eight;
+/// what is beyond is not shown.
+pub const KRB_LIST: usize = 24;
 /// Bytes looked at before a flow that fits no protocol is given up.
 pub const IDENTIFY_BYTES: usize = 64;
 /// Chunks looked at before a flow is given up whose beginning was seen: the first of each direction.

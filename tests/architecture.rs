@@ -85,7 +85,7 @@ fn nobody_imports_upwards_or_sideways() {
 #[test]
 fn payloads_do_not_know_their_carriers() {
     let rank = |p: &str| match p {
-        "ntlmssp" | "epm" | "tls" => 0,
+        "ntlmssp" | "krb5" | "epm" | "tls" => 0,
         "spnego" => 1,
         "nbss" => 1,
         "dcerpc" | "http" | "ldap" => 2,

@@ -248,6 +248,8 @@ fn decoders() {
     replay("smb", &with(&[445, 139], &["smb"]), 600, fuzzing::smb);
     let http = with(&[80, 8080], &["http", "rpch"]);
     replay("http", &http, 600, fuzzing::http);
+    let krb5: Vec<_> = headed(vectors(&["krb5"])).collect();
+    replay("krb5", &krb5, 600, fuzzing::krb5);
     replay("ldap", &with(&[389], &["ldap"]), 600, fuzzing::ldap);
     replay("tls", &[tls_hellos()], 2_000, fuzzing::tls);
     replay("tds", &with(&[1433], &["tds"]), 600, fuzzing::tds);

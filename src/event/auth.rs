@@ -18,6 +18,8 @@ pub enum Carrier {
     Rpc,
     /// TKEY record.
     Dns,
+    /// A request to a Kerberos KDC.
+    Kerberos,
     /// TDS logon.
     Tds,
     /// SMTP AUTH.
@@ -38,6 +40,7 @@ impl Carrier {
             Self::Ldap => "ldap",
             Self::Rpc => "dcerpc",
             Self::Dns => "dns",
+            Self::Kerberos => "krb5",
             Self::Tds => "tds",
             Self::Smtp => "smtp",
             Self::Imap => "imap",

@@ -48,6 +48,16 @@ impl SiteKey {
         self.tag(secret.reveal_for_hashing())
     }
 
+    /// The keyed hash of two secrets together.
+    #[must_use]
+    pub fn hash_both(&self, one: Secret<'_>, two: Secret<'_>) -> [u8; 16] {
+        let mut both = [0; 32];
+        let (first, second) = both.split_at_mut(16);
+        first.copy_from_slice(&self.hash(one));
+        second.copy_from_slice(&self.hash(two));
+        self.tag(&both)
+    }
+
     /// Names the key without telling it: eight hexadecimal digits.
     #[must_use]
     pub fn id(&self) -> String {

@@ -12,6 +12,7 @@ mod dns_names;
 mod finding;
 mod http;
 mod identity;
+mod krb5;
 mod ldap;
 mod name;
 mod rpc;
@@ -32,6 +33,7 @@ pub use dns_names::{dns_opcode, dns_rcode, dns_type};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
+pub use krb5::{KrbApReq, KrbApResult, KrbReply, KrbRequest};
 pub use ldap::{LdapBind, LdapNetlogon, LdapRequest, LdapResult, SaslLayer};
 pub use name::{DnsData, DnsMessage, DnsQuestion, DnsRecord, DnsSection, DnsSoa};
 pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
@@ -39,7 +41,7 @@ pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
 };
 pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
-pub use smb::{SmbCommand, SmbNegotiate};
+pub use smb::{SmbCommand, SmbEncrypted, SmbNegotiate, SmbSession};
 pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,
     FragmentStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
@@ -80,8 +82,20 @@ pub enum Event<'a> {
     LdapNetlogon(LdapNetlogon<'a>),
     /// An LDAP response.
     LdapResult(LdapResult<'a>),
+    /// A Kerberos ticket was presented.
+    KrbApReq(KrbApReq<'a>),
+    /// What came of it.
+    KrbApResult(KrbApResult),
+    /// A KDC was asked for a ticket.
+    KrbRequest(KrbRequest<'a>),
+    /// A KDC answered.
+    KrbReply(KrbReply<'a>),
     /// An SMB dialect was agreed.
     SmbNegotiate(SmbNegotiate),
+    /// An SMB session was set up or refused.
+    SmbSession(SmbSession<'a>),
+    /// What encrypted SMB looks like.
+    SmbEncrypted(SmbEncrypted<'a>),
     /// An SMB command of interest was answered.
     SmbCommand(SmbCommand<'a>),
     /// A message of DNS, mDNS, LLMNR or NBT-NS.
@@ -150,7 +164,13 @@ impl Event<'_> {
             Self::LdapRequest(e) => Some(e),
             Self::LdapNetlogon(e) => Some(e),
             Self::LdapResult(e) => Some(e),
+            Self::KrbApReq(e) => Some(e),
+            Self::KrbApResult(e) => Some(e),
+            Self::KrbRequest(e) => Some(e),
+            Self::KrbReply(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
+            Self::SmbSession(e) => Some(e),
+            Self::SmbEncrypted(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
             Self::Dns(e) => Some(e),
             Self::Dhcp(e) => Some(e),
@@ -179,7 +199,13 @@ pub static SCHEMAS: &[&EventSchema] = &[
     LdapRequest::SCHEMA,
     LdapNetlogon::SCHEMA,
     LdapResult::SCHEMA,
+    KrbApReq::SCHEMA,
+    KrbApResult::SCHEMA,
+    KrbRequest::SCHEMA,
+    KrbReply::SCHEMA,
     SmbNegotiate::SCHEMA,
+    SmbSession::SCHEMA,
+    SmbEncrypted::SCHEMA,
     SmbCommand::SCHEMA,
     DnsMessage::SCHEMA,
     Dhcp::SCHEMA,

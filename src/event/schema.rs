@@ -56,6 +56,8 @@ pub enum Value<'a> {
     Addresses(&'a [Addr]),
     /// Several texts; a rule matches if one does.
     Texts(&'a [String]),
+    /// Several numbers; a rule matches if one does.
+    Numbers(&'a [i32]),
     /// The same, as they come off the wire.
     Words(Words<'a>),
 }
@@ -100,6 +102,7 @@ impl Value<'_> {
             Self::Texts(t) => t.is_empty(),
             Self::Mac(m) => m.is_zero(),
             Self::Addresses(a) => a.is_empty(),
+            Self::Numbers(n) => n.is_empty(),
             Self::Words(w) => w.is_empty(),
             _ => false,
         }
@@ -129,6 +132,10 @@ impl Value<'_> {
                 buf.push_str(&all.join(","));
                 Ok(())
             }
+            Self::Numbers(all) => (0..).zip(*all).try_for_each(|(at, n)| {
+                let comma = if at == 0 { "" } else { "," };
+                write!(buf, "{comma}{n}")
+            }),
             Self::Words(words) => {
                 for (at, word) in words.iter().enumerate() {
                     buf.push_str(if at > 0 { "," } else { "" });
@@ -153,6 +160,7 @@ impl Serialize for Value<'_> {
             Self::Texts(all) => s.collect_seq(*all),
             Self::Mac(m) => s.collect_str(m),
             Self::Addresses(all) => s.collect_seq(all.iter().map(|a| a.ip())),
+            Self::Numbers(all) => s.collect_seq(*all),
             Self::Words(words) => words.serialize(s),
         }
     }
@@ -252,6 +260,7 @@ as_value! {
     Mac => Text, |v| Value::Mac(*v);
     &[Addr] => Text, |v| Value::Addresses(v);
     Vec<String> => Text, |v| Value::Texts(v);
+    &[i32] => Text, |v| Value::Numbers(v);
     Words<'_> => Text, |v| Value::Words(*v);
 }
 impl<T: AsValue> AsValue for Option<T> {

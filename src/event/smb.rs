@@ -20,6 +20,80 @@ declare_event! {
 }
 
 declare_event! {
+    /// A session was set up or refused, with what protects it (MS-SMB2 3.3.5.5).
+    #[derive(Clone, Copy, Debug)]
+    "smb" "session"
+    pub struct SmbSession<'a> {
+        /// `session`.
+        pub message: &'static str => "message" Ours,
+        /// Dialect, `3.1.1` for one; absent if the negotiate was not seen.
+        pub dialect: &'static str => "dialect_name" Ours,
+        /// SessionId.
+        pub session_id: u64 => "session_id" Ours,
+        /// `accepted` or `refused`.
+        pub outcome: &'static str => "outcome" Ours,
+        /// NTSTATUS of the verdict.
+        pub status: u32 => "status" Ours,
+        /// `ntlm` or `kerberos`, if the client's proof was seen.
+        pub mechanism: &'static str => "mechanism" Ours,
+        /// User, of NTLM.
+        pub user: Text<'a> => "username" Ours,
+        /// Domain, of NTLM.
+        pub domain: Text<'a> => "domainname" Ours,
+        /// Service that the Kerberos ticket is for.
+        pub sname: Text<'a> => "sname" Ours,
+        /// The server took the client for a guest.
+        pub guest: bool => "guest" Ours,
+        /// Nobody: a null session.
+        pub null_session: bool => "null_session" Ours,
+        /// A session of another connection is bound to this one (multichannel).
+        pub binding: bool => "binding" Ours,
+        /// The client requires signing.
+        pub client_signing_required: bool => "client_signing_required" Ours,
+        /// The server requires signing; absent if the negotiate was not seen.
+        pub server_signing_required: Option<bool> => "server_signing_required" Ours,
+        /// The server signed its verdict, so signing is in use.
+        pub signed: bool => "signed" Ours,
+        /// Both sides can encrypt; absent if the negotiate was not seen.
+        pub encryption_offered: Option<bool> => "encryption_offered" Ours,
+        /// The server requires encryption of this session.
+        pub encryption_required: bool => "encryption_required" Ours,
+        /// Cipher the server chose.
+        pub cipher: &'static str => "cipher" Ours,
+        /// Signing algorithm the server chose.
+        pub signing_algorithm: &'static str => "signing_algorithm" Ours,
+        /// Name that the client connects to, by its negotiate context.
+        pub netname: Text<'a> => "netname" Ours,
+        /// The client's GUID.
+        pub client_guid: Option<Guid> => "client_guid" Ours,
+        /// The server's GUID.
+        pub server_guid: Option<Guid> => "server_guid" Ours,
+    }
+}
+
+declare_event! {
+    /// What encrypted messages look like from outside (MS-SMB2 2.2.41): their plaintext sizes are in clear.
+    #[derive(Clone, Copy, Debug)]
+    "smb" "encrypted"
+    pub struct SmbEncrypted<'a> {
+        /// `encrypted`.
+        pub message: &'static str => "message" Ours,
+        /// SessionId of the first message.
+        pub session_id: u64 => "session_id" Ours,
+        /// Encrypted messages from the client so far.
+        pub requests: u64 => "requests" Ours,
+        /// Encrypted messages from the server so far.
+        pub responses: u64 => "responses" Ours,
+        /// OriginalMessageSize of the client's first ones.
+        pub request_sizes: &'a [i32] => "request_sizes" Ours,
+        /// OriginalMessageSize of the server's first ones.
+        pub response_sizes: &'a [i32] => "response_sizes" Ours,
+        /// The client's nonces are letters and zeros, as those of impacket are.
+        pub letter_nonces: bool => "letter_nonces" Ours,
+    }
+}
+
+declare_event! {
     /// A command that opens something, with its answer.
     #[derive(Clone, Copy, Debug)]
     "smb" "command"

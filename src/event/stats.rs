@@ -105,6 +105,10 @@ pub struct AppCounts {
     pub dcerpc_tcp: u64,
     /// HTTP/1, RPC over HTTP included.
     pub http: u64,
+    /// Kerberos over TCP.
+    pub krb5_tcp: u64,
+    /// Kerberos over UDP.
+    pub krb5_udp: u64,
     /// LDAP over TCP.
     pub ldap_tcp: u64,
     /// SMB, all versions.

@@ -79,7 +79,16 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
             out.put(T::Ldap, &ldap::result(e));
             out.put(T::LdapOp, &OurFields(e));
         }
+        Event::KrbApReq(e) => out.put(T::Kerberos, &OurFields(e)),
+        Event::KrbApResult(e) => out.put(T::Kerberos, &OurFields(e)),
+        Event::KrbRequest(e) => out.put(T::Kerberos, &OurFields(e)),
+        Event::KrbReply(e) => {
+            out.put(T::Krb5, &protocol::krb5(e));
+            out.put(T::Kerberos, &OurFields(e));
+        }
         Event::SmbNegotiate(e) => out.put(T::Smb, &protocol::smb_negotiate(e)),
+        Event::SmbSession(e) => out.put(T::SmbSession, &OurFields(e)),
+        Event::SmbEncrypted(e) => out.put(T::SmbSession, &OurFields(e)),
         Event::SmbCommand(e) => out.put(T::Smb, &protocol::smb_command(e)),
         Event::Dns(e) => match e.protocol {
             "mdns" => out.put(T::Mdns, &dns::mdns(e)),

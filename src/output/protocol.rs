@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::eve::Show;
 use super::names::{self, Named, Snake};
 use crate::event::{
-    Anomaly, Fields, HttpTransaction, OurFields, RpcBind, RpcCall, RpcResult, SmbCommand,
+    Anomaly, Fields, HttpTransaction, KrbReply, OurFields, RpcBind, RpcCall, RpcResult, SmbCommand,
     SmbNegotiate, TlsHandshake, Words,
 };
 use crate::net::Transport;
@@ -178,6 +178,75 @@ pub(super) fn http<'a>(e: &HttpTransaction<'a>) -> Http<'a> {
         protocol: some(e.protocol),
         status: e.status,
         length: e.length,
+    }
+}
+
+/// Suricata's `krb5`: one line for each answer of a KDC.
+#[derive(Serialize, Default)]
+pub(super) struct Krb5<'a> {
+    msg_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_request: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<Show<Named>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cname: Option<Show<Text<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    realm: Option<Show<Text<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sname: Option<Show<Text<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption: Option<Show<Constant<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weak_encryption: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_encryption: Option<Show<Constant<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_weak_encryption: Option<bool>,
+}
+
+/// A name in capitals, `RC4_HMAC` for `rc4-hmac`, as Suricata writes encryption types.
+struct Constant<'a>(&'a str);
+
+impl Display for Constant<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::fmt::Write;
+        self.0.chars().try_for_each(|c| match c {
+            '-' => f.write_char('_'),
+            c => f.write_char(c.to_ascii_uppercase()),
+        })
+    }
+}
+
+pub(super) fn krb5<'a>(e: &KrbReply<'a>) -> Krb5<'a> {
+    let constant = |name| some(name).map(|name| Show(Constant(name)));
+    // AES and Camellia are what is left after RFC 6649 and RFC 8429.
+    let weak =
+        |name| some(name).map(|name| !name.starts_with("aes") && !name.starts_with("camellia"));
+    Krb5 {
+        msg_type: match e.message {
+            "as_rep" => "KRB_AS_REP",
+            "tgs_rep" => "KRB_TGS_REP",
+            _ => "KRB_ERROR",
+        },
+        failed_request: e.error_code.and(e.request).map(|request| match request {
+            "as_req" => "KRB_AS_REQ",
+            _ => "KRB_TGS_REQ",
+        }),
+        error_code: e
+            .error_code
+            .map(|code| Show(Named(Some(e.error).filter(|t| !t.is_empty()), code))),
+        cname: some_text(e.cname),
+        realm: some_text(if e.crealm.is_empty() {
+            e.realm
+        } else {
+            e.crealm
+        }),
+        sname: some_text(e.sname),
+        encryption: constant(e.encryption),
+        weak_encryption: weak(e.encryption),
+        ticket_encryption: constant(e.ticket_encryption),
+        ticket_weak_encryption: weak(e.ticket_encryption),
     }
 }
 

@@ -389,12 +389,113 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
             }),
         ),
         (
+            "krb ap_req",
+            Event::KrbApReq(KrbApReq {
+                message: "ap_req",
+                carrier: Carrier::Smb,
+                realm: Text::Str("LAB.EXAMPLE"),
+                sname: Text::Str("cifs/dc01.lab.example"),
+                ticket_encryption: "aes256-cts-hmac-sha1-96",
+                kvno: Some(3),
+                authenticator_encryption: "aes256-cts-hmac-sha1-96",
+                mutual: true,
+                ticket_id: Some([1; 16]),
+                ap_req_id: Some([2; 16]),
+                session: 0,
+                ticket: Secret::new(b"never to be seen"),
+                authenticator: Secret::new(b"never to be seen"),
+                message_id: 0,
+                session_id: 0,
+            }),
+        ),
+        (
+            "krb ap_result",
+            Event::KrbApResult(KrbApResult {
+                message: "ap_result",
+                carrier: Carrier::Smb,
+                outcome: "refused",
+                ap_rep: false,
+                error_code: Some(37),
+                error: "KRB_AP_ERR_SKEW",
+                status: Some(0xc000_006d),
+                session: 0,
+            }),
+        ),
+        (
+            "krb request",
+            Event::KrbRequest(KrbRequest {
+                message: "tgs_req",
+                cname: Text::default(),
+                realm: Text::Str("LAB.EXAMPLE"),
+                sname: Text::Str("cifs/dc01.lab.example"),
+                etypes: &[18, 17, -133],
+                padata_types: &[1, 129],
+                for_user: Text::Str("alice"),
+                s4u2proxy: false,
+            }),
+        ),
+        ("krb reply", Event::KrbReply(krb_reply())),
+        (
+            "krb error",
+            Event::KrbReply(KrbReply {
+                message: "error",
+                padata_types: &[],
+                encryption: "",
+                ticket_encryption: "",
+                kvno: None,
+                error_code: Some(25),
+                error: "KDC_ERR_PREAUTH_REQUIRED",
+                ticket_id: None,
+                ticket: Secret::default(),
+                ..krb_reply()
+            }),
+        ),
+        (
             "smb negotiate",
             Event::SmbNegotiate(SmbNegotiate {
                 dialect: 0x0311,
                 signing_required: true,
                 server_guid: EFSR,
                 client_guid: Some(EFSR),
+            }),
+        ),
+        (
+            "smb session",
+            Event::SmbSession(SmbSession {
+                message: "session",
+                dialect: "3.1.1",
+                session_id: 0x4000_0000_0001,
+                outcome: "accepted",
+                status: 0,
+                mechanism: "ntlm",
+                user: Text::Str("alice"),
+                domain: Text::Str("LAB"),
+                sname: Text::default(),
+                guest: false,
+                null_session: false,
+                binding: false,
+                client_signing_required: false,
+                server_signing_required: Some(true),
+                signed: true,
+                encryption_offered: Some(true),
+                encryption_required: false,
+                cipher: "aes-128-gcm",
+                signing_algorithm: "aes-gmac",
+                netname: Text::Str("dc01"),
+                client_guid: Some(EFSR),
+                server_guid: Some(EFSR),
+            }),
+        ),
+        (
+            "smb encrypted",
+            Event::SmbEncrypted(SmbEncrypted {
+                message: "encrypted",
+                session_id: 0x4000_0000_0001,
+                requests: 6,
+                responses: 6,
+                request_sizes: &[106, 132, 184, 113, 208, 113],
+                response_sizes: &[80, 152, 80, 148, 80, 108],
+                letter_nonces: true,
             }),
         ),
         ("smb create", Event::SmbCommand(command)),
@@ -661,6 +762,25 @@ fn ldap_requests() -> impl Iterator<Item = LdapRequest<'static>> {
     ]
     .into_iter()
     .flat_map(of)
+}
+
+fn krb_reply() -> KrbReply<'static> {
+    KrbReply {
+        message: "as_rep",
+        request: Some("as_req"),
+        cname: Text::Str("alice"),
+        crealm: Text::Str("LAB.EXAMPLE"),
+        realm: Text::Str("LAB.EXAMPLE"),
+        sname: Text::Str("krbtgt/LAB.EXAMPLE"),
+        padata_types: &[19],
+        encryption: "aes256-cts-hmac-sha1-96",
+        ticket_encryption: "rc4-hmac",
+        kvno: Some(2),
+        error_code: None,
+        error: "",
+        ticket_id: Some([3; 16]),
+        ticket: Secret::new(b"never to be seen"),
+    }
 }
 
 fn finding() -> Finding {

@@ -59,18 +59,24 @@ fn no_secret_reaches_a_line() {
 #[test]
 fn every_declared_field_is_in_the_schema_and_in_the_handbook() {
     use crate::event::{
-        Dhcp, Dhcpv6, Finding, LdapNetlogon, LdapRequest, LdapResult, Mark, NtlmAuthenticate,
-        NtlmChallenge, NtlmNegotiate, RouterAdvert, RpcBind, RpcCall, RpcEndpoint, RpcResult,
-        TdsLogin,
+        Dhcp, Dhcpv6, Finding, KrbApReq, KrbApResult, KrbReply, KrbRequest, LdapNetlogon,
+        LdapRequest, LdapResult, Mark, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate,
+        RouterAdvert, RpcBind, RpcCall, RpcEndpoint, RpcResult, SmbEncrypted, SmbSession, TdsLogin,
     };
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../docs/eve.schema.json")).unwrap();
     let handbook = include_str!("../../docs/eve.md");
     for (object, declared) in [
         ("finding", Finding::SCHEMA),
+        ("kerberos", KrbApReq::SCHEMA),
+        ("kerberos", KrbApResult::SCHEMA),
+        ("kerberos", KrbReply::SCHEMA),
+        ("kerberos", KrbRequest::SCHEMA),
         ("ntlm", NtlmAuthenticate::SCHEMA),
         ("ntlm", NtlmChallenge::SCHEMA),
         ("ntlm", NtlmNegotiate::SCHEMA),
+        ("smb_session", SmbSession::SCHEMA),
+        ("smb_session", SmbEncrypted::SCHEMA),
         ("rpc_bind", RpcBind::SCHEMA),
         ("rpc_call", RpcCall::SCHEMA),
         ("router_advert", RouterAdvert::SCHEMA),

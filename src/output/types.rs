@@ -29,6 +29,10 @@ pub enum EventType {
     Http,
     /// Ours: the state of an incident.
     Incident,
+    /// Ours: Kerberos requests, replies and tickets presented.
+    Kerberos,
+    /// Suricata's: what a Kerberos KDC answered.
+    Krb5,
     /// Suricata's: LDAP requests and answers.
     Ldap,
     /// Ours: LDAP requests and answers with filter, sizes and what protects the session.
@@ -55,6 +59,8 @@ pub enum EventType {
     Sensor,
     /// Suricata's: SMB commands that open something.
     Smb,
+    /// Ours: SMB sessions with what protects them, and the shape of encrypted ones.
+    SmbSession,
     /// Suricata's: counters that depend on packets alone.
     Stats,
     /// Ours: logons to SQL Server.
@@ -65,7 +71,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
@@ -77,6 +83,8 @@ impl EventType {
         Self::Finding,
         Self::Http,
         Self::Incident,
+        Self::Kerberos,
+        Self::Krb5,
         Self::Ldap,
         Self::LdapOp,
         Self::Llmnr,
@@ -90,6 +98,7 @@ impl EventType {
         Self::RpcResult,
         Self::Sensor,
         Self::Smb,
+        Self::SmbSession,
         Self::Stats,
         Self::Tds,
         Self::Tls,
@@ -110,6 +119,8 @@ impl EventType {
             Self::Finding => "finding",
             Self::Http => "http",
             Self::Incident => "incident",
+            Self::Kerberos => "kerberos",
+            Self::Krb5 => "krb5",
             Self::Ldap => "ldap",
             Self::LdapOp => "ldap_op",
             Self::Llmnr => "llmnr",
@@ -123,6 +134,7 @@ impl EventType {
             Self::RpcResult => "rpc_result",
             Self::Sensor => "sensor",
             Self::Smb => "smb",
+            Self::SmbSession => "smb_session",
             Self::Stats => "stats",
             Self::Tds => "tds",
             Self::Tls => "tls",

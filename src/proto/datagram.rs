@@ -15,7 +15,7 @@
 )]
 
 use super::dcerpc::cl;
-use super::{Shared, arp, dhcp, dns, ldap, ndp};
+use super::{Shared, arp, dhcp, dns, krb5, ldap, ndp};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_DATAGRAMS, IDENTIFY_DATAGRAMS_KNOWN};
 use crate::net::{Direction, FlowKey, Side, Transport};
@@ -71,6 +71,7 @@ datagrams! {
     "nbns" over Udp [137] if dns::probe_nbns => dns::nbns;
     "dhcp" over Udp [67] if dhcp::probe_v4 => dhcp::message_v4;
     "dhcpv6" over Udp [547] if dhcp::probe_v6 => dhcp::message_v6;
+    "krb5" over Udp [88] if krb5::is_datagram => krb5::datagram;
     "dcerpc" over Udp [135] if cl::probe => cl::datagram;
     "ldap" over Udp [389] if ldap::datagram_probe => ldap::datagram;
     "arp" over Arp [] if arp::probe => arp::message;

@@ -14,6 +14,7 @@
 )]
 
 use super::http;
+use super::krb5;
 use super::ldap;
 use super::mail;
 use super::rpch::{BANNER, Rts};
@@ -34,8 +35,8 @@ pub enum Probe {
 
 /// Ports that servers of the protocols we read are found on, which earns a flow patience.
 const KNOWN_PORTS: &[u16] = &[
-    53, 80, 135, 139, 389, 445, 593, 3128, 3268, 5985, 8080, 6001, 6002, 6004, 25, 110, 143, 587,
-    1433,
+    53, 80, 88, 135, 139, 389, 445, 593, 3128, 3268, 5985, 8080, 6001, 6002, 6004, 25, 110, 143,
+    587, 1433,
 ];
 
 /// Ports of LDAP, where a SASL buffer is believed.
@@ -202,6 +203,15 @@ pub(super) fn ldap(bytes: &[u8], key: &FlowKey) -> Probe {
     match probe(ldap::begins(bytes)) {
         Probe::No if on_port(key, &LDAP_PORTS) => probe(ldap::begins_sasl(bytes)),
         other => other,
+    }
+}
+
+/// Kerberos over TCP (RFC 4120 7.2.2): a length, and a message of a KDC that fills it.
+pub(super) fn krb5(bytes: &[u8], _: &FlowKey) -> Probe {
+    match krb5::begins(bytes) {
+        krb5::Begins::Message(way) => Probe::Is(Some(way)),
+        krb5::Begins::Perhaps(need) => Probe::Perhaps(need),
+        krb5::Begins::Nothing => Probe::No,
     }
 }
 

@@ -2,7 +2,7 @@
 //! `decoder.rs` keeps what a conversation needs.
 //!
 //! Carriers import what they carry, never the reverse:
-//! `http, ldap, smb, dcerpc → spnego → ntlmssp`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
+//! `http, ldap, smb, dcerpc → spnego → ntlmssp, krb5`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
 
 pub mod arp;
 pub(crate) mod base64;
@@ -13,6 +13,7 @@ pub mod dns;
 pub mod epm;
 pub mod http;
 pub mod identify;
+pub mod krb5;
 pub mod ldap;
 pub mod mail;
 pub mod nbss;
@@ -24,6 +25,7 @@ pub mod smb;
 pub mod spnego;
 pub mod tds;
 pub mod tls;
+pub mod token;
 
 #[cfg(test)]
 pub(crate) mod drive;

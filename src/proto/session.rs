@@ -12,7 +12,7 @@
 
 use super::datagram::Conversation;
 use super::identify::{self, Probe};
-use super::{Shared, dns, http, ldap, mail, rpch, smb, tds, tls};
+use super::{Shared, dns, http, krb5, ldap, mail, rpch, smb, tds, tls};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_CHUNKS, IDENTIFY_CHUNKS_KNOWN, IDENTIFY_CHUNKS_MIDDLE};
 use crate::net::{Direction, FlowKey, Side};
@@ -149,6 +149,8 @@ protocols! {
     Http2(http::Preface) = |_, _| http::Preface, "http2", identify::http2;
     /// LDAP.
     Ldap(ldap::Decoder) = |_, _| ldap::Decoder::default(), "ldap", identify::ldap;
+    /// Kerberos, to a KDC over TCP.
+    Krb5(krb5::Decoder) = |_, _| krb5::Decoder::default(), "krb5", identify::krb5;
     /// SQL Server.
     Tds(tds::Decoder) = |_, _| tds::Decoder::default(), "tds", identify::tds;
     /// SMTP.

@@ -1,5 +1,6 @@
 //! One compiled test: a field, and what its value must be.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use regex::Regex;
@@ -107,6 +108,13 @@ impl Texts {
         match value {
             Value::Texts(all) => all.iter().for_each(|text| add(text)),
             Value::Words(words) => words.iter().for_each(add),
+            Value::Numbers(all) => {
+                for number in *all {
+                    // Writing to a String cannot fail.
+                    let _ = write!(self.buf, "{number}");
+                    self.ends.push(self.buf.len());
+                }
+            }
             _ => {
                 value.push_to(&mut self.buf);
                 self.ends.push(self.buf.len());

@@ -329,6 +329,8 @@ impl Join {
                     smb: kinds.smb,
                     dcerpc_tcp: kinds.dcerpc,
                     http: kinds.http,
+                    krb5_tcp: kinds.krb5,
+                    krb5_udp: kinds.krb5_udp,
                     ldap_tcp: kinds.ldap,
                     tls: kinds.tls,
                     failed_tcp: kinds.unknown,

@@ -20,7 +20,6 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         | Event::LdapRequest(_)
         | Event::LdapNetlogon(_)
         | Event::LdapResult(_) => Carrier::Ldap.name(),
-        Event::SmbNegotiate(_) | Event::SmbCommand(_) => Carrier::Smb.name(),
         Event::Dns(e) => match e.protocol {
             "mdns" => "mdns",
             "llmnr" => "llmnr",
@@ -31,9 +30,32 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::Dhcpv6(_) => "dhcpv6",
         Event::Arp(_) => "arp",
         Event::RouterAdvert(_) => "ndp",
+        Event::KrbApReq(e) => e.carrier.name(),
+        Event::KrbApResult(e) => e.carrier.name(),
+        Event::KrbRequest(_) | Event::KrbReply(_) => Carrier::Kerberos.name(),
+        Event::SmbNegotiate(_)
+        | Event::SmbSession(_)
+        | Event::SmbEncrypted(_)
+        | Event::SmbCommand(_) => Carrier::Smb.name(),
         Event::TdsLogin(_) => Carrier::Tds.name(),
         Event::Tls(_) => "tls",
         Event::Anomaly(a) => a.protocol,
+    }
+}
+
+/// An event with its keyed hashes filled in, if it is one that has any: decoders have no key.
+pub(super) fn keyed<'a>(key: &SiteKey, event: &Event<'a>) -> Option<Event<'a>> {
+    match *event {
+        Event::KrbApReq(mut e) => {
+            e.ticket_id = Some(key.hash(e.ticket));
+            e.ap_req_id = Some(key.hash_both(e.ticket, e.authenticator));
+            Some(Event::KrbApReq(e))
+        }
+        Event::KrbReply(mut e) if !e.ticket.is_empty() => {
+            e.ticket_id = Some(key.hash(e.ticket));
+            Some(Event::KrbReply(e))
+        }
+        _ => None,
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct FlowKinds {
     pub(super) smb: u64,
     pub(super) dcerpc: u64,
     pub(super) http: u64,
+    pub(super) krb5: u64,
+    pub(super) krb5_udp: u64,
     pub(super) ldap: u64,
     pub(super) tls: u64,
     pub(super) unknown: u64,
@@ -50,6 +52,8 @@ impl FlowKinds {
         self.smb += other.smb;
         self.dcerpc += other.dcerpc;
         self.http += other.http;
+        self.krb5 += other.krb5;
+        self.krb5_udp += other.krb5_udp;
         self.ldap += other.ldap;
         self.tls += other.tls;
         self.unknown += other.unknown;

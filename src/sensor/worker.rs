@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 use super::Setup;
 use super::origin;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
-use super::sighting::{protocol_of, seen};
+use super::sighting::{keyed, protocol_of, seen};
 use super::stats::{FlowKinds, WorkerSnapshot};
 use crate::event::{
     Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, identity,
@@ -443,6 +443,8 @@ impl Collector {
             "smb" => &mut self.flows.smb,
             "dcerpc" => &mut self.flows.dcerpc,
             "http" => &mut self.flows.http,
+            "krb5" if transport == Transport::Udp => &mut self.flows.krb5_udp,
+            "krb5" => &mut self.flows.krb5,
             "ldap" => &mut self.flows.ldap,
             "tls" => &mut self.flows.tls,
             "" => return,
@@ -550,6 +552,8 @@ impl Sink for FlowSink<'_> {
         if let Event::Anomaly(anomaly) = event {
             self.collector.count_anomaly(anomaly);
         }
+        let keyed = keyed(&self.collector.key, event);
+        let event = keyed.as_ref().unwrap_or(event);
         let wanted = self.collector.events.any_protocol();
         let judged = event
             .fields()

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 /// Event types that Suricata has too.
 const SURICATAS: &[&str] = &[
-    "alert", "anomaly", "arp", "dcerpc", "dhcp", "dns", "mdns", "http", "ldap", "smb", "stats",
-    "tls",
+    "alert", "anomaly", "arp", "dcerpc", "dhcp", "dns", "mdns", "http", "krb5", "ldap", "smb",
+    "stats", "tls",
 ];
 
 /// Our schema, and Suricata's where it is to be had.

@@ -274,6 +274,7 @@ fn code_text(carrier: Carrier, code: u32) -> String {
         Carrier::Http => format!("HTTP status {code}"),
         Carrier::Ldap => format!("LDAP result {code}"),
         Carrier::Dns => format!("DNS result {code}"),
+        Carrier::Kerberos => format!("Kerberos error {code}"),
         Carrier::Tds => format!("SQL Server error {code}"),
         Carrier::Smtp => format!("SMTP reply {code}"),
         Carrier::Imap | Carrier::Pop3 => "a refusal".to_owned(),

@@ -4,6 +4,7 @@ use super::decoder::Cx;
 use super::wire::{AuthLevel, AuthType, PacketType, Pdu};
 use crate::event::Carrier;
 use crate::limits;
+use crate::proto::spnego::wire::carries_proof;
 use crate::proto::spnego::{Negotiation, TokenAt};
 use crate::proto::vec_bytes;
 
@@ -20,7 +21,7 @@ struct SecurityContext {
     auth_type: AuthType,
     level: AuthLevel,
     negotiation: Negotiation,
-    /// An AUTHENTICATE was sent and the server has not shown what it makes of it.
+    /// An AUTHENTICATE or AP-REQ was sent and the server has not shown what it makes of it.
     undecided: bool,
 }
 
@@ -63,11 +64,14 @@ impl Security {
         };
         context.auth_type = auth.auth_type;
         context.level = auth.level;
-        if !matches!(auth.auth_type, AuthType::Spnego | AuthType::Ntlm) {
+        if !matches!(
+            auth.auth_type,
+            AuthType::Spnego | AuthType::Ntlm | AuthType::Kerberos
+        ) {
             return;
         }
         let mut at = token_at(cx, context.id);
-        if from_client && has_authenticate(auth.value) {
+        if from_client && carries_proof(auth.value) {
             context.undecided = true;
             at.message_id = crate::proto::identity(&[pdu.bytes]);
         }
@@ -104,9 +108,4 @@ fn token_at(cx: &Cx<'_>, id: u32) -> TokenAt {
         message_id: 0,
         session_id: 0,
     }
-}
-
-/// True if the token holds an NTLM AUTHENTICATE, bare or wrapped (MS-NLMP 2.2.1.3).
-fn has_authenticate(token: &[u8]) -> bool {
-    memchr::memmem::find(token, b"NTLMSSP\0\x03\0\0\0").is_some()
 }

@@ -304,8 +304,8 @@ pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {
     })
 }
 
-/// The token68 of every `NTLM` and `Negotiate` in a field that holds credentials or challenges
-/// (RFC 9110 11.6, RFC 4559), Base64 as it stands. Other schemes are not looked at.
+/// The token68 of every `NTLM`, `Negotiate` and `Kerberos` (WinRM) in a field that holds
+/// credentials or challenges (RFC 9110 11.6, RFC 4559), Base64 as it stands. Other schemes are not looked at.
 pub(super) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
     value
@@ -320,8 +320,8 @@ pub(super) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
             let blank = part.iter().position(u8::is_ascii_whitespace)?;
             let (scheme, token) = part.split_at_checked(blank)?;
             let token = token.trim_ascii();
-            let ours =
-                scheme.eq_ignore_ascii_case(b"NTLM") || scheme.eq_ignore_ascii_case(b"Negotiate");
+            let schemes: [&[u8]; 3] = [b"NTLM", b"Negotiate", b"Kerberos"];
+            let ours = schemes.iter().any(|s| scheme.eq_ignore_ascii_case(s));
             (ours && !token.is_empty()).then_some(token)
         })
 }
@@ -418,6 +418,7 @@ mod tests {
         assert_eq!(got, [&b"oYH="[..], b"TlRM"]);
         assert_eq!(tokens(b"NTLM").count(), 0);
         assert_eq!(tokens(b"Basic TlRM").count(), 0);
+        assert_eq!(tokens(b"Kerberos YII=").next(), Some(&b"YII="[..]));
         assert_eq!(tokens(b"ntlm\tAAAA").next(), Some(&b"AAAA"[..]));
     }
 

@@ -2,26 +2,11 @@
 
 use super::wire::{Authenticate, Challenge, Message, Negotiate, av};
 use crate::event::{
-    Anomaly, AuthResult, Carrier, Event, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret,
-    Sink,
+    Anomaly, AuthResult, Event, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret, Sink,
 };
 use crate::net::Direction;
-use crate::wire::{Error, Guid, Text};
-
-/// Where a token was found.
-#[derive(Clone, Copy, Debug)]
-pub struct TokenAt {
-    /// The carrying protocol.
-    pub carrier: Carrier,
-    /// Tells exchanges of one flow apart (SMB SessionId, RPC auth_context_id, else 0).
-    pub session: u64,
-    /// The SMB server's GUID, if the carrier has one.
-    pub server_guid: Option<Guid>,
-    /// Identity of the carrying message's bytes, 0 if unknown ([`crate::proto::identity`]).
-    pub message_id: u64,
-    /// Identity of what a forwarder keeps, 0 if unknown.
-    pub session_id: u64,
-}
+use crate::proto::token::TokenAt;
+use crate::wire::{Error, Text};
 
 /// One NTLM exchange, or several one after the other. Responses are never kept.
 #[derive(Clone, Copy, Debug, Default)]

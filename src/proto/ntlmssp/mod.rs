@@ -25,4 +25,6 @@
 mod decoder;
 pub mod wire;
 
-pub use decoder::{Exchange, TokenAt};
+pub use decoder::Exchange;
+
+pub use super::token::TokenAt;

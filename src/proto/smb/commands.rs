@@ -4,8 +4,8 @@ use super::decoder::Chain;
 use super::tables::{Awaited, Handles, Kind, Pending, Request, Sessions, Trees, is_ipc};
 use super::wire::{self, Command, Header, Ioctl, Piece, Status};
 use crate::catalog::Catalog;
-use crate::event::{Carrier, Event, Sink, SmbCommand, SmbNegotiate};
-use crate::limits::TAIL_BYTES;
+use crate::event::{Carrier, Event, Sink, SmbCommand, SmbNegotiate, SmbSession};
+use crate::limits::{SMB_NAME_BYTES, TAIL_BYTES};
 use crate::net::Direction;
 use crate::proto::identity;
 use crate::proto::spnego::{self, TokenAt};
@@ -17,6 +17,13 @@ pub(super) struct Connection {
     /// DialectRevision, 0 if the negotiate was not seen.
     pub(super) dialect: u16,
     client_guid: Option<Guid>,
+    /// SecurityMode of the client, from the negotiate.
+    client_mode: u16,
+    client_encrypts: bool,
+    /// What the server agreed to, once the negotiate was seen.
+    agreed: Option<Agreed>,
+    /// The name the client connects to, UTF-16.
+    netname: Vec<u8>,
     pub(super) server_guid: Option<Guid>,
     pub(super) sessions: Sessions,
     pub(super) trees: Trees,
@@ -25,6 +32,15 @@ pub(super) struct Connection {
     /// What pipes were given.
     #[cfg(test)]
     pub(super) tap: Vec<(String, Direction, Vec<u8>)>,
+}
+
+/// What a NEGOTIATE response said of protection.
+#[derive(Clone, Copy, Debug)]
+struct Agreed {
+    signing_required: bool,
+    encryption: bool,
+    cipher: &'static str,
+    signing: &'static str,
 }
 
 /// One command, as much of it as is shown.
@@ -84,7 +100,16 @@ impl Connection {
     ) -> Result<After> {
         match pdu.header.command {
             Command::NEGOTIATE => {
-                self.client_guid = Some(wire::negotiate_request(pdu.bytes)?);
+                let request = wire::NegotiateRequest::read(pdu.whole()?)?;
+                let contexts = request.contexts;
+                self.client_guid = Some(request.client_guid);
+                self.client_mode = request.security_mode;
+                self.client_encrypts = request.capabilities & wire::CAP_ENCRYPTION != 0
+                    || contexts.first(wire::context::ENCRYPTION).is_some();
+                let name = contexts.find(wire::context::NETNAME).unwrap_or_default();
+                self.netname.clear();
+                self.netname
+                    .extend_from_slice(name.get(..SMB_NAME_BYTES).unwrap_or(name));
             }
             Command::SESSION_SETUP => self.session_setup(pdu, around)?,
             Command::TREE_CONNECT => {
@@ -202,7 +227,20 @@ impl Connection {
     }
 
     fn negotiated(&mut self, pdu: &Pdu<'_>, out: &mut dyn Sink) -> Result<()> {
-        let answer = wire::NegotiateResponse::read(pdu.bytes)?;
+        let answer = wire::NegotiateResponse::read(pdu.whole()?)?;
+        let cipher = answer.contexts.first(wire::context::ENCRYPTION);
+        let signing = answer.contexts.first(wire::context::SIGNING);
+        self.agreed = Some(Agreed {
+            signing_required: answer.security_mode & wire::SIGNING_REQUIRED != 0,
+            encryption: match answer.dialect {
+                // Cipher 0: nothing in common (3.3.5.4).
+                wire::SMB_3_1_1 => cipher.is_some_and(|c| c != 0),
+                0x0300 | 0x0302 => answer.capabilities & wire::CAP_ENCRYPTION != 0,
+                _ => false,
+            },
+            cipher: cipher.map(wire::cipher_name).unwrap_or_default(),
+            signing: signing.map(wire::signing_name).unwrap_or_default(),
+        });
         self.dialect = answer.dialect;
         self.server_guid = Some(answer.server_guid);
         let event = SmbNegotiate {
@@ -217,13 +255,16 @@ impl Connection {
 
     fn session_setup(&mut self, pdu: &Pdu<'_>, around: &mut Surroundings<'_, '_>) -> Result<()> {
         let whole = pdu.whole()?;
-        let (_, blob) = wire::session_setup_request(whole)?;
+        let (flags, mode, blob) = wire::session_setup_request(whole)?;
         let token = blob.of(whole, "SMB2 security buffer")?;
         let mut at = self.token_at(pdu.header.session_id);
-        if spnego::wire::carries_authenticate(token) {
+        if spnego::wire::carries_proof(token) {
             at.message_id = identity(&[whole]);
         }
         let (exchange, session) = self.sessions.enter(pdu.header.session_id);
+        session.binding = flags & wire::SETUP_BINDING != 0;
+        session.signing_required = u16::from(mode) & wire::SIGNING_REQUIRED != 0;
+        session.account.learn(token);
         session
             .negotiation
             .token(token, &at, Direction::ToServer, around.out);
@@ -235,9 +276,11 @@ impl Connection {
         let status = pdu.header.status;
         let more = status == Status::MORE_PROCESSING_REQUIRED;
         let mut token = &[][..];
+        let mut flags = 0;
         if more || status == Status::SUCCESS {
             let whole = pdu.whole()?;
             token = wire::session_setup_response(whole)?.of(whole, "SMB2 security buffer")?;
+            flags = wire::session_flags(whole)?;
         }
         let exchange = match self.answered(pdu).map(|r| r.awaited) {
             Some(Awaited::SessionSetup(exchange)) => Some(exchange),
@@ -253,6 +296,32 @@ impl Connection {
             session
                 .negotiation
                 .result(&at, success, status.0, back, around.out);
+            let said = SmbSession {
+                message: "session",
+                dialect: wire::dialect_name(self.dialect),
+                session_id: id,
+                outcome: if success { "accepted" } else { "refused" },
+                status: status.0,
+                mechanism: session.account.mechanism,
+                user: Text::Str(&session.account.user),
+                domain: Text::Str(&session.account.domain),
+                sname: Text::Str(&session.account.sname),
+                guest: flags & wire::session_flag::GUEST != 0,
+                null_session: flags & wire::session_flag::NULL != 0,
+                binding: session.binding,
+                client_signing_required: session.signing_required
+                    || self.client_mode & wire::SIGNING_REQUIRED != 0,
+                server_signing_required: self.agreed.map(|a| a.signing_required),
+                signed: pdu.header.flags & wire::flag::SIGNED != 0,
+                encryption_offered: self.agreed.map(|a| a.encryption && self.client_encrypts),
+                encryption_required: flags & wire::session_flag::ENCRYPT != 0,
+                cipher: self.agreed.map(|a| a.cipher).unwrap_or_default(),
+                signing_algorithm: self.agreed.map(|a| a.signing).unwrap_or_default(),
+                netname: Text::utf16(&self.netname),
+                client_guid: self.client_guid,
+                server_guid: self.server_guid,
+            };
+            around.out.event(back, &Event::SmbSession(said));
             let done = session.serial;
             self.sessions.remove(done);
         }

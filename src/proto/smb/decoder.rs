@@ -1,6 +1,7 @@
 //! Framing: which bytes are looked at, which are waited for, which are passed over.
 
 use super::commands::{After, Connection, Pdu, Surroundings};
+use super::shape::Shape;
 use super::tables::Kind;
 use super::wire::{self, Header, protocol};
 use crate::event::{Anomaly, Event, Sink};
@@ -17,6 +18,7 @@ pub struct Decoder {
     lanes: [Lane; 2],
     connection: Connection,
     opaque: Opaque,
+    shape: Shape,
     /// Some message was framed: it is SMB.
     is_smb: bool,
     reported: Reported,
@@ -230,6 +232,14 @@ impl Decoder {
             protocol::SMB1 if header.length >= super::wire1::HEADER => Place::Legacy,
             protocol::ENCRYPTED => {
                 self.is_smb = true;
+                let message = bytes.get(nbss::wire::HEADER..).unwrap_or_default();
+                match wire::Transform::read(message) {
+                    Ok(header) => self.shape.add(direction, &header, out),
+                    Err(_) if message.len() < header.length.min(wire::TRANSFORM) => {
+                        return Step::Want(nbss::wire::HEADER.saturating_add(wire::TRANSFORM));
+                    }
+                    Err(error) => self.malformed(direction, error, out),
+                }
                 self.opaque.encrypted = self.opaque.encrypted.saturating_add(1);
                 return Step::Pass(whole);
             }
@@ -417,6 +427,7 @@ impl Decoder {
         let other = self.lane(direction.reverse());
         if other.ended || !other.seen {
             self.connection.end(out);
+            self.shape.end(out);
         }
     }
 }

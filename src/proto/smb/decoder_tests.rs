@@ -14,6 +14,16 @@ fn a_conversation_from_negotiate_to_the_call() {
         out.count(&["SmbNegotiate", "dialect: 770, signing_required: true"]),
         1
     );
+    let said = [
+        "to_client SmbSession",
+        "dialect: \"3.0.2\"",
+        "\"accepted\"",
+        "mechanism: \"ntlm\", user: \"alice\"",
+        "client_signing_required: false, server_signing_required: Some(true), signed: false",
+        "encryption_offered: Some(false)",
+        "guest: false, null_session: false, binding: false",
+    ];
+    assert_eq!(out.count(&said), 1, "{:#?}", out.0);
     let session = format!("session: {SESSION}");
     assert_eq!(out.count(&["to_server NtlmNegotiate", "session: 0"]), 1);
     assert_eq!(

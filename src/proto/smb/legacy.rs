@@ -83,7 +83,7 @@ impl Connection {
                     return Ok(());
                 };
                 let mut at = self.token_at(header.user.into());
-                if spnego::wire::carries_authenticate(blob) {
+                if spnego::wire::carries_proof(blob) {
                     at.message_id = identity(&[message]);
                 }
                 let (exchange, session) = self.sessions.enter(header.user.into());

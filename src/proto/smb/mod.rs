@@ -7,14 +7,15 @@
 //! pipes      what is said on pipes → dcerpc
 //! legacy     SMB 1: the same in its words
 //! tables     bounded state of one connection
+//! shape      what encrypted messages look like from outside
 //! wire, wire1   layouts
 //! ```
 //!
 //! Bulk is never held: a READ or WRITE of a file costs a look at its header, then the rest is
 //! skipped by its length.
 //!
-//! Not read: file contents and metadata, anything inside encryption (0xFD) or compression (0xFC), which is
-//! counted and skipped, negotiate contexts, signatures, handles opened on another connection of the
+//! Not read: file contents and metadata, anything inside encryption (0xFD: sizes and nonces are looked at) or
+//! compression (0xFC, skipped and counted), signatures, compression contexts, handles opened on another connection of the
 //! same session (multichannel; their pipe data is recognised as RPC, without the pipe's name). Of SMB 1: file
 //! commands, legacy session setups without extended security, TRANSACTION_SECONDARY, and no `smb` events.
 #![cfg_attr(
@@ -32,6 +33,7 @@ mod commands;
 mod decoder;
 mod legacy;
 mod pipes;
+mod shape;
 mod tables;
 pub mod wire;
 pub mod wire1;

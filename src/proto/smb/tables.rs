@@ -4,9 +4,13 @@
 use std::collections::VecDeque;
 
 use super::wire::FileId;
-use crate::limits::{SMB_NAME_BYTES, SMB_PENDING, SMB_PIPES, SMB_SESSIONS, SMB_TREES};
+use crate::limits::{
+    SMB_ACCOUNT_BYTES, SMB_NAME_BYTES, SMB_PENDING, SMB_PIPES, SMB_SESSIONS, SMB_TREES,
+};
 use crate::proto::dcerpc::Association;
-use crate::proto::spnego::Negotiation;
+use crate::proto::krb5;
+use crate::proto::ntlmssp::wire::Message;
+use crate::proto::spnego::{self, Negotiation};
 use crate::proto::{deque_bytes, vec_bytes};
 use crate::wire::{Text, Utf16};
 
@@ -26,12 +30,74 @@ pub(super) struct Session {
     /// Names it before it has an id.
     pub(super) serial: u32,
     pub(super) negotiation: Negotiation,
+    /// It binds a session of another connection.
+    pub(super) binding: bool,
+    /// The client requires signing of it.
+    pub(super) signing_required: bool,
+    pub(super) account: Account,
+}
+
+/// Who a session is for, by the client's proof.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// `ntlm` or `kerberos`; empty before the proof.
+    pub(super) mechanism: &'static str,
+    pub(super) user: String,
+    pub(super) domain: String,
+    pub(super) sname: String,
+}
+
+impl Account {
+    /// Looks for the proof in a token.
+    pub(super) fn learn(&mut self, token: &[u8]) {
+        if let Some(Ok(found)) = krb5::wire::gss(spnego::wire::inner(token)) {
+            if found.tag == krb5::wire::message::AP_REQ
+                && let Ok(request) = krb5::wire::ApReq::read(found.value)
+            {
+                *self = Self {
+                    mechanism: "kerberos",
+                    sname: short(request.ticket.sname.name().text()),
+                    ..Self::default()
+                };
+            }
+        } else if let Some(message) = spnego::wire::ntlm_message(token)
+            && let Ok(Message::Authenticate(proof)) = Message::read(message)
+        {
+            *self = Self {
+                mechanism: "ntlm",
+                user: short(proof.user),
+                domain: short(proof.domain),
+                ..Self::default()
+            };
+        }
+    }
+
+    fn held(&self) -> usize {
+        let Self {
+            user,
+            domain,
+            sname,
+            ..
+        } = self;
+        user.capacity()
+            .saturating_add(domain.capacity())
+            .saturating_add(sname.capacity())
+    }
+}
+
+/// Text, at most [`SMB_ACCOUNT_BYTES`] of it.
+fn short(text: Text<'_>) -> String {
+    let mut short = text.to_string();
+    short.truncate(short.floor_char_boundary(SMB_ACCOUNT_BYTES));
+    short.shrink_to_fit();
+    short
 }
 
 impl Sessions {
     /// Bytes of heap.
     pub(super) fn held(&self) -> usize {
-        deque_bytes(&self.all)
+        let accounts = self.all.iter().map(|s| s.account.held());
+        accounts.fold(deque_bytes(&self.all), usize::saturating_add)
     }
 
     /// The exchange of this session, a new one if there is none. Every request without an id
@@ -48,6 +114,9 @@ impl Sessions {
             id,
             serial: self.last,
             negotiation: Negotiation::default(),
+            binding: false,
+            signing_required: false,
+            account: Account::default(),
         };
         let session = match known.and_then(|at| self.all.remove(at)) {
             Some(session) => session,

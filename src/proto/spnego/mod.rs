@@ -1,9 +1,9 @@
 //! SPNEGO (RFC 4178, MS-SPNG): the wrapper around NTLM and Kerberos tokens.
 //!
-//! [`wire`] walks the wrapper, [`Negotiation`] hands the NTLM message inside to
-//! [`ntlmssp`](super::ntlmssp).
+//! [`wire`] walks the wrapper, [`Negotiation`] hands the message inside to [`ntlmssp`](super::ntlmssp) or
+//! [`krb5`](super::krb5).
 //!
-//! Not read: Kerberos tokens (recognised by their mechanism only), NEGOEX, request flags, hints and the
+//! Not read: NEGOEX, request flags, hints and the
 //! value of mechListMIC.
 #![cfg_attr(
     not(test),
@@ -17,6 +17,8 @@
 )]
 
 mod decoder;
+#[cfg(test)]
+mod kerberos_tests;
 pub mod wire;
 
 pub use decoder::Negotiation;

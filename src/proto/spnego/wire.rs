@@ -13,6 +13,7 @@
 //!
 //! The walk goes straight down, six levels at most, and never recurses: nothing in a token can make it deeper.
 
+use crate::proto::krb5;
 use crate::proto::ntlmssp::wire::{SIGNATURE, message_type};
 use crate::wire::{Error, Reader, Result, Tlv, tag};
 
@@ -47,7 +48,7 @@ impl Mech {
         match oid {
             [0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 2, 0x0a] => Self::Ntlm,
             [0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 2, 0x1e] => Self::NegoEx,
-            [0x2a, 0x86, 0x48, 0x86 | 0x82, 0xf7, 0x12, 1, 2, 2] => Self::Kerberos,
+            oid if krb5::wire::is_mechanism(oid) => Self::Kerberos,
             _ => Self::Other,
         }
     }
@@ -176,10 +177,22 @@ pub fn ntlm_message(token: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// True if the token carries an NTLM AUTHENTICATE.
+/// What SPNEGO wraps, or the token itself if it is no wrapper.
 #[must_use]
-pub fn carries_authenticate(token: &[u8]) -> bool {
-    ntlm_message(token).and_then(message_type) == Some(3)
+pub fn inner(token: &[u8]) -> &[u8] {
+    match Token::read(token) {
+        Ok(wrapper) => wrapper.token.unwrap_or_default(),
+        Err(_) => token,
+    }
+}
+
+/// True if the token carries what proves who the client is: an NTLM AUTHENTICATE or a Kerberos AP-REQ.
+#[must_use]
+pub fn carries_proof(token: &[u8]) -> bool {
+    match krb5::wire::gss(inner(token)) {
+        Some(found) => found.is_ok_and(|m| m.tag == krb5::wire::message::AP_REQ),
+        None => ntlm_message(token).and_then(message_type) == Some(3),
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn every_vector_has_its_message_inside() {
         let kind: u32 = kind.parse().unwrap();
         let inner = ntlm_message(&v.bytes).unwrap();
         assert_eq!(message_type(inner), Some(kind), "{}", v.name);
-        assert_eq!(carries_authenticate(&v.bytes), kind == 3);
+        assert_eq!(carries_proof(&v.bytes), kind == 3);
     }
 }
 

@@ -47,7 +47,7 @@ fn stubs() -> Vec<Stub> {
 
 #[test]
 fn none_is_missing() {
-    assert_eq!(vectors().len(), 51);
+    assert_eq!(vectors().len(), 56);
     assert_eq!(stubs().len(), 107);
     let of = |layer| vectors().iter().filter(|v| v.layer == layer).count();
     assert_eq!((of("dcerpc-co"), of("epm"), of("dcerpc-cl")), (14, 3, 1));

@@ -83,7 +83,8 @@ fn talk(vector: &Vector) -> Talk {
         "smb1" | "smb2" => (445, &[]),
         "ldap" => (389, &[]),
         "tds" => (1433, &[]),
-        "http" | "ntlmssp" | "spnego" => (80, &[]),
+        "krb5" => (88, &[]),
+        "http" | "ntlmssp" | "spnego" | "krb5-token" => (80, &[]),
         // A banner alone, and datagrams, which are no stream: as nonsense on a port.
         _ => (ODD_PORT, &[]),
     };
@@ -95,6 +96,8 @@ fn talk(vector: &Vector) -> Talk {
         "type2",
         "CONN_C",
         "CONN_A3",
+        "tgs_rep",
+        "preauth_required",
     ];
     let way = if to_client.iter().any(|part| name.contains(part)) {
         ToClient
@@ -117,7 +120,7 @@ fn talk(vector: &Vector) -> Talk {
 fn carried(vector: &Vector, way: Direction) -> Vec<u8> {
     let scheme = match vector.layer.as_str() {
         "ntlmssp" => "NTLM",
-        "spnego" => "Negotiate",
+        "spnego" | "krb5-token" => "Negotiate",
         _ => return vector.bytes.clone(),
     };
     let token = data_encoding::BASE64.encode(&vector.bytes);
@@ -151,7 +154,7 @@ fn borrowed(said: &[(Direction, Vec<u8>)]) -> impl Iterator<Item = (Direction, &
 #[test]
 fn every_cut_of_every_vector_says_the_same() {
     let talks = talks();
-    assert_eq!(talks.len(), 51);
+    assert_eq!(talks.len(), 56);
     for talk in talks {
         let whole = play(talk.port, borrowed(&talk.said));
         let (last, before) = talk.said.split_last().unwrap();
