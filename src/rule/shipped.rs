@@ -228,7 +228,7 @@ fn web_enrolment_levels() {
     let table = [
         ("/certsrv/certfnsh.asp", true,  "high",   "success", "2593150 critical"),
         ("/CertSrv/certnew.cer?ReqID=7", false, "medium", "unknown", "2593150 critical"),
-        ("/certsrv/certfnsh.asp", true,  "high",   "failure", "2593151 high"),
+        ("/certsrv/certfnsh.asp", true,  "high",   "failure", "2593151 low"),
         ("/certsrv/certfnsh.asp", true,  "low",    "success", "2593152 low"),  // no relay seen
         ("/certsrv/",             true,  "low",    "failure", "2593152 low"),
         ("/certsrv/",             false, "low",    "success", "-"),            // a person with a browser

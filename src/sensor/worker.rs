@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use super::Setup;
+use super::actions::done;
 use super::origin;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
 use super::sighting::{keyed, protocol_of, seen};
@@ -559,7 +560,8 @@ impl Sink for FlowSink<'_> {
             .fields()
             .filter(|f| self.collector.rules.is_interesting(f.schema()));
         let seen = seen(&self.collector.key, &self.collector.catalog, event);
-        if !wanted && judged.is_none() && seen.is_none() {
+        let done = done(event);
+        if !wanted && judged.is_none() && seen.is_none() && done.is_none() {
             return;
         }
         let flow = self.meta(direction, event);
@@ -580,7 +582,7 @@ impl Sink for FlowSink<'_> {
                     .sighting(self.info, flow, direction, Seen::RuleHit(signature));
             }
         }
-        if let Some(seen) = seen {
+        for seen in [seen, done].into_iter().flatten() {
             self.collector.sighting(self.info, flow, direction, seen);
         }
     }
