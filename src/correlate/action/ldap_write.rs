@@ -110,7 +110,7 @@ impl LdapWrites {
 fn technique(write: &DirectoryWrite) -> Option<&'static str> {
     let has = |name: &str| {
         let name = name.to_ascii_lowercase();
-        write.attributes.iter().any(|a| *a == name)
+        write.attributes.contains(&name)
     };
     match write.operation.as_str() {
         "modify_request"
