@@ -16,6 +16,7 @@ use crate::event::{Call, Finding, FlowMeta, Leg, LegRole, RpcEvidence, Seen, Sig
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
+use crate::wire::Guid;
 
 /// Which call: flow, association, call id. The answer to a call inside RPC over HTTP comes on another
 /// flow; there the association alone (its virtual connection) tells, and the flow is 0.
@@ -360,9 +361,13 @@ fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered
     } else {
         format!("\\pipe\\{}", w.call.named_pipe)
     };
+    let number = match w.call.interface {
+        Guid::NIL => format!("message {:#x}", w.call.opnum),
+        interface => format!("{interface} opnum {}", w.call.opnum),
+    };
     let mut lines = vec![format!(
-        "{caller} called {} ({} opnum {}) on {server} over {over}",
-        method.name, w.call.interface, w.call.opnum
+        "{caller} called {} ({number}) on {server} over {over}",
+        method.name
     )];
     if w.call.sealed {
         lines.push(format!(

@@ -471,6 +471,9 @@ fn find_message(bytes: &[u8]) -> (usize, bool) {
 }
 
 #[cfg(test)]
+#[path = "search_tests.rs"]
+mod search_tests;
+#[cfg(test)]
 #[path = "testkit.rs"]
 mod testkit;
 #[cfg(test)]
