@@ -40,6 +40,13 @@ struct Waiting {
     callback: Option<(Addr, Timestamp)>,
 }
 
+impl Waiting {
+    /// Who called: behind an RPC proxy, the client that it names.
+    fn caller(&self) -> Addr {
+        self.call.client.unwrap_or(self.flow.client.addr)
+    }
+}
+
 /// How a call was answered.
 #[derive(Clone, Copy, Debug)]
 struct Answered {
@@ -115,7 +122,8 @@ impl Coercion {
             return;
         };
         let family = method.family.clone();
-        let caller_interfaces = self.count_interfaces(s.flow.client.addr, family, s.ts);
+        let caller_interfaces =
+            self.count_interfaces(call.client.unwrap_or(s.flow.client.addr), family, s.ts);
         let key = call_key(s, call.association, call.call_id);
         let deadline = s.ts.plus(Duration::from_millis(limits::ANSWER_MILLIS));
         if let Some(old) = self.take(key) {
@@ -228,7 +236,7 @@ fn conclude(
             _ => "high",
         },
         outcome: outcome(method, answered),
-        attacker: Some(w.flow.client.addr),
+        attacker: Some(w.caller()),
         victim: Some(w.flow.server.addr),
         listener: listener(w, named.as_ref(), owner),
         family: method.family.clone(),
@@ -293,7 +301,7 @@ fn owner(
     let Some(path_host) = named.host.as_deref() else {
         return "none";
     };
-    let (caller, server) = (w.flow.client.addr, w.flow.server.addr);
+    let (caller, server) = (w.caller(), w.flow.server.addr);
     if let Some(literal) = named.literal {
         let literal = Addr::from(literal);
         return match literal {
@@ -319,7 +327,7 @@ fn owner(
 
 /// Who the victim is sent to, as far as the call or the callback tells.
 fn listener(w: &Waiting, named: Option<&PathHost>, owner: &str) -> Option<Addr> {
-    let caller = w.flow.client.addr;
+    let caller = w.caller();
     if let Some(literal) = named.and_then(|n| n.literal) {
         return Some(Addr::from(literal));
     }
@@ -355,7 +363,7 @@ fn outcome(method: &Method, answered: Option<Answered>) -> &'static str {
 }
 
 fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered>) -> Vec<String> {
-    let (caller, server) = (host(w.flow.client.addr), host(w.flow.server.addr));
+    let (caller, server) = (host(w.caller()), host(w.flow.server.addr));
     let over = if w.call.named_pipe.is_empty() {
         w.call.transport.to_owned()
     } else {
@@ -369,6 +377,12 @@ fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered
         "{caller} called {} ({number}) on {server} over {over}",
         method.name
     )];
+    if w.call.client.is_some() {
+        let proxy = host(w.flow.client.addr);
+        lines.push(format!(
+            "it came through the RPC proxy {proxy}, which says who called"
+        ));
+    }
     if w.call.sealed {
         lines.push(format!(
             "the call is sealed (authentication level 6): the path could not be read, its stub has {} bytes",
@@ -462,6 +476,7 @@ mod tests {
                 stub_len: 0,
                 path: None,
                 path_by_scan: false,
+                client: None,
             };
             let s = Sighting {
                 key: OrderKey::default(),

@@ -36,6 +36,7 @@ impl Connection {
             transport: RpcTransport::Pipe,
             pipe: &handle.name,
             association: handle.serial.into(),
+            client: None,
         };
         association.pipe(&via, direction, bytes, catalog, out);
         // Looked at only when this pipe holds something: adding up all pipes costs.
@@ -49,6 +50,7 @@ impl Connection {
                 transport: RpcTransport::Pipe,
                 pipe: &handle.name,
                 association: serial.into(),
+                client: None,
             };
             association.pipe_shed(&via, catalog, out);
         }
@@ -143,6 +145,7 @@ impl Connection {
                         transport: RpcTransport::Pipe,
                         pipe: &handle.name,
                         association: handle.serial.into(),
+                        client: None,
                     };
                     let message = (bytes, data.length);
                     wsp::message(&via, direction, message, around.catalog, around.out);
@@ -199,6 +202,7 @@ impl Connection {
                         transport: RpcTransport::Pipe,
                         pipe: &open.name,
                         association: open.serial.into(),
+                        client: None,
                     };
                     let message = (bytes, bytes.len());
                     wsp::message(&via, direction, message, around.catalog, around.out);

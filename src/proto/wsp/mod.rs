@@ -134,6 +134,7 @@ pub fn message(
         argument: None,
         detail: None,
         zero_credential: None,
+        client: None,
         by_endpoint: None,
         ndr64: false,
         call_id: header.number.into(),

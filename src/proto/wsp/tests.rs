@@ -47,6 +47,7 @@ fn say(pipe: &str, direction: Direction, bytes: &[u8]) -> Recorder {
         transport: RpcTransport::Pipe,
         pipe,
         association: 3,
+        client: None,
     };
     let mut out = Recorder::default();
     if may_be(bytes, direction) {
@@ -140,6 +141,7 @@ fn a_cut_query_says_what_is_there() {
             transport: RpcTransport::Pipe,
             pipe: PIPE,
             association: 0,
+            client: None,
         };
         let mut out = Recorder::default();
         let cut = (&bytes[..end], bytes.len());
