@@ -8,6 +8,7 @@
 //! ```
 
 mod actions;
+mod correlated;
 mod dispatch;
 mod join;
 mod origin;
