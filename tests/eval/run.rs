@@ -113,7 +113,8 @@ impl Sensor {
                 stats_interval: Duration::from_secs(30),
                 live: false,
                 vlan_in_flow_key: false,
-                pcap_filename: None,
+                keep: None,
+        pcap_filename: None,
             },
         })
     }

@@ -5,8 +5,16 @@
 //! NTLM becomes ownership after [`limits::SETTLE_SECS`] without conflict and never takes the place
 //! of a claim that is stronger or was there first.
 //!
+//! - A lease or an accepted ticket does not take a name from a host that has it by either or by DNS.
+//! - A DNS server is believed if it is a domain controller, was declared, or answered
+//!   [`limits::DNS_CLIENTS`] clients; the last about others only, never about itself.
+//! - Another DHCP client at an address ends what the one before was called, but not what DNS, Kerberos or
+//!   the operator say of the address.
+//! - Names that nobody checks ([`Source::Said`]) are shown and never owned.
+//!
 //! **Not** here: where evidence comes from (`sensor` turns events into [`Claim`]s), and the store on disk.
 
+mod change;
 mod host;
 mod names;
 #[cfg(test)]
@@ -17,12 +25,15 @@ use std::time::Duration;
 pub(super) use names::Owner;
 
 use super::window::Recent;
-use crate::event::{Claim, HostRoles};
+use crate::event::{
+    Claim, HostRole, HostRoles, IdentityChange, Knowledge, Services, Source, Witness,
+};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
 use crate::wire::Guid;
-use host::Host;
+use change::Changes;
+use host::{Heard, Host};
 use names::Names;
 
 /// Everything that is known of hosts.
@@ -31,6 +42,11 @@ pub(super) struct Identity {
     hosts: Recent<Addr, Host>,
     names: Names,
     guids: Recent<Guid, Vec<Addr>>,
+    /// Names that DHCP clients asked for.
+    asked: Recent<u64, Vec<String>>,
+    /// Clients of DNS servers that are not known.
+    resolvers: Recent<Addr, Vec<Addr>>,
+    changes: Changes,
     /// First packet's time: confidence is lower while the sensor learns.
     since: Option<Timestamp>,
     learning: Duration,
@@ -44,6 +60,9 @@ impl Identity {
             hosts: Recent::new(limits::NAMED_ADDRESSES, keep),
             names: Names::new(keep),
             guids: Recent::new(limits::NAMED_ADDRESSES, keep),
+            asked: Recent::new(limits::LEASES_ASKED, Duration::from_secs(60)),
+            resolvers: Recent::new(limits::LEASES_ASKED, keep),
+            changes: Changes::default(),
             since: None,
             learning,
         }
@@ -51,21 +70,234 @@ impl Identity {
 
     /// Learns from one piece of evidence.
     pub(super) fn learn(&mut self, claim: &Claim, now: Timestamp) {
-        self.seen(claim.addr, now);
-        if claim.addr.is_loopback() {
+        if claim.addr == Addr::default() {
+            if let (Some(client), false) = (claim.client, claim.names.is_empty()) {
+                self.asked.insert(client, claim.names.clone(), now);
+            }
             return;
         }
-        for name in &claim.names {
-            if let Some(host) = self.hosts.get_mut(&claim.addr) {
-                host.said(name, claim.source, claim.server);
-            }
-            self.names.claim(claim.addr, name, claim, now);
+        if claim.addr.is_loopback() || claim.witness.is_some_and(|w| !self.believes(claim, w, now)) {
+            return;
         }
-        if let Some(host) = self.hosts.get_mut(&claim.addr) {
-            host.roles = host.roles.with(claim.roles);
+        if claim.witness.is_none() && claim.source != Source::Dhcp {
+            self.seen(claim.addr, now);
+        } else if self.hosts.get(&claim.addr).is_none() {
+            // Named by others: that is no sign of life, but it is known.
+            self.hosts.insert(claim.addr, Host::default(), now);
         }
+        let leased = claim.client.map(|client| self.lease(claim.addr, client, now));
+        for name in claim.names.iter().chain(leased.iter().flatten()) {
+            self.name(name, claim, now);
+        }
+        self.role(claim, now);
         if let Some(guid) = claim.guid {
             self.guid(claim.addr, guid, now);
+        }
+    }
+
+    fn name(&mut self, name: &str, claim: &Claim, now: Timestamp) {
+        let addr = claim.addr;
+        let Some(host) = self.hosts.get_mut(&addr) else {
+            return;
+        };
+        match host.said(name, claim.source, claim.server) {
+            Heard::NoRoom => return,
+            Heard::InsteadOf(other) => self.names.release(addr, &other),
+            Heard::Kept => {}
+        }
+        if claim.source == Source::Said {
+            return;
+        }
+        let before = match self.names.owner(addr, name, now) {
+            Owner::Other(other, _) => Some(other),
+            _ => None,
+        };
+        self.names.claim(addr, name, claim, now);
+        self.news(addr, name, before, now);
+    }
+
+    /// Tells what became of a claim, and remembers to look again when time alone may change it.
+    fn news(&mut self, addr: Addr, name: &str, before: Option<Addr>, now: Timestamp) {
+        let Some(held) = self.names.held(addr, name) else {
+            return;
+        };
+        let next = held.next(now);
+        if held.due.is_none_or(|due| next < due) {
+            held.due = Some(next);
+            self.changes.look_again(next, addr, &held.name);
+        }
+        let owns = held.owns(now);
+        if held.told == Some(owns) || (!owns && !held.contested) {
+            return;
+        }
+        held.told = Some(owns);
+        let (name, source, since) = (held.name.clone(), held.source, held.first);
+        if source == Source::Declared {
+            return;
+        }
+        let stays = |other| self.names.addresses(&name, now).contains(&other);
+        let before = before.filter(|other| !owns || !stays(*other));
+        let change = match (owns, before) {
+            (false, _) => "contested",
+            (true, Some(_)) => "moved",
+            (true, None) => "new",
+        };
+        let previous = before.or_else(|| {
+            let others = self.names.all(&name).filter(|h| h.addr != addr);
+            others.map(|h| h.addr).min().filter(|_| !owns)
+        });
+        let change = IdentityChange {
+            change,
+            name,
+            source: Some(source),
+            since: Some(since),
+            previous,
+            ..self.change(addr, now)
+        };
+        self.changes.tell(change);
+    }
+
+    /// What every change says of the host.
+    fn change(&self, addr: Addr, now: Timestamp) -> IdentityChange {
+        IdentityChange {
+            ts: now,
+            address: addr,
+            names: self.names(addr),
+            roles: self.roles(addr),
+            learning: self.is_learning(now),
+            ..IdentityChange::default()
+        }
+    }
+
+    fn role(&mut self, claim: &Claim, now: Timestamp) {
+        let Some(host) = self.hosts.get_mut(&claim.addr) else {
+            return;
+        };
+        let before = host.roles();
+        host.declared = host.declared.with(claim.roles);
+        host.services = host.services.with(claim.services);
+        let after = host.roles();
+        if after != before && claim.source != Source::Declared {
+            let change = IdentityChange {
+                change: "roles",
+                ..self.change(claim.addr, now)
+            };
+            self.changes.tell(change);
+        }
+    }
+
+    /// The address belongs to `client` now. Returns the names it asked for.
+    fn lease(&mut self, addr: Addr, client: u64, now: Timestamp) -> Vec<String> {
+        let asked = self.asked.remove(&client).unwrap_or_default();
+        let Some(host) = self.hosts.get_mut(&addr) else {
+            return asked;
+        };
+        let before = host.client.replace(client);
+        if before.is_some_and(|b| b != client) && !host.roles().is_tier0() {
+            for name in host.leave() {
+                self.names.release(addr, &name);
+                let change = IdentityChange {
+                    change: "expired",
+                    name,
+                    source: Some(Source::Dhcp),
+                    ..self.change(addr, now)
+                };
+                self.changes.tell(change);
+            }
+        }
+        // Its earlier address is free: the name moves with the client.
+        for name in &asked {
+            let elsewhere: Vec<Addr> = self.names.all(name).map(|h| h.addr).collect();
+            for other in elsewhere.into_iter().filter(|o| *o != addr) {
+                if self.hosts.get(&other).and_then(|h| h.client) == Some(client) {
+                    self.names.release(other, name);
+                }
+            }
+        }
+        asked
+    }
+
+    /// True if the DNS server may say so.
+    fn believes(&mut self, claim: &Claim, witness: Witness, now: Timestamp) -> bool {
+        let roles = self.roles(witness.server);
+        if roles.has(HostRole::Dc) || roles.has(HostRole::Dns) {
+            return true;
+        }
+        // That it answers DNS it says of itself, by answering.
+        if claim.services == Services::DNS {
+            return true;
+        }
+        let clients = match self.resolvers.get_mut(&witness.server) {
+            Some(clients) => clients,
+            None => {
+                self.resolvers.insert(witness.server, Vec::new(), now);
+                match self.resolvers.get_mut(&witness.server) {
+                    Some(clients) => clients,
+                    None => return false,
+                }
+            }
+        };
+        if !clients.contains(&witness.client) && clients.len() < limits::DNS_CLIENTS {
+            clients.push(witness.client);
+        }
+        clients.len() >= limits::DNS_CLIENTS
+            && claim.addr != witness.server
+            && claim.services == Services::default()
+    }
+
+    /// Time alone changes things: NTLM names settle, leases end.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        while let Some((addr, name)) = self.changes.due(now) {
+            let Some(held) = self.names.held(addr, &name) else {
+                continue;
+            };
+            held.due = None;
+            if held.lives(now) {
+                self.news(addr, &name, None, now);
+            } else if held.told == Some(true) {
+                let (source, since) = (held.source, held.first);
+                // Told once; the claim itself goes when the name is next spoken of.
+                held.told = Some(false);
+                let change = IdentityChange {
+                    change: "expired",
+                    name,
+                    source: Some(source),
+                    since: Some(since),
+                    ..self.change(addr, now)
+                };
+                self.changes.tell(change);
+            }
+        }
+    }
+
+    /// Hands over what changed since the last time.
+    pub(super) fn changes(&mut self) -> std::vec::Drain<'_, IdentityChange> {
+        self.changes.drain()
+    }
+
+    /// Everything worth keeping across a restart. What the operator declared is not: it may change.
+    pub(super) fn snapshot(&self, to: &mut Knowledge) {
+        to.since = self.since;
+        let hosts = self.hosts.iter();
+        to.hosts = hosts.map(|(addr, h, last)| h.record(*addr, last)).collect();
+        to.names = self.names.records().collect();
+    }
+
+    /// Takes up what was known before. What is declared comes first and stays.
+    pub(super) fn restore(&mut self, from: &Knowledge) {
+        self.since = from.since;
+        for record in &from.hosts {
+            let mut host = self.hosts.remove(&record.addr).unwrap_or_default();
+            host.restore(record);
+            if let Some(guid) = host.guid {
+                self.guid(record.addr, guid, record.last);
+            }
+            self.hosts.insert(record.addr, host, record.last);
+        }
+        for record in &from.names {
+            self.names.restore(record);
+            self.changes
+                .look_again(record.until, record.addr, &record.name);
         }
     }
 
@@ -130,20 +362,35 @@ impl Identity {
         {
             return true;
         }
-        self.hosts
-            .get(&a)
-            .is_some_and(|host| host.names().any(|n| self.names.shared(n, a, b)))
+        let (Some(x), Some(y)) = (self.hosts.get(&a), self.hosts.get(&b)) else {
+            return false;
+        };
+        // A name may stand for several hosts: the domain's for its controllers, a service's for a farm.
+        !x.differs(y) && x.names().any(|n| self.names.shared(n, a, b))
     }
 
     /// Roles the host plays.
     pub(super) fn roles(&self, addr: Addr) -> HostRoles {
-        self.hosts.get(&addr).map(|h| h.roles).unwrap_or_default()
+        self.hosts.get(&addr).map(Host::roles).unwrap_or_default()
     }
 
     /// True while too little was seen to trust what is missing.
     pub(super) fn is_learning(&self, now: Timestamp) -> bool {
         self.since
             .is_none_or(|since| now.since(since) < self.learning)
+    }
+
+    /// What the sensor calls the host: every name it was heard under.
+    pub(super) fn names(&self, addr: Addr) -> Vec<String> {
+        self.hosts
+            .get(&addr)
+            .map(|h| h.names().map(str::to_owned).collect())
+            .unwrap_or_default()
+    }
+
+    /// Addresses known.
+    pub(super) fn len(&self) -> usize {
+        self.hosts.len()
     }
 
     /// Claims forgotten because there were too many.
