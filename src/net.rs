@@ -67,7 +67,10 @@ impl Net {
     /// True if `addr` is in it.
     #[must_use]
     pub fn contains(&self, addr: Addr) -> bool {
-        let (mine, other) = (u128::from_be_bytes(self.addr.0), u128::from_be_bytes(addr.0));
+        let (mine, other) = (
+            u128::from_be_bytes(self.addr.0),
+            u128::from_be_bytes(addr.0),
+        );
         let mask = u128::MAX.checked_shl(u32::from(128_u8.saturating_sub(self.bits)));
         (mine ^ other) & mask.unwrap_or(0) == 0
     }
@@ -380,7 +383,10 @@ mod tests {
     #[test]
     fn home_is_what_was_given_or_else_private() {
         let net = |t: &str| t.parse::<Net>();
-        let given = HomeNets::new(vec![net("192.0.2.0/25").unwrap(), net("2001:db8::/32").unwrap()]);
+        let given = HomeNets::new(vec![
+            net("192.0.2.0/25").unwrap(),
+            net("2001:db8::/32").unwrap(),
+        ]);
         let ip = |t: &str| Addr::from(t.parse::<IpAddr>().unwrap());
         assert!(given.contains(ip("192.0.2.127")) && given.contains(ip("2001:db8:1::1")));
         assert!(!given.contains(ip("192.0.2.128")) && !given.contains(ip("10.0.0.1")));

@@ -133,7 +133,10 @@ fn network_lines(lines: &mut Vec<String>, config: &Config) {
         config
             .state_dir
             .as_deref()
-            .map_or("is not kept".to_owned(), |dir| format!("in {}", dir.display()))
+            .map_or("is not kept".to_owned(), |dir| format!(
+                "in {}",
+                dir.display()
+            ))
     ));
     let list = |all: &[std::net::IpAddr]| {
         let all: Vec<String> = all.iter().map(ToString::to_string).collect();

@@ -305,7 +305,10 @@ fn host(text: &str) -> Result<(String, Host), ConfigError> {
     let name = parts.next().unwrap_or_default().trim();
     let addresses = list(parts.next().unwrap_or_default())
         .iter()
-        .map(|a| a.parse().map_err(|_| wrong(format!("{a} is not an address"))))
+        .map(|a| {
+            a.parse()
+                .map_err(|_| wrong(format!("{a} is not an address")))
+        })
         .collect::<Result<Vec<IpAddr>, _>>()?;
     let roles = list(parts.next().unwrap_or_default());
     if name.is_empty() || addresses.is_empty() || parts.next().is_some() {
@@ -322,7 +325,10 @@ fn home_nets(all: &[String]) -> Result<HomeNets, ConfigError> {
             ))
         })
     };
-    all.iter().map(one).collect::<Result<_, _>>().map(HomeNets::new)
+    all.iter()
+        .map(one)
+        .collect::<Result<_, _>>()
+        .map(HomeNets::new)
 }
 
 /// The hosts as the correlator takes them; those that pass connections on join `forwarders`.
@@ -358,7 +364,9 @@ fn declared(
                     .map(|known| (strsim::damerau_levenshtein(role, known), known))
                     .min()
                     .filter(|(distance, _)| *distance <= 2)
-                    .map_or(String::new(), |(_, known)| format!(", did you mean `{known}`?"));
+                    .map_or(String::new(), |(_, known)| {
+                        format!(", did you mean `{known}`?")
+                    });
                 return Err(ConfigError(format!(
                     "hosts.{name}: unknown role `{role}`{near}; there are: {}, {FORWARDER}",
                     names.join(", ")
@@ -455,24 +463,58 @@ mod tests {
 
     #[test]
     fn networks_learning_and_state_from_file_and_flags() {
-        let toml = "home_nets = [\"192.0.2.0/24\"]\nlearning_hours = 2\nstate_dir = \"/var/lib/x\"\n";
+        let toml =
+            "home_nets = [\"192.0.2.0/24\"]\nlearning_hours = 2\nstate_dir = \"/var/lib/x\"\n";
         let c = config(toml, &["-i", "eth0"]).unwrap();
         assert_eq!(c.home_nets.to_string(), "192.0.2.0/24");
-        assert_eq!((c.learning_hours, c.state_dir.as_deref()), (2, Some(Path::new("/var/lib/x"))));
+        assert_eq!(
+            (c.learning_hours, c.state_dir.as_deref()),
+            (2, Some(Path::new("/var/lib/x")))
+        );
         let replay = config(toml, &["-r", "x.pcap"]).unwrap();
         assert_eq!(replay.state_dir, None, "a replay keeps nothing of itself");
-        let flags = ["-r", "x.pcap", "--state", "d", "--home-net", "10.0.0.0/8", "--learning-hours", "0"];
+        let flags = [
+            "-r",
+            "x.pcap",
+            "--state",
+            "d",
+            "--home-net",
+            "10.0.0.0/8",
+            "--learning-hours",
+            "0",
+        ];
         let c = config(toml, &flags).unwrap();
         assert_eq!(c.home_nets.to_string(), "10.0.0.0/8");
-        assert_eq!((c.learning_hours, c.state_dir.as_deref()), (0, Some(Path::new("d"))));
-        let c = config("", &["--host", "dc1=10.0.0.1,fd00::1=dc,dns", "--host", "pc=10.0.0.9"]).unwrap();
-        assert_eq!((c.hosts[0].addresses.len(), c.hosts[1].roles.is_empty()), (2, true));
+        assert_eq!(
+            (c.learning_hours, c.state_dir.as_deref()),
+            (0, Some(Path::new("d")))
+        );
+        let c = config(
+            "",
+            &[
+                "--host",
+                "dc1=10.0.0.1,fd00::1=dc,dns",
+                "--host",
+                "pc=10.0.0.9",
+            ],
+        )
+        .unwrap();
+        assert_eq!(
+            (c.hosts[0].addresses.len(), c.hosts[1].roles.is_empty()),
+            (2, true)
+        );
         assert!(c.hosts[0].roles.has(HostRole::Dns));
         for (args, expect) in [
-            (["--host", "dc1"], "--host dc1: it takes a name and an address"),
+            (
+                ["--host", "dc1"],
+                "--host dc1: it takes a name and an address",
+            ),
             (["--host", "dc1=x"], "x is not an address"),
             (["--host", "dc1=10.0.0.1=dcc"], "did you mean `dc`?"),
-            (["--home-net", "10.0.0.0/40"], "more bits than the address has"),
+            (
+                ["--home-net", "10.0.0.0/40"],
+                "more bits than the address has",
+            ),
             (["--learning-hours", "9999"], "give 0 to 8760"),
         ] {
             let e = config("", &args).unwrap_err().to_string();

@@ -109,7 +109,11 @@ mod tests {
             advice: "Do this.",
             ..PostureReport::default()
         };
-        let text = table(&[one("smb_unsigned", 1), one("smb_unsigned", 2), one("ntlm_v1", 3)]);
+        let text = table(&[
+            one("smb_unsigned", 1),
+            one("smb_unsigned", 2),
+            one("ntlm_v1", 3),
+        ]);
         let expect = "SMB does not require signing\n  Do this.\n    10.0.0.1                 srv file                            3  10.0.0.9 ...  LAB\\a\u{fffd}[2J\n";
         assert!(text.starts_with(expect), "{text}");
         assert_eq!(text.matches("Do this.").count(), 2, "{text}");

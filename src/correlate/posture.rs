@@ -21,15 +21,42 @@ const SIGN_OR_SEAL: u32 = 0x30;
 
 /// Kinds of weaknesses with what to do, in the order in which they are worth doing.
 const KINDS: &[(&str, &str)] = &[
-    ("adcs_web_http", "Serve certificate enrolment over HTTPS only, with Extended Protection for Authentication, or remove the web role."),
-    ("ldap_unsigned", "Require LDAP signing on domain controllers (LDAPServerIntegrity = 2) and channel binding on LDAPS."),
-    ("smb_unsigned", "Require SMB signing on the server (RequireSecuritySignature = 1)."),
-    ("http_unbound", "Serve it over HTTPS with Extended Protection for Authentication, or turn NTLM off there."),
-    ("ldap_simple", "Let the application bind over LDAPS: its password is readable on the network."),
-    ("rpc_exposed", "Block ports 135 and 593 from outside the own networks."),
-    ("ntlm_v1", "Set LmCompatibilityLevel to 5 on the client: NTLMv1 is broken by a brute force of hours."),
-    ("ntlm_client", "Find out why Kerberos is not used: an address instead of a name, a missing SPN, an old application."),
-    ("tier0_clients", "Let only those hosts reach tier-0 servers by SMB and NTLM that must."),
+    (
+        "adcs_web_http",
+        "Serve certificate enrolment over HTTPS only, with Extended Protection for Authentication, or remove the web role.",
+    ),
+    (
+        "ldap_unsigned",
+        "Require LDAP signing on domain controllers (LDAPServerIntegrity = 2) and channel binding on LDAPS.",
+    ),
+    (
+        "smb_unsigned",
+        "Require SMB signing on the server (RequireSecuritySignature = 1).",
+    ),
+    (
+        "http_unbound",
+        "Serve it over HTTPS with Extended Protection for Authentication, or turn NTLM off there.",
+    ),
+    (
+        "ldap_simple",
+        "Let the application bind over LDAPS: its password is readable on the network.",
+    ),
+    (
+        "rpc_exposed",
+        "Block ports 135 and 593 from outside the own networks.",
+    ),
+    (
+        "ntlm_v1",
+        "Set LmCompatibilityLevel to 5 on the client: NTLMv1 is broken by a brute force of hours.",
+    ),
+    (
+        "ntlm_client",
+        "Find out why Kerberos is not used: an address instead of a name, a missing SPN, an old application.",
+    ),
+    (
+        "tier0_clients",
+        "Let only those hosts reach tier-0 servers by SMB and NTLM that must.",
+    ),
 ];
 
 /// All weaknesses.

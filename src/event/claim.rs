@@ -4,8 +4,19 @@ use crate::net::Addr;
 use crate::wire::Guid;
 
 /// Where evidence comes from, weakest first. A stronger one displaces a weaker one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A name that a host gives itself where nobody checks it: NetBIOS, a certificate. It is shown, and

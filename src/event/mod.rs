@@ -34,7 +34,9 @@ pub use dns_names::{dns_opcode, dns_rcode, dns_type};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
-pub use known::{HabitRecord, HostRecord, IdentityChange, Knowledge, NameRecord, Posture, PostureReport};
+pub use known::{
+    HabitRecord, HostRecord, IdentityChange, Knowledge, NameRecord, Posture, PostureReport,
+};
 pub use krb5::{KrbApReq, KrbApResult, KrbReply, KrbRequest};
 pub use ldap::{LdapBind, LdapNetlogon, LdapRequest, LdapResult, SaslLayer};
 pub use name::{DnsData, DnsMessage, DnsQuestion, DnsRecord, DnsSection, DnsSoa};

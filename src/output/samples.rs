@@ -1010,11 +1010,27 @@ pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     });
     add("identity", &|buf| write_identity(buf, &bare, &identity()));
     add("bare identity", &|buf| {
-        write_identity(buf, &bare, &IdentityChange::default());
+        let least = IdentityChange {
+            change: "roles",
+            ..IdentityChange::default()
+        };
+        write_identity(buf, &bare, &least);
     });
     add("posture", &|buf| write_posture(buf, &bare, &posture()));
     add("bare posture", &|buf| {
-        write_posture(buf, &bare, &PostureReport::default());
+        let least = Posture {
+            kind: "rpc_exposed".to_owned(),
+            ..Posture::default()
+        };
+        let posture = least;
+        write_posture(
+            buf,
+            &bare,
+            &PostureReport {
+                posture,
+                ..PostureReport::default()
+            },
+        );
     });
     add("stats", &|buf| {
         write_stats(buf, header.ts, &StatsRecord::default());

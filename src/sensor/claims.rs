@@ -265,13 +265,25 @@ impl Claims {
                     let mut all = names([record.name, ""]);
                     let answer = record.section == DnsSection::Answer;
                     all.extend(aliases(e, record.name).into_iter().filter(|_| answer));
-                    let dc = e.records.iter().any(|r| names_controller(r.name, r.data, record.name));
-                    let services = if dc { Services::SRV } else { Services::default() };
+                    let dc = e
+                        .records
+                        .iter()
+                        .any(|r| names_controller(r.name, r.data, record.name));
+                    let services = if dc {
+                        Services::SRV
+                    } else {
+                        Services::default()
+                    };
                     self.push(told(addr, all, services, record.ttl));
                 }
                 (12, DnsData::Name(name)) => {
                     if let Some(addr) = reversed(record.name) {
-                        self.push(told(addr, names([name, ""]), Services::default(), record.ttl));
+                        self.push(told(
+                            addr,
+                            names([name, ""]),
+                            Services::default(),
+                            record.ttl,
+                        ));
                     }
                 }
                 _ => {}
@@ -330,7 +342,11 @@ fn text(text: &Text<'_>) -> String {
 /// Names as claims carry them: lower case, without dot at the end, of hosts only.
 fn names(all: [&str; 2]) -> Vec<String> {
     all.into_iter()
-        .map(|n| n.trim_end_matches('.').trim_matches('\\').to_ascii_lowercase())
+        .map(|n| {
+            n.trim_end_matches('.')
+                .trim_matches('\\')
+                .to_ascii_lowercase()
+        })
         .filter(|n| is_host(n))
         .collect()
 }
@@ -341,7 +357,9 @@ fn is_host(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= limits::DNS_NAME_BYTES
         && name.parse::<std::net::IpAddr>().is_err()
-        && !name.split('.').any(|l| l.starts_with(['_', '*']) || l.is_empty())
+        && !name
+            .split('.')
+            .any(|l| l.starts_with(['_', '*']) || l.is_empty())
         && !name.starts_with("forestdnszones.")
         && !name.starts_with("domaindnszones.")
 }

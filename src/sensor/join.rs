@@ -9,8 +9,8 @@ use hdrhistogram::Histogram;
 
 use super::origin;
 use super::queue::{Round, What};
-use super::store::Keeper;
 use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
+use super::store::Keeper;
 use super::{Outlet, REPORTED, Report, Setup};
 use crate::correlate::{Correlator, Judge, Verdict};
 use crate::event::{

@@ -131,7 +131,11 @@ impl Store {
             let since = known.since.map_or(0, |ts| ts.0).to_be_bytes();
             meta.insert("since", since.as_slice())?;
         }
-        lay(&tx, HOSTS, known.hosts.iter().map(|h| (h.addr.to_string(), h)))?;
+        lay(
+            &tx,
+            HOSTS,
+            known.hosts.iter().map(|h| (h.addr.to_string(), h)),
+        )?;
         let name = |n: &NameRecord| format!("{} {}", n.name, n.addr);
         lay(&tx, NAMES, known.names.iter().map(|n| (name(n), n)))?;
         let pair = |h: &HabitRecord| format!("{} {}", h.client, h.server);
@@ -234,7 +238,9 @@ fn read(db: &Database) -> Result<Knowledge, redb::Error> {
     if version.is_none_or(|v| v.value() != VERSION) {
         return Err(redb::Error::Corrupted("of another version".to_owned()));
     }
-    let since = meta.get("since")?.map(|v| v.value().try_into().map(u64::from_be_bytes));
+    let since = meta
+        .get("since")?
+        .map(|v| v.value().try_into().map(u64::from_be_bytes));
     let since = match since {
         Some(Ok(0)) | None => None,
         Some(Ok(n)) => Some(Timestamp(n)),
@@ -277,10 +283,17 @@ fn rows<T: DeserializeOwned>(
 fn aside(path: &Path) -> PathBuf {
     let named = |n: u32| {
         let mut name = path.as_os_str().to_owned();
-        name.push(if n == 0 { ".corrupt".to_owned() } else { format!(".corrupt.{n}") });
+        name.push(if n == 0 {
+            ".corrupt".to_owned()
+        } else {
+            format!(".corrupt.{n}")
+        });
         PathBuf::from(name)
     };
-    (0..9).map(named).find(|p| !p.exists()).unwrap_or_else(|| named(9))
+    (0..9)
+        .map(named)
+        .find(|p| !p.exists())
+        .unwrap_or_else(|| named(9))
 }
 
 /// Hands copies to a thread that writes them, so that the correlator never waits for a disk.
@@ -307,7 +320,9 @@ impl Keeper {
                     }
                 }
             };
-            let thread = std::thread::Builder::new().name("store".to_owned()).spawn(work);
+            let thread = std::thread::Builder::new()
+                .name("store".to_owned())
+                .spawn(work);
             // Without a thread nothing is kept; the run itself is worth more.
             keeper.thread = thread.ok();
             keeper.copies = keeper.thread.is_some().then_some(tx);

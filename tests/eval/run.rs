@@ -114,7 +114,7 @@ impl Sensor {
                 live: false,
                 vlan_in_flow_key: false,
                 keep: None,
-        pcap_filename: None,
+                pcap_filename: None,
             },
         })
     }

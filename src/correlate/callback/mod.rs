@@ -18,7 +18,8 @@ use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, loops_back};
 use crate::event::{
-    Authenticate, Finding, FlowMeta, HostRole, Knowledge, Leg, LegRole, NtlmEvidence, Seen, Sighting,
+    Authenticate, Finding, FlowMeta, HostRole, Knowledge, Leg, LegRole, NtlmEvidence, Seen,
+    Sighting,
 };
 use crate::limits;
 use crate::net::Addr;

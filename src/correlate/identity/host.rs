@@ -11,8 +11,6 @@ use crate::wire::Guid;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Host {
     shown: Vec<Shown>,
-    /// Roles that were said, not seen.
-    pub(super) declared: HostRoles,
     /// What it was seen to answer for.
     pub(super) services: Services,
     pub(super) guid: Option<Guid>,
@@ -84,13 +82,16 @@ impl Host {
 
     /// Everything it is.
     pub(super) fn roles(&self) -> HostRoles {
-        self.declared.with(self.services.roles())
+        self.services.roles()
     }
 
     /// True if both called themselves something as servers, and nothing the same.
     pub(super) fn differs(&self, other: &Self) -> bool {
         let own = |h: &Self| -> Vec<String> {
-            let own = h.shown.iter().filter(|s| s.server && s.source == Source::Ntlm);
+            let own = h
+                .shown
+                .iter()
+                .filter(|s| s.server && s.source == Source::Ntlm);
             own.map(|s| s.name.clone()).collect()
         };
         let (mine, theirs) = (own(self), own(other));
@@ -149,5 +150,8 @@ impl Host {
 /// Evidence that ends when the address is leased to another host. What DNS, Kerberos and the operator say
 /// does not: a forged lease must not make the sensor forget who a server is.
 pub(super) fn temporary(source: Source) -> bool {
-    matches!(source, Source::Said | Source::Ntlm | Source::Smb | Source::Dhcp)
+    matches!(
+        source,
+        Source::Said | Source::Ntlm | Source::Smb | Source::Dhcp
+    )
 }

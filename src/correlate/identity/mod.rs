@@ -20,6 +20,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) use names::Owner;
@@ -41,9 +42,14 @@ use names::Names;
 pub(super) struct Identity {
     hosts: Recent<Addr, Host>,
     names: Names,
+    /// What the operator declared. It never expires and is asked first.
+    declared: Names,
+    declared_roles: BTreeMap<Addr, HostRoles>,
     guids: Recent<Guid, Vec<Addr>>,
     /// Names that DHCP clients asked for.
     asked: Recent<u64, Vec<String>>,
+    /// The address that each DHCP client has.
+    leases: Recent<u64, Addr>,
     /// Clients of DNS servers that are not known.
     resolvers: Recent<Addr, Vec<Addr>>,
     changes: Changes,
@@ -59,8 +65,11 @@ impl Identity {
         Self {
             hosts: Recent::new(limits::NAMED_ADDRESSES, keep),
             names: Names::new(keep),
+            declared: Names::new(Duration::MAX),
+            declared_roles: BTreeMap::new(),
             guids: Recent::new(limits::NAMED_ADDRESSES, keep),
             asked: Recent::new(limits::LEASES_ASKED, Duration::from_secs(60)),
+            leases: Recent::new(limits::NAMED_ADDRESSES, keep),
             resolvers: Recent::new(limits::LEASES_ASKED, keep),
             changes: Changes::default(),
             since: None,
@@ -76,7 +85,8 @@ impl Identity {
             }
             return;
         }
-        if claim.addr.is_loopback() || claim.witness.is_some_and(|w| !self.believes(claim, w, now)) {
+        if claim.addr.is_loopback() || claim.witness.is_some_and(|w| !self.believes(claim, w, now))
+        {
             return;
         }
         if claim.witness.is_none() && claim.source != Source::Dhcp {
@@ -85,7 +95,9 @@ impl Identity {
             // Named by others: that is no sign of life, but it is known.
             self.hosts.insert(claim.addr, Host::default(), now);
         }
-        let leased = claim.client.map(|client| self.lease(claim.addr, client, now));
+        let leased = claim
+            .client
+            .map(|client| self.lease(claim.addr, client, now));
         for name in claim.names.iter().chain(leased.iter().flatten()) {
             self.name(name, claim, now);
         }
@@ -105,7 +117,9 @@ impl Identity {
             Heard::InsteadOf(other) => self.names.release(addr, &other),
             Heard::Kept => {}
         }
-        if claim.source == Source::Said {
+        // Whose a declared name is, is no question.
+        let declared = self.declared.owner(addr, name, now) != Owner::Unknown;
+        if claim.source == Source::Said || declared {
             return;
         }
         let before = match self.names.owner(addr, name, now) {
@@ -132,9 +146,6 @@ impl Identity {
         }
         held.told = Some(owns);
         let (name, source, since) = (held.name.clone(), held.source, held.first);
-        if source == Source::Declared {
-            return;
-        }
         let stays = |other| self.names.addresses(&name, now).contains(&other);
         let before = before.filter(|other| !owns || !stays(*other));
         let change = match (owns, before) {
@@ -174,10 +185,9 @@ impl Identity {
             return;
         };
         let before = host.roles();
-        host.declared = host.declared.with(claim.roles);
         host.services = host.services.with(claim.services);
         let after = host.roles();
-        if after != before && claim.source != Source::Declared {
+        if after != before {
             let change = IdentityChange {
                 change: "roles",
                 ..self.change(claim.addr, now)
@@ -186,16 +196,42 @@ impl Identity {
         }
     }
 
-    /// The address belongs to `client` now. Returns the names it asked for.
+    /// The address belongs to `client` now: what another client was called there ends, and what this one was
+    /// called at its address before. Returns the names it asked for.
     fn lease(&mut self, addr: Addr, client: u64, now: Timestamp) -> Vec<String> {
-        let asked = self.asked.remove(&client).unwrap_or_default();
+        let other = self
+            .hosts
+            .get_mut(&addr)
+            .and_then(|h| h.client.replace(client));
+        if other.is_some_and(|other| other != client) {
+            self.leave(addr, now);
+        }
+        let earlier = self.leases.get(&client).copied();
+        self.leases.insert(client, addr, now);
+        if let Some(earlier) = earlier.filter(|e| *e != addr)
+            && self.hosts.get(&earlier).and_then(|h| h.client) == Some(client)
+        {
+            self.leave(earlier, now);
+        }
+        self.asked.remove(&client).unwrap_or_default()
+    }
+
+    /// Nobody is at the address any more. A server of tier 0 does not go because somebody was leased its address.
+    fn leave(&mut self, addr: Addr, now: Timestamp) {
         let Some(host) = self.hosts.get_mut(&addr) else {
-            return asked;
+            return;
         };
-        let before = host.client.replace(client);
-        if before.is_some_and(|b| b != client) && !host.roles().is_tier0() {
-            for name in host.leave() {
-                self.names.release(addr, &name);
+        let declared = self.declared_roles.get(&addr).copied().unwrap_or_default();
+        if host.roles().with(declared).is_tier0() {
+            return;
+        }
+        for name in host.leave() {
+            let owned = self
+                .names
+                .held(addr, &name)
+                .is_some_and(|h| h.told == Some(true));
+            self.names.release(addr, &name);
+            if owned {
                 let change = IdentityChange {
                     change: "expired",
                     name,
@@ -205,16 +241,6 @@ impl Identity {
                 self.changes.tell(change);
             }
         }
-        // Its earlier address is free: the name moves with the client.
-        for name in &asked {
-            let elsewhere: Vec<Addr> = self.names.all(name).map(|h| h.addr).collect();
-            for other in elsewhere.into_iter().filter(|o| *o != addr) {
-                if self.hosts.get(&other).and_then(|h| h.client) == Some(client) {
-                    self.names.release(other, name);
-                }
-            }
-        }
-        asked
     }
 
     /// True if the DNS server may say so.
@@ -303,8 +329,19 @@ impl Identity {
 
     /// Learns what the operator declared: it holds for good, and before the first packet.
     pub(super) fn declare(&mut self, claim: &Claim) {
-        self.learn(claim, Timestamp::ZERO);
-        self.since = None;
+        for name in &claim.names {
+            self.declared
+                .claim(claim.addr, name, claim, Timestamp::ZERO);
+        }
+        let roles = self.declared_roles.entry(claim.addr).or_default();
+        *roles = roles.with(claim.roles);
+    }
+
+    fn is_declared(&self, addr: Addr, name: &str) -> bool {
+        matches!(
+            self.declared.owner(addr, name, Timestamp::ZERO),
+            Owner::Itself(_)
+        )
     }
 
     /// The address takes part in the traffic.
@@ -319,12 +356,17 @@ impl Identity {
 
     /// True if traffic of the address was seen, or it was declared.
     pub(super) fn is_known(&self, addr: Addr) -> bool {
-        self.hosts.get(&addr).is_some()
+        self.hosts.get(&addr).is_some() || self.declared_roles.contains_key(&addr)
     }
 
     /// Who owns `name`, as far as it concerns the host at `addr`.
     pub(super) fn owner(&self, addr: Addr, name: &str, now: Timestamp) -> Owner {
-        match self.names.owner(addr, name, now) {
+        let declared = self.declared.owner(addr, name, now);
+        let found = match declared {
+            Owner::Unknown => self.names.owner(addr, name, now),
+            known => known,
+        };
+        match found {
             Owner::Other(other, source) if self.same_host(addr, other) => Owner::Itself(source),
             found => found,
         }
@@ -332,7 +374,12 @@ impl Identity {
 
     /// Addresses that own `name`, in order.
     pub(super) fn addresses(&self, name: &str, now: Timestamp) -> Vec<Addr> {
-        self.names.addresses(name, now)
+        let declared = self.declared.addresses(name, now);
+        if declared.is_empty() {
+            self.names.addresses(name, now)
+        } else {
+            declared
+        }
     }
 
     /// True if the server at `addr` has shown the name, believed or not.
@@ -340,6 +387,7 @@ impl Identity {
         self.hosts
             .get(&addr)
             .is_some_and(|host| host.shown(name, true))
+            || self.is_declared(addr, name)
     }
 
     /// True if the host at `addr` has shown the name, as client or server, believed or not. Only ever
@@ -348,12 +396,16 @@ impl Identity {
         self.hosts
             .get(&addr)
             .is_some_and(|host| host.shown(name, true) || host.shown(name, false))
+            || self.is_declared(addr, name)
     }
 
     /// True if two addresses are known to be one host's: the same ServerGuid, or one name that both
     /// own by evidence better than NTLM.
     pub(super) fn same_host(&self, a: Addr, b: Addr) -> bool {
         if a == b {
+            return true;
+        }
+        if self.declared.alike(a, b) {
             return true;
         }
         let guid = |addr| self.hosts.get(&addr).and_then(|h| h.guid);
@@ -371,7 +423,9 @@ impl Identity {
 
     /// Roles the host plays.
     pub(super) fn roles(&self, addr: Addr) -> HostRoles {
-        self.hosts.get(&addr).map(Host::roles).unwrap_or_default()
+        let seen = self.hosts.get(&addr).map(Host::roles).unwrap_or_default();
+        let declared = self.declared_roles.get(&addr).copied();
+        seen.with(declared.unwrap_or_default())
     }
 
     /// True while too little was seen to trust what is missing.
@@ -382,10 +436,8 @@ impl Identity {
 
     /// What the sensor calls the host: every name it was heard under.
     pub(super) fn names(&self, addr: Addr) -> Vec<String> {
-        self.hosts
-            .get(&addr)
-            .map(|h| h.names().map(str::to_owned).collect())
-            .unwrap_or_default()
+        let seen = self.hosts.get(&addr).map(|h| h.names().map(str::to_owned));
+        seen.map(Iterator::collect).unwrap_or_default()
     }
 
     /// Addresses known.
