@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Carrier, Claim, FlowMeta, Mic, Signature};
-use crate::net::Direction;
+use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 use crate::wire::Guid;
 
@@ -100,7 +100,12 @@ pub enum Seen {
     /// Something that should be configured otherwise, seen at the flow's server.
     Lax(Laxity),
     /// A rule on protocol events matched.
-    RuleHit(Arc<Signature>),
+    RuleHit {
+        /// The rule.
+        signature: Arc<Signature>,
+        /// What correlation rules need of the event; `None` if none is about the rule.
+        captured: Option<Box<[String]>>,
+    },
 }
 
 /// What a host let pass that a hardened one would not.
@@ -189,4 +194,6 @@ pub struct Call {
     pub path: Option<String>,
     /// The path was found by searching.
     pub path_by_scan: bool,
+    /// The client behind a proxy; the flow's client is the proxy then.
+    pub client: Option<Addr>,
 }

@@ -8,6 +8,7 @@
 //! ```
 
 mod claims;
+mod correlated;
 mod dispatch;
 mod join;
 mod origin;
