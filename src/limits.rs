@@ -260,3 +260,14 @@ pub const CALLBACKS_PER_HOST: usize = 32;
 pub const HABITS: usize = 262_144;
 /// Seconds that such a pair is remembered without news.
 pub const HABIT_SECS: u64 = 7 * 24 * 3600;
+/// Groups of one correlation rule that are counted at once. Beyond it the one whose window ends first is
+/// forgotten and counted.
+pub const CORRELATION_GROUPS: usize = 4_096;
+/// Occurrences remembered of one group. Beyond it the oldest is forgotten and counted: a rule that asks for
+/// more within its time does not load.
+pub const CORRELATION_EVENTS: usize = 1_024;
+/// Occurrences remembered of all groups of one correlation rule: at most 8 MiB. Beyond it the group whose
+/// window ends first is forgotten and counted.
+pub const CORRELATION_OCCURRENCES: usize = 16_384;
+/// Bytes kept of one value that a correlation rule groups by or counts; longer ones are cut.
+pub const CORRELATION_VALUE_BYTES: usize = 256;
