@@ -5,6 +5,7 @@
 //! [`incident`] keeps one story per victim and listener. Time is the packets' own.
 
 mod action;
+mod bounds;
 mod callback;
 mod case;
 mod chain;
@@ -33,12 +34,14 @@ use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 
 use action::WebEnrolment;
+use bounds::Bounds;
+pub use bounds::{Cost, costs};
 use callback::Callbacks;
 pub use case::Case;
 use chain::Chains;
 use coercion::Coercion;
 use identity::Identity;
-use incident::Incidents;
+use incident::{Incidents, News};
 use pattern::{Context, Pattern};
 use relay::Relays;
 use single::Singles;
@@ -158,6 +161,17 @@ impl Correlator {
         }
     }
 
+    /// Uses at most about so many bytes. To be said before the first sighting.
+    #[must_use]
+    pub fn within(mut self, bytes: u64) -> Self {
+        let bounds = Bounds::of(bytes);
+        self.identity.limit(&bounds);
+        for pattern in &mut self.patterns {
+            pattern.limit(&bounds);
+        }
+        self
+    }
+
     /// Takes the next sighting in capture order.
     pub fn sighting(&mut self, s: &Sighting, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
         self.counters.sightings += 1;
@@ -213,6 +227,13 @@ impl Correlator {
             incidents: self.incidents.opened(),
             ..self.counters
         }
+    }
+
+    /// State that was evicted so far and that findings may miss.
+    fn lost(&self) -> u64 {
+        let patterns = self.patterns.iter().map(|p| p.evicted());
+        let gone: u64 = patterns.map(|gone| gone.exchanges + gone.pending).sum();
+        gone + self.identity.evicted()
     }
 
     fn each(&mut self, mut run: impl FnMut(&mut dyn Pattern, &Context<'_>, &mut Vec<Case>)) {
@@ -283,8 +304,14 @@ impl Correlator {
     fn tell(&mut self, case: Case, loud: bool, out: &mut Vec<Verdict>) {
         self.counters.findings += 1;
         if !self.hits.is_empty() {
-            let drops = self.drops;
-            let told = self.incidents.join(&case, &self.hits, loud, drops, out);
+            let news = News {
+                case: &case,
+                hits: &self.hits,
+                loud,
+                drops: self.drops,
+                evicted: self.lost(),
+            };
+            let told = self.incidents.join(news, &self.identity, out);
             self.counters.alerts += told;
             self.counters.repeats += u64::from(told == 0);
         }

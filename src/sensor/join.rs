@@ -18,6 +18,7 @@ use crate::event::{
     Signature, StatsRecord, TcpStats,
 };
 use crate::flow::FlowStats;
+use crate::limits;
 use crate::output::{EventType, EventTypes, Header};
 use crate::output::{write_alert, write_finding, write_incident, write_sensor, write_stats};
 use crate::rule::{RuleSet, Scratch};
@@ -70,7 +71,8 @@ impl Join {
             .or_else(|_| Histogram::new(1))
             .unwrap_or_else(|_| unreachable!("one significant digit is always allowed"));
         Self {
-            correlator: Correlator::new(Arc::clone(&setup.catalog), &setup.declared),
+            correlator: Correlator::new(Arc::clone(&setup.catalog), &setup.declared)
+                .within(setup.memory.share(limits::CORRELATE_SHARE)),
             judge: RuleJudge {
                 rules: Arc::clone(&setup.rules),
                 scratch: Scratch::default(),
@@ -385,6 +387,7 @@ impl Join {
                 ("fragments", dissect.defrag_evictions),
                 ("exchanges", correlator.exchanges_evicted),
                 ("pending", correlator.pending_evicted),
+                ("identities", correlator.identities_evicted),
                 ("incidents", correlator.incidents_evicted),
             ]
             .into(),
