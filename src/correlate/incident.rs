@@ -78,15 +78,21 @@ pub(super) struct Incidents {
 }
 
 impl Incidents {
-    /// Adds a case that rules matched. Writes the alerts nobody has heard yet and says how many.
-    pub(super) fn join(&mut self, news: News<'_>, who: &Identity, out: &mut Vec<Verdict>) -> u64 {
+    /// Adds a case that rules matched. Writes the alerts nobody has heard yet and says how many, and
+    /// the incident's id.
+    pub(super) fn join(
+        &mut self,
+        news: News<'_>,
+        who: &Identity,
+        out: &mut Vec<Verdict>,
+    ) -> (u64, u64) {
         let case = news.case;
         self.losses.note(news.evicted, case.ts);
         let Some(id) = self.find_or_open(case, who, out) else {
-            return 0;
+            return (0, 0);
         };
         let Some(incident) = self.open.get_mut(&id) else {
-            return 0;
+            return (0, 0);
         };
         self.idle.remove(&(incident.view.last_ts, id));
         incident.add(case, news.hits);
@@ -102,7 +108,7 @@ impl Incidents {
         }
         let next = incident.next_write().min(incident.due);
         self.schedule(id, next);
-        told
+        (told, id)
     }
 
     /// Writes what has changed and is due, closes what is idle.

@@ -112,7 +112,7 @@ impl Story {
         self.said
             .iter()
             .filter_map(|v| match v {
-                Verdict::Finding(c) => Some(c.finding.as_ref()),
+                Verdict::Finding(c, _) => Some(c.finding.as_ref()),
                 _ => None,
             })
             .collect()

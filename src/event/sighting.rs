@@ -98,7 +98,12 @@ pub enum Seen {
     /// Evidence of who is at an address.
     Claim(Box<Claim>),
     /// A rule on protocol events matched.
-    RuleHit(Arc<Signature>),
+    RuleHit {
+        /// The rule.
+        signature: Arc<Signature>,
+        /// What correlation rules need of the event; `None` if none is about the rule.
+        captured: Option<Box<[String]>>,
+    },
 }
 
 /// The owned form of an NTLM AUTHENTICATE. The response itself does not leave the worker.

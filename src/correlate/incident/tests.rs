@@ -67,7 +67,7 @@ impl Desk {
             drops: 0,
             evicted: self.evicted,
         };
-        self.incidents.join(news, &self.who, &mut self.out)
+        self.incidents.join(news, &self.who, &mut self.out).0
     }
 
     fn end(mut self, ms: u64) -> Vec<Incident> {
