@@ -209,5 +209,6 @@ pub(super) fn efs_call(path: Option<&str>, sealed: bool, call_id: u32) -> Seen {
         stub_len: 60,
         path: path.map(str::to_owned),
         path_by_scan: false,
+        client: None,
     }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Carrier, Claim, FlowMeta, Mic, Signature};
-use crate::net::Direction;
+use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 use crate::wire::Guid;
 
@@ -168,4 +168,6 @@ pub struct Call {
     pub path: Option<String>,
     /// The path was found by searching.
     pub path_by_scan: bool,
+    /// The client behind a proxy; the flow's client is the proxy then.
+    pub client: Option<Addr>,
 }

@@ -485,6 +485,12 @@ fn find_message(bytes: &[u8]) -> (usize, bool) {
 }
 
 #[cfg(test)]
+#[path = "legacy_tests.rs"]
+mod legacy_tests;
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod search_tests;
+#[cfg(test)]
 #[path = "testkit.rs"]
 pub(in crate::proto::smb) mod testkit;
 #[cfg(test)]
