@@ -120,7 +120,8 @@ pub const RPC_ARGUMENT_CHARS: usize = 1024;
 pub const RPC_ENDPOINTS: usize = 4096;
 /// Virtual connections of RPC over HTTP per worker. Beyond it the oldest is forgotten.
 pub const RPCH_CONNECTIONS: usize = 4096;
-/// Open pipes of one SMB connection. Beyond it the oldest is forgotten.
+/// Open pipes of one SMB connection. Beyond it one is forgotten that carried nothing, or else the one idle longest,
+/// which is said once a connection: what is bound on it is not known to a later call.
 pub const SMB_PIPES: usize = 64;
 /// Bytes that the pipes of one SMB connection may hold. Beyond it the one that grew reports its
 /// unfinished calls with what there is, and drops what it kept.
