@@ -142,6 +142,7 @@ fn call(server: u64, call_id: u32) -> Seen {
         stub_len: 60,
         path: Some(format!("\\\\srv{server:06}\\share\\file")),
         path_by_scan: false,
+        client: None,
     }))
 }
 
