@@ -7,7 +7,7 @@ use super::bounds::Bounds;
 use super::identity::Identity;
 use super::suspects::Suspects;
 use crate::catalog::Catalog;
-use crate::event::Sighting;
+use crate::event::{Knowledge, Sighting};
 use crate::time::Timestamp;
 
 /// Knowledge that patterns share and do not change.
@@ -40,6 +40,12 @@ pub(super) trait Pattern: fmt::Debug + Send {
 
     /// How much it may hold; said once, before the first sighting.
     fn limit(&mut self, _bounds: &Bounds) {}
+
+    /// Adds what of its state is worth keeping across a restart.
+    fn snapshot(&self, _to: &mut Knowledge) {}
+
+    /// Takes up what an earlier run knew.
+    fn restore(&mut self, _from: &Knowledge) {}
 
     /// What was forgotten because a limit was met.
     fn evicted(&self) -> Evicted {
