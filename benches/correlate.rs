@@ -123,6 +123,8 @@ fn authenticate(n: u64, client: u64, server: u64) -> Seen {
         mic: Mic::Present,
         message_id: n,
         session_id: n,
+        channel_bindings: false,
+        version1: false,
     }))
 }
 
