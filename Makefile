@@ -41,10 +41,12 @@ bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 	cargo bench --locked --bench floor -- $(BENCH_PCAP)
 	cargo bench --locked --bench replay -- $(BENCH_PCAP)
 	cargo bench --locked --bench decode
+	cargo bench --locked --bench correlate
 
 bench-smoke: deps ## the benches on a small capture: that they run, not how fast
 	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile dev --bench replay -- $(DEMO)
 	cargo bench --locked --profile dev --bench decode -- --quick
+	cargo bench --locked --profile dev --bench correlate -- --quick
 
 # libFuzzer's instrumentation is unstable; RUSTC_BOOTSTRAP=1 lets a stable compiler do it.
 # Needs `cargo install cargo-fuzz`. Bodies: src/fuzzing.rs; `make test` replays seeds through them.

@@ -224,9 +224,11 @@ pub const IDENTIFY_DATAGRAMS_KNOWN: u8 = 64;
 
 /// Seconds within which the two legs of a relay must lie.
 pub const RELAY_SECS: u64 = 120;
-/// Exchanges remembered for joining legs, in all.
+/// Exchanges remembered for joining legs, in all; fewer if the correlator's share of the memory budget has no
+/// room for them. The oldest without AUTHENTICATE goes first, then the oldest.
 pub const EXCHANGES: usize = 65_536;
-/// Exchanges remembered of one client address; its own oldest goes first.
+/// Exchanges remembered of one client, and challenges without an answer of one server, or an eighth of all
+/// if that is less. Its own oldest goes first, those without AUTHENTICATE before the others.
 pub const EXCHANGES_PER_SOURCE: usize = 1_024;
 /// Milliseconds of packet time a detection waits for its answer.
 pub const ANSWER_MILLIS: u64 = 500;
@@ -257,6 +259,8 @@ pub const INCIDENT_IDLE_SECS: u64 = 600;
 pub const INCIDENT_SECS: u64 = 24 * 3600;
 /// Addresses, legs, and evidence lines shown of one incident; `more` counts the rest.
 pub const INCIDENT_LIST: usize = 16;
+/// Hosts and legs beyond that list that are told apart, so that each is counted once. Beyond it `more` stands still.
+pub const INCIDENT_MORE: usize = 128;
 /// Names remembered of one address.
 pub const NAMES_PER_ADDRESS: usize = 8;
 /// Addresses whose names are remembered.

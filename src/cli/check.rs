@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::{Args, Config, Failure};
 use crate::capture::interface;
+use crate::correlate::costs;
 use crate::limits;
 use crate::rule::RuleSet;
 use crate::sensor::Memory;
@@ -175,6 +176,12 @@ fn memory_lines(lines: &mut Vec<String>, config: &Config, memory: Memory) {
         ("blocks, queues, fragments, output", memory.share(rest)),
     ] {
         lines.push(format!("  {:>5} MiB    {what}", bytes / MIB));
+    }
+    for cost in costs(memory.share(limits::CORRELATE_SHARE)) {
+        lines.push(format!(
+            "  correlator: {} of {} x {} bytes",
+            cost.what, cost.entries, cost.bytes
+        ));
     }
     lines.push(format!(
         "  capture blocks take at most {} MiB of the last",

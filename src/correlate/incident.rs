@@ -1,22 +1,44 @@
 //! One story per victim and listener: which alerts it has told, and how it stands.
+//!
+//! A finding names the victim, the listener, or both. One of the two alone joins the newest story of that
+//! host; a finding with both joins what each of them began, and stories that turn out to be one are
+//! merged: the older survives. A host with several addresses is one host.
+
+mod losses;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use std::sync::Arc;
-
-use super::window::Recent;
+use super::identity::Identity;
 use super::{Case, Verdict};
 use crate::event::{Incident, Leg, Roles, Signature, identity};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
+use losses::Losses;
 
 /// An incident is written at most this often while it changes.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 
-/// Victim and, where known, listener.
-type Key = (Addr, Option<Addr>);
+/// Victim and listener, as far as they are known; one of them always is.
+type Key = (Option<Addr>, Option<Addr>);
+
+/// What a case brings from outside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct News<'a> {
+    pub(super) case: &'a Case,
+    /// The rules that match.
+    pub(super) hits: &'a [Arc<Signature>],
+    /// If not, another case says it better.
+    pub(super) loud: bool,
+    /// Packets lost so far.
+    pub(super) drops: u64,
+    /// State evicted so far.
+    pub(super) evicted: u64,
+}
 
 /// An open incident.
 #[derive(Debug)]
@@ -26,67 +48,66 @@ struct Open {
     told: BTreeSet<u32>,
     detectors: BTreeSet<String>,
     techniques: BTreeSet<String>,
+    /// Hosts and legs that the lists had no room for.
+    left_out: BTreeSet<u64>,
+    /// Of the strongest evidence, before evictions are counted.
+    confidence: &'static str,
+    /// State evicted before its window.
+    evicted_before: u64,
     /// Changed since it was last written.
     dirty: bool,
     written: Option<Timestamp>,
+    /// Its entry in the list of what is due.
+    due: Timestamp,
 }
 
 /// Every open incident.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Incidents {
     open: BTreeMap<u64, Open>,
-    by_key: Recent<Key, u64>,
+    by_key: BTreeMap<Key, u64>,
+    /// The incident that a victim (`true`) or listener was last heard of in.
+    newest: BTreeMap<(bool, Addr), u64>,
     /// When each incident is next looked at: to be written or closed.
     due: BTreeSet<(Timestamp, u64)>,
+    /// By the time of the newest evidence.
+    idle: BTreeSet<(Timestamp, u64)>,
+    losses: Losses,
     opened: u64,
     evicted: u64,
 }
 
-impl Default for Incidents {
-    fn default() -> Self {
-        Self {
-            open: BTreeMap::new(),
-            by_key: Recent::new(
-                2 * limits::INCIDENTS,
-                Duration::from_secs(limits::INCIDENT_SECS),
-            ),
-            due: BTreeSet::new(),
-            opened: 0,
-            evicted: 0,
-        }
-    }
-}
-
 impl Incidents {
-    /// Adds a case that rules matched. If it is `loud`, writes the alerts nobody has heard yet and says how
-    /// many, and the incident's id; if not, another case says it better.
+    /// Adds a case that rules matched. Writes the alerts nobody has heard yet and says how many, and
+    /// the incident's id.
     pub(super) fn join(
         &mut self,
-        case: &Case,
-        hits: &[Arc<Signature>],
-        loud: bool,
-        drops: u64,
+        news: News<'_>,
+        who: &Identity,
         out: &mut Vec<Verdict>,
     ) -> (u64, u64) {
-        // A leg that shows no victim tells its story by the host in the middle.
-        let f = &case.finding;
-        let Some(victim) = f.victim.or(f.listener).or(f.attacker) else {
+        let case = news.case;
+        self.losses.note(news.evicted, case.ts);
+        let Some(id) = self.find_or_open(case, who, out) else {
             return (0, 0);
         };
-        let id = self.find_or_open(victim, case, out);
         let Some(incident) = self.open.get_mut(&id) else {
             return (0, 0);
         };
-        incident.add(case, hits);
+        self.idle.remove(&(incident.view.last_ts, id));
+        incident.add(case, news.hits);
+        incident.lost(news.evicted);
+        self.idle.insert((incident.view.last_ts, id));
         let mut told = 0;
-        for signature in hits {
-            if incident.told.insert(signature.sid) && loud {
+        for signature in news.hits {
+            if incident.told.insert(signature.sid) && news.loud {
                 told += 1;
-                let alert = case.alert(signature, id, drops);
+                let alert = case.alert(signature, id, news.drops);
                 out.push(Verdict::Alert(Box::new(alert)));
             }
         }
-        self.due.insert((incident.next_write(), id));
+        let next = incident.next_write().min(incident.due);
+        self.schedule(id, next);
         (told, id)
     }
 
@@ -96,8 +117,8 @@ impl Incidents {
             if when > now {
                 break;
             }
-            self.due.pop_first();
             let Some(incident) = self.open.get_mut(&id) else {
+                self.due.pop_first();
                 continue;
             };
             if incident.dirty && incident.next_write() <= when {
@@ -107,7 +128,12 @@ impl Incidents {
             if end <= now {
                 self.close(id, end, out);
             } else {
-                self.due.insert((end, id));
+                let next = if incident.dirty {
+                    incident.next_write()
+                } else {
+                    end
+                };
+                self.schedule(id, next.max(when.plus(Duration::from_nanos(1))));
             }
         }
     }
@@ -133,65 +159,206 @@ impl Incidents {
         self.evicted
     }
 
-    /// The incident a case belongs to. A call whose listener could not be read belongs to any open
-    /// story of its victim; what names a listener later gives that story its name.
-    fn find_or_open(&mut self, victim: Addr, case: &Case, out: &mut Vec<Verdict>) -> u64 {
-        let listener = case.finding.listener;
-        let exact = self.by_key.get(&(victim, listener)).copied();
-        if let Some(id) = exact.filter(|id| self.open.contains_key(id)) {
-            return id;
+    fn schedule(&mut self, id: u64, when: Timestamp) {
+        if let Some(incident) = self.open.get_mut(&id) {
+            self.due.remove(&(incident.due, id));
+            incident.due = when;
+            self.due.insert((when, id));
         }
-        let other = match listener {
-            Some(_) => self.by_key.get(&(victim, None)).copied(),
-            None => self.newest_of(victim),
+    }
+
+    /// The incident a case belongs to. None if it names nobody.
+    fn find_or_open(&mut self, case: &Case, who: &Identity, out: &mut Vec<Verdict>) -> Option<u64> {
+        let f = &case.finding;
+        // A leg that shows no victim tells its story by the host in the middle.
+        let listener = f.listener.or(f.attacker.filter(|_| f.victim.is_none()));
+        let key = (f.victim, listener);
+        if key == (None, None) {
+            return None;
+        }
+        let id = match self.find(key, who, case.ts, out) {
+            Some(id) => id,
+            None => self.start(key, case, out),
         };
-        if let Some(id) = other
-            && let Some(open) = self.open.get_mut(&id)
+        self.remember(key, id);
+        Some(id)
+    }
+
+    /// The story that the key belongs to; several that it shows to be one are merged.
+    fn find(
+        &mut self,
+        key: Key,
+        who: &Identity,
+        now: Timestamp,
+        out: &mut Vec<Verdict>,
+    ) -> Option<u64> {
+        let all = |host: Option<Addr>| host.map(|a| who.same_hosts(a)).unwrap_or_default();
+        let (victims, listeners) = (all(key.0), all(key.1));
+        let mut found = BTreeSet::new();
+        let mut newest = BTreeSet::new();
+        match key {
+            (Some(_), Some(_)) => {
+                for v in &victims {
+                    for l in &listeners {
+                        found.extend(self.by_key.get(&(Some(*v), Some(*l))));
+                    }
+                    found.extend(self.by_key.get(&(Some(*v), None)));
+                }
+                for l in &listeners {
+                    found.extend(self.by_key.get(&(None, Some(*l))));
+                }
+            }
+            _ => {
+                newest.extend(victims.iter().filter_map(|v| self.newest.get(&(true, *v))));
+                newest.extend(
+                    listeners
+                        .iter()
+                        .filter_map(|l| self.newest.get(&(false, *l))),
+                );
+            }
+        }
+        let last = newest
+            .into_iter()
+            .filter_map(|id| self.open.get(id))
+            .max_by_key(|o| (o.view.last_ts, o.view.incident_id))
+            .map(|o| o.view.incident_id);
+        found.extend(last);
+        let mut ids: Vec<(Timestamp, u64)> = found
+            .into_iter()
+            .filter_map(|id| self.open.get(&id))
+            .map(|o| (o.view.first_ts, o.view.incident_id))
+            .collect();
+        ids.sort_unstable();
+        let mut ids = ids.into_iter().map(|(_, id)| id);
+        let survivor = ids.next()?;
+        for other in ids {
+            self.merge(survivor, other, now, out);
+        }
+        self.complete(survivor, key);
+        Some(survivor)
+    }
+
+    /// What names the other one of victim and listener gives the story its name.
+    fn complete(&mut self, id: u64, key: Key) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        let full = (open.key.0.or(key.0), open.key.1.or(key.1));
+        if full != open.key {
+            if self.by_key.get(&open.key) == Some(&id) {
+                self.by_key.remove(&open.key);
+            }
+            open.key = full;
+            self.by_key.entry(full).or_insert(id);
+        }
+    }
+
+    /// Who was heard of in which story last.
+    fn remember(&mut self, key: Key, id: u64) {
+        let Some(known) = self.open.get(&id).map(|o| o.key) else {
+            return;
+        };
+        for (victim, listener) in [known, key] {
+            if let Some(v) = victim {
+                self.newest.insert((true, v), id);
+            }
+            if let Some(l) = listener {
+                self.newest.insert((false, l), id);
+            }
+        }
+        // A story whose lists are full leaves something behind when it closes.
+        let most = 8 * limits::INCIDENTS;
+        let open = &self.open;
+        if self.newest.len() > most {
+            self.newest.retain(|_, id| open.contains_key(id));
+        }
+        if self.by_key.len() > most {
+            self.by_key.retain(|_, id| open.contains_key(id));
+        }
+    }
+
+    fn start(&mut self, key: Key, case: &Case, out: &mut Vec<Verdict>) -> u64 {
+        if self.open.len() >= limits::INCIDENTS
+            && let Some(&(_, id)) = self.idle.first()
         {
-            if listener.is_some() {
-                self.by_key.remove(&(victim, None));
-                open.key = (victim, listener);
-            }
-            self.by_key.insert((victim, listener), id, case.ts);
-            return id;
+            self.evicted += 1;
+            self.close(id, case.ts, out);
         }
-        if self.open.len() >= limits::INCIDENTS {
-            let idlest = self.open.values().min_by_key(|o| o.view.last_ts);
-            if let Some(id) = idlest.map(|o| o.view.incident_id) {
-                self.evicted += 1;
-                self.close(id, case.ts, out);
-            }
-        }
+        let first = case.first_ts();
         let id = identity(&[
             b"incident",
-            &victim.0,
-            &listener.unwrap_or_default().0,
-            &case.first_ts().0.to_be_bytes(),
+            &key.0.or(key.1).unwrap_or_default().0,
+            &case.finding.listener.unwrap_or_default().0,
+            &first.0.to_be_bytes(),
         ]);
         self.opened += 1;
-        self.by_key.insert((victim, listener), id, case.ts);
-        self.open
-            .insert(id, Open::new(id, (victim, listener), case));
+        self.by_key.insert(key, id);
+        let mut open = Open::new(id, key, case);
+        let window = Duration::from_secs(limits::RELAY_SECS);
+        open.evicted_before = self.losses.before(first, window);
+        self.idle.insert((open.view.last_ts, id));
+        self.due.insert((open.due, id));
+        self.open.insert(id, open);
         id
     }
 
-    fn newest_of(&self, victim: Addr) -> Option<u64> {
-        self.open
-            .values()
-            .filter(|o| o.key.0 == victim)
-            .max_by_key(|o| (o.view.last_ts, o.view.incident_id))
-            .map(|o| o.view.incident_id)
+    /// `other` turned out to be part of `survivor`.
+    fn merge(&mut self, survivor: u64, other: u64, now: Timestamp, out: &mut Vec<Verdict>) {
+        let Some(mut other) = self.take(other) else {
+            return;
+        };
+        let Some(open) = self.open.get_mut(&survivor) else {
+            return;
+        };
+        self.idle.remove(&(open.view.last_ts, survivor));
+        open.absorb(&other);
+        self.idle.insert((open.view.last_ts, survivor));
+        let key = other.key;
+        other.view.merged_into = survivor;
+        other.view.closed = true;
+        other.write(now, out);
+        self.complete(survivor, key);
+        self.remember(key, survivor);
+        // What the other one was found by leads on.
+        if key.0.is_some() && key.1.is_some() {
+            self.by_key.entry(key).or_insert(survivor);
+        }
     }
 
     fn close(&mut self, id: u64, when: Timestamp, out: &mut Vec<Verdict>) {
-        let Some(mut incident) = self.open.remove(&id) else {
-            return;
-        };
-        if self.by_key.get(&incident.key) == Some(&id) {
-            self.by_key.remove(&incident.key);
+        if let Some(mut incident) = self.take(id) {
+            incident.view.closed = true;
+            incident.write(when, out);
         }
-        incident.view.closed = true;
-        incident.write(when, out);
+    }
+
+    /// Takes an incident out of everything that points at it.
+    fn take(&mut self, id: u64) -> Option<Open> {
+        let incident = self.open.remove(&id)?;
+        self.due.remove(&(incident.due, id));
+        self.idle.remove(&(incident.view.last_ts, id));
+        let roles = &incident.view.roles;
+        let (mut victims, mut listeners): (Vec<_>, Vec<_>) = (
+            roles.victim.iter().copied().map(Some).collect(),
+            roles.listener.iter().copied().map(Some).collect(),
+        );
+        victims.extend([None, incident.key.0]);
+        listeners.extend([None, incident.key.1]);
+        for v in &victims {
+            for l in &listeners {
+                if self.by_key.get(&(*v, *l)) == Some(&id) {
+                    self.by_key.remove(&(*v, *l));
+                }
+            }
+        }
+        for (side, hosts) in [(true, victims), (false, listeners)] {
+            for host in hosts.into_iter().flatten() {
+                if self.newest.get(&(side, host)) == Some(&id) {
+                    self.newest.remove(&(side, host));
+                }
+            }
+        }
+        Some(incident)
     }
 }
 
@@ -210,8 +377,12 @@ impl Open {
             told: BTreeSet::new(),
             detectors: BTreeSet::new(),
             techniques: BTreeSet::new(),
+            left_out: BTreeSet::new(),
+            confidence: "low",
+            evicted_before: 0,
             dirty: false,
             written: None,
+            due: case.ts,
         }
     }
 
@@ -224,48 +395,139 @@ impl Open {
         view.count += 1;
         view.first_ts = view.first_ts.min(case.first_ts());
         view.last_ts = view.last_ts.max(case.ts);
-        view.confidence = better(&["low", "medium", "high"], view.confidence, f.confidence);
-        view.outcome = better(
-            &["unknown", "failure", "attempt", "success"],
-            view.outcome,
-            f.outcome,
-        );
+        self.confidence = better(&CONFIDENCE, self.confidence, f.confidence);
+        view.outcome = better(&OUTCOMES, view.outcome, f.outcome);
         self.detectors.insert(f.detector.to_owned());
+        let methods = &mut self.view.methods;
+        if !f.method.is_empty()
+            && !methods.contains(&f.method)
+            && methods.len() < limits::INCIDENT_LIST
+        {
+            methods.push(f.method.clone());
+        }
         self.techniques
             .extend(hits.iter().flat_map(|s| s.techniques.iter().cloned()));
+        for (role, who) in [f.attacker, f.victim, f.listener, f.target]
+            .into_iter()
+            .enumerate()
+        {
+            self.meet(role, who);
+        }
+        for leg in &case.legs {
+            self.lead(leg);
+        }
+        self.arrange();
+        if self.view.campaign_id == 0
+            && let Some(a) = f.attacker
+        {
+            self.view.campaign_id = identity(&[b"campaign", &a.0]);
+        }
+        merge_evidence(&mut self.view.evidence, &case.evidence, stronger);
+        self.dirty = true;
+    }
+
+    /// Takes over what another incident knows.
+    fn absorb(&mut self, other: &Self) {
+        let view = &mut self.view;
+        let stronger = other.view.level > view.level;
+        view.level = view.level.max(other.view.level);
+        view.count += other.view.count;
+        view.first_ts = view.first_ts.min(other.view.first_ts);
+        view.last_ts = view.last_ts.max(other.view.last_ts);
+        view.outcome = better(&OUTCOMES, view.outcome, other.view.outcome);
+        if view.campaign_id == 0 {
+            view.campaign_id = other.view.campaign_id;
+        }
+        merge_evidence(&mut view.evidence, &other.view.evidence, stronger);
+        self.confidence = better(&CONFIDENCE, self.confidence, other.confidence);
+        self.evicted_before = self.evicted_before.min(other.evicted_before);
+        self.told.extend(&other.told);
+        self.detectors.extend(other.detectors.iter().cloned());
+        self.techniques.extend(other.techniques.iter().cloned());
+        for method in &other.view.methods {
+            let methods = &mut self.view.methods;
+            if !methods.contains(method) && methods.len() < limits::INCIDENT_LIST {
+                methods.push(method.clone());
+            }
+        }
         let Roles {
             attacker,
             victim,
             listener,
             target,
-        } = &mut view.roles;
-        for (list, who) in [
-            (attacker, f.attacker),
-            (victim, f.victim),
-            (listener, f.listener),
-            (target, f.target),
-        ] {
-            view.more += add_once(list, who);
-        }
-        if view.campaign_id == 0
-            && let Some(a) = f.attacker
-        {
-            view.campaign_id = identity(&[b"campaign", &a.0]);
-        }
-        for leg in &case.legs {
-            let same = |l: &Leg| l.flow.flow_id == leg.flow.flow_id && l.role == leg.role;
-            if !view.legs.iter().any(same) {
-                if view.legs.len() < limits::INCIDENT_LIST {
-                    view.legs.push(*leg);
-                } else {
-                    view.more += 1;
-                }
+        } = &other.view.roles;
+        for (role, list) in [attacker, victim, listener, target].into_iter().enumerate() {
+            for who in list {
+                self.meet(role, Some(*who));
             }
         }
-        view.legs
-            .sort_by_key(|leg| (leg.role, leg.ts, leg.flow.flow_id));
-        merge_evidence(&mut view.evidence, &case.evidence, stronger);
+        for leg in &other.view.legs {
+            self.lead(leg);
+        }
+        for one in &other.left_out {
+            self.leave_out(*one);
+        }
+        self.arrange();
         self.dirty = true;
+    }
+
+    /// A host plays a role; lists take [`limits::INCIDENT_LIST`].
+    fn meet(&mut self, role: usize, who: Option<Addr>) {
+        let Some(addr) = who else {
+            return;
+        };
+        let roles = &mut self.view.roles;
+        let list = match role {
+            0 => &mut roles.attacker,
+            1 => &mut roles.victim,
+            2 => &mut roles.listener,
+            _ => &mut roles.target,
+        };
+        if list.contains(&addr) {
+            return;
+        }
+        if list.len() < limits::INCIDENT_LIST {
+            list.push(addr);
+            list.sort_unstable();
+        } else {
+            let role = (role as u64).to_be_bytes();
+            self.leave_out(identity(&[b"role", &role, &addr.0]));
+        }
+    }
+
+    fn lead(&mut self, leg: &Leg) {
+        let same = |l: &Leg| l.flow.flow_id == leg.flow.flow_id && l.role == leg.role;
+        if self.view.legs.iter().any(same) {
+            return;
+        }
+        if self.view.legs.len() < limits::INCIDENT_LIST {
+            self.view.legs.push(*leg);
+        } else {
+            let role = leg.role.name().as_bytes();
+            self.leave_out(identity(&[b"leg", role, &leg.flow.flow_id.to_be_bytes()]));
+        }
+    }
+
+    fn leave_out(&mut self, one: u64) {
+        if self.left_out.len() < limits::INCIDENT_MORE && self.left_out.insert(one) {
+            self.view.more += 1;
+        }
+    }
+
+    fn arrange(&mut self) {
+        self.view
+            .legs
+            .sort_by_key(|leg| (leg.role, leg.ts, leg.flow.flow_id));
+    }
+
+    /// What was evicted while it grew makes it less sure.
+    fn lost(&mut self, evicted: u64) {
+        self.view.evictions = evicted.saturating_sub(self.evicted_before);
+        self.view.confidence = match (self.confidence, self.view.evictions) {
+            (sure, 0) => sure,
+            ("high", _) => "medium",
+            _ => "low",
+        };
     }
 
     fn next_write(&self) -> Timestamp {
@@ -298,26 +560,15 @@ impl Open {
     }
 }
 
+/// Weakest first.
+const CONFIDENCE: [&str; 3] = ["low", "medium", "high"];
+/// What says least first.
+const OUTCOMES: [&str; 4] = ["unknown", "failure", "attempt", "success"];
+
 /// Whichever word stands later in `order`.
 fn better(order: &[&'static str], old: &'static str, new: &'static str) -> &'static str {
     let rank = |w: &str| order.iter().position(|o| *o == w);
     if rank(new) > rank(old) { new } else { old }
-}
-
-/// Adds a host to a list of at most [`limits::INCIDENT_LIST`]; 1 if there was no room.
-fn add_once(list: &mut Vec<Addr>, who: Option<Addr>) -> u64 {
-    match who {
-        Some(addr) if !list.contains(&addr) => {
-            if list.len() < limits::INCIDENT_LIST {
-                list.push(addr);
-                list.sort_unstable();
-                0
-            } else {
-                1
-            }
-        }
-        _ => 0,
-    }
 }
 
 /// New sentences go behind the old ones, or in front if they are stronger.

@@ -5,6 +5,7 @@
 //! [`incident`] keeps one story per victim and listener. Time is the packets' own.
 
 mod action;
+mod bounds;
 mod callback;
 mod case;
 mod chain;
@@ -36,12 +37,14 @@ use crate::net::{Addr, Direction, HomeNets};
 use crate::time::Timestamp;
 
 use action::{FollowUps, LdapWrites, RpcEnrolment, WebEnrolment};
+use bounds::Bounds;
+pub use bounds::{Cost, costs};
 use callback::Callbacks;
 pub use case::Case;
 use chain::Chains;
 use coercion::Coercion;
 use identity::Identity;
-use incident::Incidents;
+use incident::{Incidents, News};
 use neighbour::Neighbours;
 use pattern::{Context, Pattern};
 use posture::Postures;
@@ -180,6 +183,17 @@ impl Correlator {
         }
     }
 
+    /// Uses at most about so many bytes. To be said before the first sighting.
+    #[must_use]
+    pub fn within(mut self, bytes: u64) -> Self {
+        let bounds = Bounds::of(bytes);
+        self.identity.limit(&bounds);
+        for pattern in &mut self.patterns {
+            pattern.limit(&bounds);
+        }
+        self
+    }
+
     /// Takes the next sighting in capture order.
     pub fn sighting(&mut self, s: &Sighting, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
         self.counters.sightings += 1;
@@ -277,6 +291,13 @@ impl Correlator {
         }
     }
 
+    /// State that was evicted so far and that findings may miss.
+    fn lost(&self) -> u64 {
+        let patterns = self.patterns.iter().map(|p| p.evicted());
+        let gone: u64 = patterns.map(|gone| gone.exchanges + gone.pending).sum();
+        gone + self.identity.evicted()
+    }
+
     fn each(&mut self, mut run: impl FnMut(&mut dyn Pattern, &Context<'_>, &mut Vec<Case>)) {
         for at in 0..self.patterns.len() {
             self.one(at, &mut run);
@@ -346,9 +367,15 @@ impl Correlator {
         self.counters.findings += 1;
         let mut incident_id = 0;
         if !self.hits.is_empty() {
-            let drops = self.drops;
+            let news = News {
+                case: &case,
+                hits: &self.hits,
+                loud,
+                drops: self.drops,
+                evicted: self.lost(),
+            };
             let told;
-            (told, incident_id) = self.incidents.join(&case, &self.hits, loud, drops, out);
+            (told, incident_id) = self.incidents.join(news, &self.identity, out);
             self.counters.alerts += told;
             self.counters.repeats += u64::from(told == 0);
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Case;
+use super::bounds::Bounds;
 use super::identity::Identity;
 use super::suspects::Suspects;
 use crate::catalog::Catalog;
@@ -36,6 +37,9 @@ pub(super) trait Pattern: fmt::Debug + Send {
 
     /// The end of the capture: concludes everything that waits.
     fn finish(&mut self, _now: Timestamp, _cx: &Context<'_>, _out: &mut Vec<Case>) {}
+
+    /// How much it may hold; said once, before the first sighting.
+    fn limit(&mut self, _bounds: &Bounds) {}
 
     /// Adds what of its state is worth keeping across a restart.
     fn snapshot(&self, _to: &mut Knowledge) {}

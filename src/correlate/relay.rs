@@ -7,10 +7,13 @@
 
 mod conclude;
 mod exchange;
+#[cfg(test)]
+mod flood;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, Declared, loops_back};
@@ -42,8 +45,10 @@ struct Candidate {
 #[derive(Debug)]
 pub(super) struct Relays {
     exchanges: Exchanges,
-    by_challenge: Recent<[u8; 8], Vec<Id>>,
-    by_response: Recent<[u8; 16], Id>,
+    /// Exchanges that live, by challenge.
+    by_challenge: HashMap<[u8; 8], Vec<Id>>,
+    /// The first exchange that lives with a response.
+    by_response: HashMap<[u8; 16], Id>,
     static_challenges: Recent<[u8; 8], ()>,
     candidates: HashMap<u64, Candidate>,
     member_of: HashMap<Id, u64>,
@@ -54,12 +59,11 @@ pub(super) struct Relays {
 
 impl Relays {
     pub(super) fn new(declared: &Declared) -> Self {
-        let window = Duration::from_secs(limits::RELAY_SECS);
         let incident = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         Self {
             exchanges: Exchanges::default(),
-            by_challenge: Recent::new(limits::EXCHANGES, window),
-            by_response: Recent::new(limits::EXCHANGES, window),
+            by_challenge: HashMap::new(),
+            by_response: HashMap::new(),
             static_challenges: Recent::new(limits::EXCHANGES, incident),
             candidates: HashMap::new(),
             member_of: HashMap::new(),
@@ -95,7 +99,7 @@ impl Relays {
         let group = match self.by_challenge.get_mut(challenge) {
             Some(group) => group,
             None => {
-                self.by_challenge.insert(*challenge, vec![id], s.ts);
+                self.by_challenge.insert(*challenge, vec![id]);
                 return;
             }
         };
@@ -134,9 +138,7 @@ impl Relays {
             Some(id) => id,
             None => self.add(Exchange::of_authenticate(s, auth)),
         };
-        if let Some(exchange) = self.exchanges.get_mut(id) {
-            exchange.authenticated(s, auth);
-        }
+        self.exchanges.authenticated(id, s, auth);
         if let Some(hash) = auth.nt_hash {
             match self.by_response.get(&hash).copied() {
                 Some(first) if first != id => {
@@ -150,7 +152,7 @@ impl Relays {
                 }
                 Some(_) => {}
                 None => {
-                    self.by_response.insert(hash, id, s.ts);
+                    self.by_response.insert(hash, id);
                 }
             }
         }
@@ -183,9 +185,27 @@ impl Relays {
     fn add(&mut self, exchange: Exchange) -> Id {
         let (id, gone) = self.exchanges.add(exchange);
         for gone in gone {
-            self.member_of.remove(&gone);
+            self.let_go(&gone);
         }
         id
+    }
+
+    /// Takes an exchange that is forgotten out of what points at it.
+    fn let_go(&mut self, gone: &Exchange) {
+        self.member_of.remove(&gone.id);
+        if let Some(challenge) = gone.challenge
+            && let Some(group) = self.by_challenge.get_mut(&challenge)
+        {
+            group.retain(|id| *id != gone.id);
+            if group.is_empty() {
+                self.by_challenge.remove(&challenge);
+            }
+        }
+        if let Some(hash) = gone.auth.as_ref().and_then(|a| a.nt_hash)
+            && self.by_response.get(&hash) == Some(&gone.id)
+        {
+            self.by_response.remove(&hash);
+        }
     }
 
     /// Puts two exchanges into one candidate, joining those they are in already.
@@ -277,7 +297,7 @@ impl Pattern for Relays {
             self.conclude(candidate, out);
         }
         for gone in self.exchanges.forget(now) {
-            self.member_of.remove(&gone);
+            self.let_go(&gone);
         }
     }
 
@@ -285,6 +305,11 @@ impl Pattern for Relays {
         while let Some(&(_, candidate)) = self.deadlines.first() {
             self.conclude(candidate, out);
         }
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.exchanges.limit(bounds.exchanges);
+        self.static_challenges.limit(bounds.small);
     }
 
     fn evicted(&self) -> Evicted {

@@ -33,6 +33,11 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         }
     }
 
+    /// Holds at most so many from now on; to be said before anything is in.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// Puts `value` in; an older one is replaced. Returns what had to go for it.
     pub(super) fn insert(&mut self, key: K, value: V, now: Timestamp) -> Option<(K, V)> {
         self.forget(now);

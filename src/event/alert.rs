@@ -282,6 +282,8 @@ pub struct Incident {
     pub detectors: Vec<String>,
     /// ATT&CK techniques of the rules that fired, sorted.
     pub techniques: Vec<String>,
+    /// Coercion methods, in the order they were seen, at most 16.
+    pub methods: Vec<String>,
     /// Highest level so far.
     pub level: Level,
     /// `high`, `medium`, `low`: of the strongest evidence.
@@ -304,6 +306,10 @@ pub struct Incident {
     pub evidence: Vec<String>,
     /// Groups incidents by attacker; 0 if there is none.
     pub campaign_id: u64,
+    /// State that limits evicted in the two minutes before it and while it grew: what it lacks may be there.
+    pub evictions: u64,
+    /// The older incident that this one turned out to be part of; 0 if it is its own.
+    pub merged_into: u64,
     /// No more will follow.
     pub closed: bool,
 }

@@ -308,6 +308,8 @@ pub(super) struct IncidentBody<'a> {
     detectors: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     mitre_technique_id: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    methods: &'a [String],
     level: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     confidence: &'static str,
@@ -324,6 +326,10 @@ pub(super) struct IncidentBody<'a> {
     evidence: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     campaign_id: Option<Show<Hex16>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    evictions: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<Show<Hex16>>,
     closed: bool,
 }
 
@@ -333,6 +339,7 @@ pub(super) fn incident_body(i: &Incident) -> IncidentBody<'_> {
         rev: i.rev,
         detectors: &i.detectors,
         mitre_technique_id: &i.techniques,
+        methods: &i.methods,
         level: i.level.name(),
         confidence: i.confidence,
         outcome: i.outcome,
@@ -348,8 +355,18 @@ pub(super) fn incident_body(i: &Incident) -> IncidentBody<'_> {
         campaign_id: Some(i.campaign_id)
             .filter(|id| *id != 0)
             .map(|id| Show(Hex16(id))),
+        evictions: i.evictions,
+        merged_into: Some(i.merged_into)
+            .filter(|id| *id != 0)
+            .map(|id| Show(Hex16(id))),
         closed: i.closed,
     }
+}
+
+// What serde calls takes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Several hosts a role, and how many had no room.

@@ -897,6 +897,7 @@ fn incident() -> Incident {
         rev: 3,
         detectors: texts(&["RW-01", "RW-06"]),
         techniques: texts(&["T1187", "T1557.001"]),
+        methods: texts(&["EfsRpcOpenFileRaw"]),
         level: Level::Critical,
         confidence: "high",
         outcome: "success",
@@ -913,6 +914,8 @@ fn incident() -> Incident {
         last_ts: flow().first_ts,
         evidence: texts(&["One sentence."]),
         campaign_id: 9,
+        evictions: 4,
+        merged_into: 7,
         closed: true,
     }
 }

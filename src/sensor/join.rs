@@ -20,6 +20,7 @@ use crate::event::{
     Signature, StatsRecord, TcpStats,
 };
 use crate::flow::FlowStats;
+use crate::limits;
 use crate::output::{EventType, EventTypes, Header};
 use crate::output::{
     write_alert, write_finding, write_identity, write_incident, write_posture, write_sensor,
@@ -77,7 +78,8 @@ impl Join {
         let latency = Histogram::new_with_bounds(1, 100_000_000, 2)
             .or_else(|_| Histogram::new(1))
             .unwrap_or_else(|_| unreachable!("one significant digit is always allowed"));
-        let mut correlator = Correlator::new(Arc::clone(&setup.catalog), &setup.declared);
+        let mut correlator = Correlator::new(Arc::clone(&setup.catalog), &setup.declared)
+            .within(setup.memory.share(limits::CORRELATE_SHARE));
         if let Some(known) = setup.keep.as_ref().and_then(|store| store.get().ok()) {
             correlator.restore(&known);
         }

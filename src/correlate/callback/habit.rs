@@ -22,6 +22,11 @@ impl Default for Habits {
 }
 
 impl Habits {
+    /// Holds at most so many.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.0.limit(most);
+    }
+
     /// True if the client never authenticated there before a connection that began at `since`.
     pub(super) fn is_new(&self, client: Addr, server: Addr, since: Timestamp) -> bool {
         let settled = Duration::from_secs(limits::CALLBACK_SECS);

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, loops_back};
@@ -108,6 +109,11 @@ impl Pattern for Callbacks {
         self.asked.forget(now);
         self.calls.forget(now);
         self.outgoing.forget(now);
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.outgoing.limit(bounds.outgoing);
+        self.habits.limit(bounds.habits);
     }
 
     fn snapshot(&self, to: &mut Knowledge) {

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 pub(super) use names::Owner;
 
+use super::bounds::Bounds;
 use super::window::Recent;
 use crate::event::{
     Claim, HostRole, HostRoles, IdentityChange, Knowledge, Services, Source, Witness,
@@ -419,6 +420,30 @@ impl Identity {
         };
         // A name may stand for several hosts: the domain's for its controllers, a service's for a farm.
         !x.differs(y) && x.names().any(|n| self.names.shared(n, a, b))
+    }
+
+    /// Every address known to be the same host's as `addr`, which comes first; the others in order.
+    pub(super) fn same_hosts(&self, addr: Addr) -> Vec<Addr> {
+        let mut others = Vec::new();
+        if let Some(host) = self.hosts.get(&addr) {
+            let twins = host.guid.and_then(|guid| self.guids.get(&guid));
+            others.extend(twins.into_iter().flatten().copied());
+            for name in host.names() {
+                others.extend(self.names.sharers(name, addr));
+            }
+        }
+        others.retain(|other| self.same_host(addr, *other) && *other != addr);
+        others.sort_unstable();
+        others.dedup();
+        others.insert(0, addr);
+        others
+    }
+
+    /// How much it may hold; said once, before the first claim.
+    pub(super) fn limit(&mut self, bounds: &Bounds) {
+        self.hosts.limit(bounds.hosts);
+        self.guids.limit(bounds.hosts);
+        self.names.limit(bounds.names);
     }
 
     /// Roles the host plays.

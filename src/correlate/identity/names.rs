@@ -79,6 +79,21 @@ impl Names {
         }
     }
 
+    /// Holds at most so many names.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.held.limit(most);
+    }
+
+    /// Other addresses that hold the name by evidence better than NTLM, if `addr` does.
+    pub(super) fn sharers(&self, name: &str, addr: Addr) -> Vec<Addr> {
+        let strong = || self.all(name).filter(|h| h.source > Source::Smb);
+        if strong().any(|h| h.addr == addr) {
+            strong().map(|h| h.addr).filter(|a| *a != addr).collect()
+        } else {
+            Vec::new()
+        }
+    }
+
     /// `addr` is said to be `name`.
     pub(super) fn claim(&mut self, addr: Addr, name: &str, claim: &Claim, now: Timestamp) {
         let key = host_part(name);

@@ -57,7 +57,7 @@ pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<Case> {
     if !same_response && !inverted && !nested(victim, target) {
         return None;
     }
-    let auth = target.auth.as_ref().or(victim.auth.as_ref());
+    let auth = target.auth.as_deref().or(victim.auth.as_deref());
     let user = auth.map(|a| a.user.clone()).unwrap_or_default();
     let machine_account = user.ends_with('$');
     let forwarded = forwarded(victim, target, machine_account)

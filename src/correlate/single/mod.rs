@@ -16,6 +16,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::identity::machine_name;
 use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
@@ -200,6 +201,11 @@ impl Pattern for Singles {
         while let Some(waiting) = self.waiting.pop_front() {
             self.conclude(waiting, out);
         }
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.before.limit(bounds.before);
+        self.explained.limit(bounds.small);
     }
 
     fn evicted(&self) -> Evicted {
