@@ -120,7 +120,8 @@ pub const RPC_ARGUMENT_CHARS: usize = 1024;
 pub const RPC_ENDPOINTS: usize = 4096;
 /// Virtual connections of RPC over HTTP per worker. Beyond it the oldest is forgotten.
 pub const RPCH_CONNECTIONS: usize = 4096;
-/// Open pipes of one SMB connection. Beyond it the oldest is forgotten.
+/// Open pipes of one SMB connection. Beyond it one is forgotten that carried nothing, or else the one idle longest,
+/// which is said once a connection: what is bound on it is not known to a later call.
 pub const SMB_PIPES: usize = 64;
 /// Bytes that the pipes of one SMB connection may hold. Beyond it the one that grew reports its
 /// unfinished calls with what there is, and drops what it kept.
@@ -231,6 +232,23 @@ pub const EXCHANGES_PER_SOURCE: usize = 1_024;
 pub const ANSWER_MILLIS: u64 = 500;
 /// Detections waiting for their answer.
 pub const PENDING_FINDINGS: usize = 4_096;
+/// Sessions whose account is remembered for what is done over them. Beyond it the one authenticated longest ago
+/// is forgotten, and what is done over it is nobody's.
+pub const ACTION_SESSIONS: usize = 16_384;
+/// Actions of one client that wait for their answer; what is more is not looked at.
+pub const ACTIONS_PER_SOURCE: usize = 64;
+/// Actions kept of a session in case it turns out to be relayed; the oldest goes first.
+pub const ACTIONS_PER_FLOW: usize = 8;
+/// Seconds after a relay within which a ticket asked for by one of its hosts belongs to it: a certificate is
+/// used when it suits the attacker, mostly the same day.
+pub const FOLLOW_UP_SECS: u64 = 24 * 3600;
+/// Pairs of client and domain controller whose all-zero credentials are counted.
+pub const ZERO_CREDENTIALS: usize = 4_096;
+/// All-zero credentials within [`ZERO_SECS`] that make an attack: MS-NRPC draws 8 random bytes, and even one such
+/// credential comes up by chance once in 2^64.
+pub const ZERO_TRIES: u64 = 10;
+/// Seconds over which they are counted.
+pub const ZERO_SECS: u64 = 60;
 /// Incidents open at once. Beyond it the one idle longest is closed.
 pub const INCIDENTS: usize = 4_096;
 /// Seconds without news after which an incident is closed.
@@ -259,6 +277,31 @@ pub const CALLBACKS_PER_HOST: usize = 32;
 pub const HABITS: usize = 262_144;
 /// Seconds that such a pair is remembered without news.
 pub const HABIT_SECS: u64 = 7 * 24 * 3600;
+/// Changes of identity told of one address within a minute; more are only counted.
+pub const CHANGES_PER_ADDRESS: u32 = 16;
+/// Changes of identity told in all within a minute; more are only counted.
+pub const CHANGES_PER_MINUTE: u32 = 6_000;
+/// Clients that a DNS server answers before it is believed, if it is no domain controller and was not declared.
+pub const DNS_CLIENTS: usize = 3;
+/// Tickets shown to services of one worker's flows that have not answered yet. Beyond it the oldest proves nothing.
+pub const SERVICES_ASKED: usize = 1_024;
+/// Pieces of evidence a worker remembers to have handed on. Beyond it all are handed on again.
+pub const CLAIMS_SAID: usize = 16_384;
+/// Seconds after which the same evidence is handed on again.
+pub const CLAIM_AGAIN_SECS: u64 = 60;
+/// Names that DHCP clients asked for and whose answer is awaited.
+pub const LEASES_ASKED: usize = 4_096;
+/// Bytes of an address with the names it may be heard under and its share of the indexes, at most about: eight
+/// names of 64 bytes, kept twice. 65,536 addresses of ordinary hosts, with two names each, take a third.
+pub const HOST_BYTES: u64 = 2_048;
+/// Weaknesses of hosts remembered, each a kind and a host. Beyond it new ones are only counted.
+pub const POSTURES: usize = 16_384;
+/// Other ends, and examples, shown of one weakness; `more` counts the rest.
+pub const POSTURE_LIST: usize = 8;
+/// Seconds of packet time between two reports of weaknesses.
+pub const POSTURE_SECS: u64 = 24 * 3600;
+/// Seconds of packet time, live, between two copies of what is known to the store: what a crash loses.
+pub const STORE_SECS: u64 = 50;
 /// Groups of one correlation rule that are counted at once. Beyond it the one whose window ends first is
 /// forgotten and counted.
 pub const CORRELATION_GROUPS: usize = 4_096;

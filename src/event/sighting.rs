@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Carrier, Claim, FlowMeta, Mic, Signature};
+use super::{Carrier, Claim, DirectoryWrite, FlowMeta, Mic, Operation, Signature, TicketRequest};
 use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 use crate::wire::Guid;
@@ -95,14 +95,67 @@ pub enum Seen {
         /// Request target.
         uri: String,
     },
+    /// An LDAP request that changes the directory.
+    DirectoryWrite(Box<DirectoryWrite>),
+    /// The answer to one.
+    DirectoryResult {
+        /// messageID.
+        message_id: u32,
+        /// resultCode.
+        code: u32,
+    },
+    /// A call of an interface whose abuse has a name.
+    Operation(Box<Operation>),
+    /// The answer to one.
+    OperationResult {
+        /// As in the call.
+        association: u64,
+        /// C706 call id.
+        call_id: u32,
+        /// Fault status.
+        fault: Option<u32>,
+        /// Return value, if readable.
+        status: Option<u32>,
+    },
+    /// A ticket for replication between domain controllers was shown (MS-DRSR 2.2.3.2).
+    ReplicationTicket,
+    /// A KDC is asked with a certificate, or in another's name.
+    TicketRequest(Box<TicketRequest>),
+    /// A dynamic update of DNS (RFC 2136) sets a name.
+    NameUpdate {
+        /// The name, lower case.
+        name: String,
+    },
     /// Evidence of who is at an address.
     Claim(Box<Claim>),
+    /// Something that should be configured otherwise, seen at the flow's server.
+    Lax(Laxity),
     /// A rule on protocol events matched.
     RuleHit {
         /// The rule.
         signature: Arc<Signature>,
         /// What correlation rules need of the event; `None` if none is about the rule.
         captured: Option<Box<[String]>>,
+    },
+}
+
+/// What a host let pass that a hardened one would not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Laxity {
+    /// The SMB server does not require signing, and accepted a session.
+    SmbUnsigned {
+        /// Who was let in.
+        user: String,
+    },
+    /// A password went over LDAP in clear.
+    LdapSimple {
+        /// The bind's name.
+        user: String,
+    },
+    /// The endpoint mapper, or RPC behind port 593, answered.
+    Endpoint {
+        /// 135 or 593.
+        port: u16,
     },
 }
 
@@ -133,6 +186,10 @@ pub struct Authenticate {
     pub dns_computer: String,
     /// Message integrity code.
     pub mic: Mic,
+    /// The response is NTLMv1's.
+    pub version1: bool,
+    /// It is bound to a TLS channel.
+    pub channel_bindings: bool,
     /// Identity of the carrying message's bytes, 0 if unknown.
     pub message_id: u64,
     /// Identity of what a forwarder keeps, 0 if unknown.

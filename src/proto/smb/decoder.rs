@@ -39,6 +39,7 @@ struct Reported {
     lost: bool,
     malformed: bool,
     unread: bool,
+    forgot: bool,
 }
 
 /// One direction.
@@ -311,6 +312,9 @@ impl Decoder {
         } else {
             self.connection.request(&pdu, &mut around)
         };
+        if self.connection.handles.forgot && !std::mem::replace(&mut self.reported.forgot, true) {
+            out.event(direction, &Event::Anomaly(Anomaly::new("smb", FORGOT)));
+        }
         match after {
             Ok(After::Done) => {
                 self.passed(direction, length);
@@ -449,6 +453,11 @@ impl Decoder {
 const GAP: Error = Error::Malformed {
     what: "SMB stream",
     why: "bytes are missing",
+};
+
+const FORGOT: Error = Error::Malformed {
+    what: "SMB pipes",
+    why: "are too many: one that carried RPC is forgotten",
 };
 
 const NO_SMB: Error = Error::Malformed {

@@ -23,7 +23,7 @@ impl Connection {
         out: &mut dyn Sink,
     ) {
         let serial = handle;
-        let Some(handle) = self.handles.get(serial) else {
+        let Some(handle) = self.handles.give(serial) else {
             return;
         };
         let Some(association) = &mut handle.association else {
