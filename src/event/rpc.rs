@@ -94,7 +94,7 @@ declare_event! {
         pub path: Option<&'a str> => "path" Ours,
         /// What the call is about, where it is read: a computer, service, task, key, account, authority, driver.
         pub argument: Option<&'a str> => "argument" Ours,
-        /// More about it: account, command, certificate attributes, driver file.
+        /// More about it: account, program of a command line, certificate attributes, driver file.
         pub detail: Option<&'a str> => "detail" Ours,
         /// Netlogon: the client's challenge or credential is all zero.
         pub zero_credential: Option<bool> => "zero_credential" Ours,

@@ -2,10 +2,12 @@
 //!
 //! Layouts: MS-NRPC 3.5.4.4, MS-SCMR 3.1.4, MS-TSCH 3.2.5, MS-RRP 3.1.5, MS-SAMR 3.1.5.4.4, MS-DNSP 3.1.4,
 //! MS-ICPR 3.2.4.1, MS-RPRN 3.1.4, MS-SRVS 3.1.4. Read are names, never a key, a password or a credential: of
-//! a Netlogon credential only whether it is all zero.
+//! a Netlogon credential only whether it is all zero; of a command line only its program and how long the rest is.
 //!
 //! Not read: calls that are sealed, `SERVICE` passwords, task XML, registry data, certificate requests,
 //! driver containers of levels other than 2 and 3.
+
+use std::fmt::Write;
 
 use super::ndr::Ndr;
 use super::stub::Encoding;
@@ -20,7 +22,7 @@ type Read = fn(&mut Ndr<'_>, &mut Arguments) -> Result<()>;
 pub(super) struct Arguments {
     /// What the call is about: a computer, service, task, key, account, driver.
     pub(super) subject: String,
-    /// More about it: command line, certificate attributes, driver path.
+    /// More about it: program of a command line, certificate attributes, driver path.
     pub(super) detail: String,
     /// A Netlogon challenge or credential was there, and all of it zero.
     pub(super) zero_credential: Option<bool>,
@@ -109,6 +111,35 @@ fn unique<'a>(n: &mut Ndr<'a>, size: usize) -> Result<Option<&'a [u8]>> {
 fn put(n: &Ndr<'_>, units: &[u8], to: &mut String) {
     let text = n.utf16(units).chars();
     to.extend(text.take_while(|c| *c != '\0').take(RPC_ARGUMENT_CHARS));
+}
+
+/// The program of a command line, and how much follows. What follows may be a password, and even a hash of
+/// it could be guessed at.
+fn put_program(n: &Ndr<'_>, units: &[u8], to: &mut String) {
+    /// Room for the count behind the program.
+    const COUNT: usize = 32;
+    let line = || {
+        let chars = n.utf16(units).chars().take_while(|c| *c != '\0');
+        chars.skip_while(|c| c.is_whitespace())
+    };
+    // A quotation mark that is not closed would keep all.
+    let quoted = line().next() == Some('"') && line().skip(1).any(|c| c == '"');
+    let mut shown = 0_usize;
+    for c in line().take(RPC_ARGUMENT_CHARS.saturating_sub(COUNT)) {
+        if !quoted && c.is_whitespace() {
+            break;
+        }
+        to.push(c);
+        shown = shown.saturating_add(1);
+        if quoted && shown > 1 && c == '"' {
+            break;
+        }
+    }
+    let hidden = line().count().saturating_sub(shown);
+    if hidden > 0 {
+        // Writing to a String cannot fail.
+        let _ = write!(to, " (+{hidden} characters)");
+    }
 }
 
 fn put_unique(n: &mut Ndr<'_>, to: &mut String) -> Result<()> {
@@ -205,7 +236,9 @@ fn create_service(n: &mut Ndr<'_>, a: &mut Arguments) -> Result<()> {
     after_handle(n, a)?;
     unique(n, 2)?;
     n.skip4(16, "dwDesiredAccess to dwErrorControl")?;
-    put_ref(n, &mut a.detail)
+    let units = n.varying(2, "lpBinaryPathName")?;
+    put_program(n, units, &mut a.detail);
+    Ok(())
 }
 
 /// `ServerName` unique, `AT_INFO`: `JobTime`, `DaysOfMonth`, `DaysOfWeek` u8, `Flags` u8, `Command` unique.
@@ -215,7 +248,10 @@ fn job_add(n: &mut Ndr<'_>, a: &mut Arguments) -> Result<()> {
     n.u32("JobTime")?;
     n.u32("DaysOfMonth")?;
     n.u16("DaysOfWeek, Flags")?;
-    put_unique(n, &mut a.detail)
+    if let Some(units) = unique(n, 2)? {
+        put_program(n, units, &mut a.detail);
+    }
+    Ok(())
 }
 
 /// `pwszServerName` unique, `pszZone` unique ASCII, `dwContext`, `pszOperation` unique ASCII.
@@ -390,7 +426,7 @@ mod tests {
         let a = read(SVCCTL, 12, &stub);
         assert_eq!(
             (&*a.subject, &*a.detail),
-            ("BTOBTO", r"%COMSPEC% /Q /c echo")
+            ("BTOBTO", "%COMSPEC% (+11 characters)")
         );
     }
 
@@ -414,6 +450,29 @@ mod tests {
             (&*a.subject, &*a.detail),
             ("LAB-CA", "CertificateTemplate:Machine")
         );
+    }
+
+    #[test]
+    fn of_a_command_line_only_the_program_is_shown() {
+        for (line, shown) in [
+            ("cmd.exe", "cmd.exe"),
+            ("net user x Secret1!", "net (+16 characters)"),
+            (
+                r#""C:\Program Files\x.exe" /p Secret1!"#,
+                r#""C:\Program Files\x.exe" (+12 characters)"#,
+            ),
+            (r#""x.exe /p Secret1!"#, r#""x.exe (+12 characters)"#),
+            ("  x.exe\tSecret1!", "x.exe (+9 characters)"),
+            ("", ""),
+        ] {
+            let job = Stub::default()
+                .u32(0)
+                .u32(0)
+                .u32(0)
+                .bytes(&[0, 1])
+                .unique(line);
+            assert_eq!(read(ATSVC, 0, &job).detail, shown, "{line}");
+        }
     }
 
     #[test]
@@ -463,7 +522,7 @@ mod tests {
             .u32(0)
             .bytes(&[0, 1])
             .unique("cmd /c x");
-        assert_eq!(read(ATSVC, 0, &job).detail, "cmd /c x");
+        assert_eq!(read(ATSVC, 0, &job).detail, "cmd (+5 characters)");
         let property = Stub::default()
             .u32(0)
             .u32(0)
