@@ -5,7 +5,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{captures, lines, relaywatch, root};
+use common::{captures, lines, relaywatch, root, shared};
 use serde_json::Value;
 
 fn ours() -> Vec<PathBuf> {
@@ -116,6 +116,28 @@ fn other_clothes_say_the_same() {
         assert_eq!(verdicts(&path), verdicts(&base), "{}", path.display());
     }
     assert!(compared >= 14, "only {compared} compared");
+}
+
+/// The same of every wrapping of the other lab's recordings that loses nothing, where they are: GRE, ERSPAN, mirror
+/// trailers, fragments, link types, copies.
+#[test]
+fn wrappings_of_another_lab_say_the_same() {
+    const LOSSY: [&str; 3] = ["loss5", "only_s2c", "snap256"];
+    let Some(folder) = shared("captures/lab") else {
+        return;
+    };
+    let mut compared = std::collections::BTreeSet::new();
+    for path in captures(&folder) {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let parts = stem.strip_prefix("d_").and_then(|n| n.split_once("__"));
+        let Some((base, wrapping)) = parts.filter(|(_, w)| !LOSSY.contains(w)) else {
+            continue;
+        };
+        let base = folder.join(format!("{base}.pcap"));
+        assert_eq!(verdicts(&path), verdicts(&base), "{}", path.display());
+        compared.insert(wrapping.to_owned());
+    }
+    assert!(compared.len() >= 12, "only {compared:?}");
 }
 
 fn key_file() -> (tempfile::TempDir, PathBuf) {
