@@ -19,6 +19,7 @@ mod story;
 mod suspects;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod window;
 
 use std::net::IpAddr;
@@ -43,6 +44,7 @@ use pattern::{Context, Pattern};
 use relay::Relays;
 use single::Singles;
 use suspects::Suspects;
+use ticket::Tickets;
 
 /// Says which rules match a finding. Implemented over the rule set, outside.
 pub trait Judge {
@@ -144,6 +146,7 @@ impl Correlator {
             patterns: vec![
                 Box::new(Relays::new(declared)),
                 Box::new(Singles::new(declared)),
+                Box::new(Tickets::new(declared)),
                 Box::new(WebEnrolment::default()),
                 Box::new(Coercion::default()),
                 Box::new(Callbacks::default()),

@@ -3,8 +3,9 @@
 //! The callback begins milliseconds after the call and may be over before the call is answered, so
 //! calls and authentications are both remembered for [`limits::CALLBACK_SECS`] and joined whichever
 //! comes second. Who the victim used before is remembered for [`limits::HABIT_SECS`]: a file server it
-//! visits every morning is no listener.
+//! visits every morning is no listener. Calls inside SMB3 encryption: [`encrypted`].
 
+mod encrypted;
 mod habit;
 mod join;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::event::{
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
+use encrypted::Encrypted;
 use habit::Habits;
 
 /// An authentication of a host, that may turn out to be a callback.
@@ -48,6 +50,7 @@ pub(super) struct Callbacks {
     /// Authentications, by client.
     outgoing: Recent<Addr, VecDeque<Outgoing>>,
     habits: Habits,
+    encrypted: Encrypted,
     /// Victim's flow and family of the call: each is told once.
     told: Recent<(u64, String), ()>,
 }
@@ -60,6 +63,7 @@ impl Default for Callbacks {
             calls: Recent::new(limits::PENDING_FINDINGS, window),
             outgoing: Recent::new(limits::NAMED_ADDRESSES, window),
             habits: Habits::default(),
+            encrypted: Encrypted::default(),
             told: Recent::new(limits::PENDING_FINDINGS, 2 * window),
         }
     }
@@ -72,6 +76,7 @@ impl Pattern for Callbacks {
         }
         match &s.seen {
             Seen::Call(_) => note(&mut self.asked, s.flow.server.addr, s.ts, s.ts),
+            Seen::EncryptedPipe { letter_nonces } => self.encrypted.pipe(s, *letter_nonces),
             Seen::Authenticate(auth) => self.authenticate(s, auth, cx, out),
             _ => {}
         }
@@ -79,6 +84,7 @@ impl Pattern for Callbacks {
 
     fn concluded(&mut self, case: &Case, cx: &Context<'_>, out: &mut Vec<Case>) {
         if case.finding.kind != "coercion" {
+            out.extend(self.encrypted.concluded(case));
             return;
         }
         let Some(victim) = case.finding.victim else {
@@ -103,10 +109,15 @@ impl Pattern for Callbacks {
         self.tell_once(out, case.ts);
     }
 
-    fn advance(&mut self, now: Timestamp, _: &Context<'_>, _: &mut Vec<Case>) {
+    fn advance(&mut self, now: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
+        self.encrypted.advance(now, out);
         self.asked.forget(now);
         self.calls.forget(now);
         self.outgoing.forget(now);
+    }
+
+    fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
+        self.encrypted.finish(out);
     }
 
     fn evicted(&self) -> Evicted {
@@ -144,6 +155,7 @@ impl Callbacks {
                     .find_map(|call| join::callback(call, &outgoing, cx)),
             );
         }
+        out.extend(self.encrypted.authenticate(&outgoing, cx));
         out.extend(tier0(&outgoing, cx));
         note(&mut self.outgoing, client, outgoing, s.ts);
         self.tell_once(out, s.ts);
