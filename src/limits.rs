@@ -120,7 +120,8 @@ pub const RPC_ARGUMENT_CHARS: usize = 1024;
 pub const RPC_ENDPOINTS: usize = 4096;
 /// Virtual connections of RPC over HTTP per worker. Beyond it the oldest is forgotten.
 pub const RPCH_CONNECTIONS: usize = 4096;
-/// Open pipes of one SMB connection. Beyond it the oldest is forgotten.
+/// Open pipes of one SMB connection. Beyond it one is forgotten that carried nothing, or else the one idle longest,
+/// which is said once a connection: what is bound on it is not known to a later call.
 pub const SMB_PIPES: usize = 64;
 /// Bytes that the pipes of one SMB connection may hold. Beyond it the one that grew reports its
 /// unfinished calls with what there is, and drops what it kept.
@@ -266,3 +267,14 @@ pub const CALLBACKS_PER_HOST: usize = 32;
 pub const HABITS: usize = 262_144;
 /// Seconds that such a pair is remembered without news.
 pub const HABIT_SECS: u64 = 7 * 24 * 3600;
+/// Groups of one correlation rule that are counted at once. Beyond it the one whose window ends first is
+/// forgotten and counted.
+pub const CORRELATION_GROUPS: usize = 4_096;
+/// Occurrences remembered of one group. Beyond it the oldest is forgotten and counted: a rule that asks for
+/// more within its time does not load.
+pub const CORRELATION_EVENTS: usize = 1_024;
+/// Occurrences remembered of all groups of one correlation rule: at most 8 MiB. Beyond it the group whose
+/// window ends first is forgotten and counted.
+pub const CORRELATION_OCCURRENCES: usize = 16_384;
+/// Bytes kept of one value that a correlation rule groups by or counts; longer ones are cut.
+pub const CORRELATION_VALUE_BYTES: usize = 256;

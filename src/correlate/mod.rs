@@ -55,8 +55,8 @@ pub trait Judge {
 /// What the correlator hands on.
 #[derive(Debug)]
 pub enum Verdict {
-    /// A detector's conclusion, before rules.
-    Finding(Box<Case>),
+    /// A detector's conclusion, before rules, and its incident: 0 if no rule matched.
+    Finding(Box<Case>, u64),
     /// A rule matched and the incident had not heard of it yet.
     Alert(Box<Alert>),
     /// An incident changed or closed.
@@ -165,7 +165,7 @@ impl Correlator {
     pub fn sighting(&mut self, s: &Sighting, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
         self.counters.sightings += 1;
         self.advance(s.ts, judge, out);
-        if let Seen::RuleHit(signature) = &s.seen {
+        if let Seen::RuleHit { signature, .. } = &s.seen {
             let case = Case::of_event(s);
             let alert = case.alert(signature, 0, self.drops);
             self.counters.alerts += 1;
@@ -285,13 +285,15 @@ impl Correlator {
     /// Adds the case to its incident, and alerts if it is `loud`.
     fn tell(&mut self, case: Case, loud: bool, out: &mut Vec<Verdict>) {
         self.counters.findings += 1;
+        let mut incident_id = 0;
         if !self.hits.is_empty() {
             let drops = self.drops;
-            let told = self.incidents.join(&case, &self.hits, loud, drops, out);
+            let told;
+            (told, incident_id) = self.incidents.join(&case, &self.hits, loud, drops, out);
             self.counters.alerts += told;
             self.counters.repeats += u64::from(told == 0);
         }
-        out.push(Verdict::Finding(Box::new(case)));
+        out.push(Verdict::Finding(Box::new(case), incident_id));
     }
 
     /// Remembers who said to be whom.

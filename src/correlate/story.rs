@@ -112,7 +112,7 @@ impl Story {
         self.said
             .iter()
             .filter_map(|v| match v {
-                Verdict::Finding(c) => Some(c.finding.as_ref()),
+                Verdict::Finding(c, _) => Some(c.finding.as_ref()),
                 _ => None,
             })
             .collect()
@@ -209,5 +209,6 @@ pub(super) fn efs_call(path: Option<&str>, sealed: bool, call_id: u32) -> Seen {
         stub_len: 60,
         path: path.map(str::to_owned),
         path_by_scan: false,
+        client: None,
     }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Carrier, Claim, FlowMeta, Mic, Signature};
-use crate::net::Direction;
+use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 use crate::wire::Guid;
 
@@ -123,7 +123,12 @@ pub enum Seen {
     /// Evidence of who is at an address.
     Claim(Box<Claim>),
     /// A rule on protocol events matched.
-    RuleHit(Arc<Signature>),
+    RuleHit {
+        /// The rule.
+        signature: Arc<Signature>,
+        /// What correlation rules need of the event; `None` if none is about the rule.
+        captured: Option<Box<[String]>>,
+    },
 }
 
 /// The owned form of an NTLM AUTHENTICATE. The response itself does not leave the worker.
@@ -211,4 +216,6 @@ pub struct Call {
     pub path: Option<String>,
     /// The path was found by searching.
     pub path_by_scan: bool,
+    /// The client behind a proxy; the flow's client is the proxy then.
+    pub client: Option<Addr>,
 }

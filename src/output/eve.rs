@@ -23,6 +23,7 @@ use crate::event::{
 };
 use crate::net::{Addr, Direction, Endpoint};
 use crate::time::Timestamp;
+use crate::wire::Guid;
 
 /// What every line starts with: when, where, between whom.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,11 +58,16 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
             out.put(T::RpcBind, &OurFields(e));
         }
         Event::RpcCall(e) => {
-            out.put(T::Dcerpc, &protocol::rpc_request(e, transport));
+            // Messages of Windows Search are calls to us, but no DCE/RPC.
+            if e.interface != Some(Guid::NIL) {
+                out.put(T::Dcerpc, &protocol::rpc_request(e, transport));
+            }
             out.put(T::RpcCall, &OurFields(e));
         }
         Event::RpcResult(e) => {
-            out.put(T::Dcerpc, &protocol::rpc_response(e, transport));
+            if e.interface != Some(Guid::NIL) {
+                out.put(T::Dcerpc, &protocol::rpc_response(e, transport));
+            }
             out.put(T::RpcResult, &OurFields(e));
         }
         Event::RpcEndpoint(e) => out.put(T::RpcEndpoint, &OurFields(e)),

@@ -184,6 +184,7 @@ pub(super) fn rpc_call() -> RpcCall<'static> {
         argument: Some("DC01"),
         detail: Some("DC01$"),
         zero_credential: Some(true),
+        client: Some(Addr::v4([192, 0, 2, 77])),
         by_endpoint: Some(true),
         ndr64: true,
         call_id: 2,

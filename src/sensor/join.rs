@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use hdrhistogram::Histogram;
 
+use super::correlated::RuleCorrelator;
 use super::origin;
 use super::queue::{Round, What};
 use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
@@ -28,6 +29,7 @@ use crate::time::Timestamp;
 pub(super) struct Join {
     correlator: Correlator,
     judge: RuleJudge,
+    correlated: RuleCorrelator,
     events: EventTypes,
     pcap_filename: Option<String>,
     origin: Arc<origin::Shared>,
@@ -59,6 +61,7 @@ struct RuleJudge {
 impl Judge for RuleJudge {
     fn judge(&mut self, finding: &Finding, hits: &mut Vec<Arc<Signature>>) {
         self.rules.matches(finding, &mut self.scratch, hits);
+        hits.retain(|s| !self.rules.is_silent(s));
     }
 }
 
@@ -75,6 +78,7 @@ impl Join {
                 rules: Arc::clone(&setup.rules),
                 scratch: Scratch::default(),
             },
+            correlated: RuleCorrelator::new(Arc::clone(&setup.rules)),
             events: setup.events,
             pcap_filename: setup.pcap_filename.clone(),
             origin,
@@ -148,8 +152,10 @@ impl Join {
                     out.extend_from_slice(round.lines.get(*start..*end).unwrap_or_default());
                 }
                 What::Sighting(s) => {
-                    self.correlator
-                        .sighting(s, &mut self.judge, &mut self.verdicts);
+                    if !self.correlated.hears(s, &mut self.verdicts) {
+                        self.correlator
+                            .sighting(s, &mut self.judge, &mut self.verdicts);
+                    }
                     self.tell(filled, &mut out);
                 }
             }
@@ -159,6 +165,7 @@ impl Join {
             self.first_ts.get_or_insert(until);
             self.correlator
                 .advance(until, &mut self.judge, &mut self.verdicts);
+            self.correlated.advance(until, &mut self.verdicts);
             self.tell(filled, &mut out);
         }
         if last {
@@ -178,9 +185,10 @@ impl Join {
 
     /// Writes what the correlator concluded.
     fn tell(&mut self, filled: Option<Instant>, out: &mut Vec<u8>) {
+        self.correlated.findings(&mut self.verdicts);
         for verdict in std::mem::take(&mut self.verdicts) {
             match verdict {
-                Verdict::Finding(case) => {
+                Verdict::Finding(case, _) => {
                     if self.events.has(EventType::Finding) {
                         self.header(case.ts, Some(&case.flow), Some(case.pcap_cnt), |h| {
                             write_finding(out, h, &case.finding);
@@ -338,7 +346,7 @@ impl Join {
                 },
             },
             detect: DetectStats {
-                alert: self.correlator.counters().alerts,
+                alert: self.correlator.counters().alerts + self.correlated.alerts(),
             },
         }
     }
@@ -386,6 +394,7 @@ impl Join {
                 ("exchanges", correlator.exchanges_evicted),
                 ("pending", correlator.pending_evicted),
                 ("incidents", correlator.incidents_evicted),
+                ("correlations", self.correlated.evicted()),
             ]
             .into(),
             decode_errors: self.decode_errors(),

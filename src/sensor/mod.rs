@@ -7,6 +7,7 @@
 //! writer:         bytes to where they belong                                writer.rs
 //! ```
 
+mod correlated;
 mod dispatch;
 mod join;
 mod origin;

@@ -165,6 +165,7 @@ fn call(e: &RpcCall<'_>) -> Option<Seen> {
         stub_len: e.stub_len,
         path: e.path.map(str::to_owned),
         path_by_scan: e.path_by_scan,
+        client: e.client,
     })))
 }
 

@@ -21,7 +21,7 @@ use crate::output::{EventTypes, Header, write_event};
 use crate::packet::{Block, Chunk, Datagram, Packet, Progress};
 use crate::proto::rpch::VirtualConnections;
 use crate::proto::{Session, Shared};
-use crate::rule::{RuleSet, Scratch};
+use crate::rule::{OnFlow, RuleSet, Scratch};
 use crate::time::Timestamp;
 
 /// Kinds of anomalies counted one by one; the rest only in sum.
@@ -573,11 +573,19 @@ impl Sink for FlowSink<'_> {
                 hits,
                 ..
             } = &mut *self.collector;
+            let event = OnFlow {
+                event: fields,
+                flow: &flow,
+            };
             hits.clear();
-            rules.matches(fields, scratch, hits);
+            rules.matches(&event, scratch, hits);
             while let Some(signature) = self.collector.hits.pop() {
-                self.collector
-                    .sighting(self.info, flow, direction, Seen::RuleHit(signature));
+                let captured = self.collector.rules.capture(&signature, &event);
+                let hit = Seen::RuleHit {
+                    signature,
+                    captured,
+                };
+                self.collector.sighting(self.info, flow, direction, hit);
             }
         }
         if let Some(seen) = seen {
