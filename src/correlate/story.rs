@@ -168,6 +168,8 @@ pub(super) fn authentication(carrier: Carrier, value: u8, response: u8) -> Authe
         target_name: String::new(),
         dns_computer: String::new(),
         mic: Mic::Present,
+        version1: false,
+        channel_bindings: false,
         message_id: 0,
         session_id: 0,
     }

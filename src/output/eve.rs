@@ -19,7 +19,8 @@ use super::ldap;
 use super::protocol;
 use super::types::{EventType, EventTypes};
 use crate::event::{
-    Alert, Event, Finding, FlowMeta, Incident, OurFields, SensorRecord, StatsRecord,
+    Alert, Event, Finding, FlowMeta, IdentityChange, Incident, OurFields, PostureReport,
+    SensorRecord, StatsRecord,
 };
 use crate::net::{Addr, Direction, Endpoint};
 use crate::time::Timestamp;
@@ -153,6 +154,18 @@ pub fn write_incident(buf: &mut Vec<u8>, header: &Header<'_>, incident: &Inciden
         EventType::Incident,
         &super::alert::incident_body(incident),
     );
+}
+
+/// Writes that who is who changed.
+pub fn write_identity(buf: &mut Vec<u8>, header: &Header<'_>, change: &IdentityChange) {
+    let body = super::known::identity_body(change);
+    line(buf, header, EventType::Identity, &body);
+}
+
+/// Writes a weakness of a host.
+pub fn write_posture(buf: &mut Vec<u8>, header: &Header<'_>, report: &PostureReport) {
+    let body = super::known::posture_body(report);
+    line(buf, header, EventType::Posture, &body);
 }
 
 /// Writes the counters that depend on packets alone.

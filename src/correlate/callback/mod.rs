@@ -19,7 +19,8 @@ use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, loops_back};
 use crate::event::{
-    Authenticate, Finding, FlowMeta, HostRole, Leg, LegRole, NtlmEvidence, Seen, Sighting,
+    Authenticate, Finding, FlowMeta, HostRole, Knowledge, Leg, LegRole, NtlmEvidence, Seen,
+    Sighting,
 };
 use crate::limits;
 use crate::net::Addr;
@@ -118,6 +119,16 @@ impl Pattern for Callbacks {
 
     fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
         self.encrypted.finish(out);
+    }
+
+    fn snapshot(&self, to: &mut Knowledge) {
+        to.habits = self.habits.records().collect();
+    }
+
+    fn restore(&mut self, from: &Knowledge) {
+        for record in &from.habits {
+            self.habits.restore(record);
+        }
     }
 
     fn evicted(&self) -> Evicted {
