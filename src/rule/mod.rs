@@ -36,6 +36,8 @@ mod oracle;
 #[cfg(test)]
 mod shipped;
 #[cfg(test)]
+mod shipped_actions;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod zeek_tests;
