@@ -137,6 +137,13 @@ pub const SMB_NAME_BYTES: usize = 520;
 /// Sizes of encrypted messages kept of one SMB connection and direction: its first ones. A coercion by EFSR has
 /// six or seven from the client; what comes later is counted.
 pub const SMB_ENCRYPTED_SIZES: usize = 16;
+/// Seconds from an encrypted message that binds a pipe to the callback's first packet. Coerced services
+/// connect within milliseconds of the call, WebClient within a second; what comes later is not joined.
+pub const ENCRYPTED_CALLBACK_SECS: u64 = 2;
+/// Seconds a ticket given by a KDC is remembered: the usual life of a ticket (10 hours).
+pub const TICKET_SECS: u64 = 36_000;
+/// Addresses that are remembered to have answered as a KDC; the oldest goes.
+pub const KDCS: usize = 1024;
 /// Encrypted messages of a client after which their shape is said at once, before the connection's end.
 pub const SMB_SHAPE: u64 = 8;
 /// Bytes of a compressed SMB message that is looked into, both compressed and not. A larger one that may hold

@@ -22,6 +22,7 @@ mod story;
 mod suspects;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod window;
 
 use std::net::IpAddr;
@@ -51,6 +52,7 @@ use posture::Postures;
 use relay::Relays;
 use single::Singles;
 use suspects::Suspects;
+use ticket::Tickets;
 
 /// Says which rules match a finding. Implemented over the rule set, outside.
 pub trait Judge {
@@ -164,6 +166,7 @@ impl Correlator {
             patterns: vec![
                 Box::new(Relays::new(declared)),
                 Box::new(Singles::new(declared)),
+                Box::new(Tickets::new(declared)),
                 Box::new(WebEnrolment::default()),
                 Box::new(RpcEnrolment::default()),
                 Box::new(LdapWrites::default()),

@@ -30,6 +30,11 @@ const STATIC_CHALLENGES: [[u8; 8]; 3] = [
     [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88],
 ];
 
+/// True for a challenge that only tools give, to every client.
+pub(super) fn is_static(challenge: [u8; 8]) -> bool {
+    STATIC_CHALLENGES.contains(&challenge)
+}
+
 /// Servers that may show one challenge before it counts as static: a relay has one, and one more
 /// for every pivot it goes through.
 const MOST_SERVERS_OF_A_CHALLENGE: usize = 4;
@@ -92,8 +97,7 @@ impl Relays {
             return;
         }
         let id = self.add(Exchange::of_challenge(s, *carrier, *session, *challenge));
-        if STATIC_CHALLENGES.contains(challenge) || self.static_challenges.get(challenge).is_some()
-        {
+        if is_static(*challenge) || self.static_challenges.get(challenge).is_some() {
             return;
         }
         let group = match self.by_challenge.get_mut(challenge) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Authenticate, Finding, Mic};
+use super::{Authenticate, Finding, Mic, Ticket};
 use crate::net::{Addr, Endpoint, Outer, Transport};
 use crate::time::Timestamp;
 
@@ -221,6 +221,35 @@ impl NtlmEvidence {
                 Mic::Stripped => "stripped",
             },
             nt_hash_id: auth.nt_hash,
+        }
+    }
+}
+
+/// The ticket of a Kerberos finding, as shown: no ticket, only keyed hashes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KrbEvidence {
+    /// Realm that issued the ticket.
+    pub realm: String,
+    /// Service it is for.
+    pub sname: String,
+    /// Encryption of the ticket, as IANA names it.
+    pub etype: &'static str,
+    /// HMAC-SHA256 of the ticket under the site key, 128 bits.
+    pub ticket_id: [u8; 16],
+    /// The same of ticket and authenticator.
+    pub ap_req_id: [u8; 16],
+}
+
+impl KrbEvidence {
+    /// What an AP-REQ shows.
+    #[must_use]
+    pub fn of(ticket: &Ticket) -> Self {
+        Self {
+            realm: ticket.realm.clone(),
+            sname: ticket.sname.clone(),
+            etype: ticket.etype,
+            ticket_id: ticket.ticket_id,
+            ap_req_id: ticket.ap_req_id,
         }
     }
 }

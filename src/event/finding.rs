@@ -1,5 +1,8 @@
 //! What native detectors conclude; rules turn it into alerts.
 
+use std::sync::Arc;
+
+use super::KrbEvidence;
 use super::schema::declare_event;
 use crate::net::Addr;
 use crate::wire::Guid;
@@ -57,11 +60,13 @@ declare_event! {
         pub caller_interfaces: u64 => "caller_interfaces" Ours,
         /// Callback: milliseconds from the call to the victim's connection.
         pub callback_ms: Option<u64> => "callback_ms" Ours,
+        /// Callback after an encrypted call: what makes it more than chance: `caller` (it goes to the client of the encrypted session), `challenge` (a tool's), `name` (a challenge in another host's name), `relay`, or `none`.
+        pub support: &'static str => "support" Ours,
         /// Relay: protocol of the victim's leg.
         pub victim_protocol: &'static str => "victim_protocol" Ours,
         /// Relay: protocol of the target's leg.
         pub target_protocol: &'static str => "target_protocol" Ours,
-        /// Which test of the detector it was, where one has several: `local_call`, `same_host`, `supplied_name`; `mic`, `flags`.
+        /// Which test of the detector it was, where one has several: `local_call`, `same_host`, `supplied_name`; `mic`, `flags`; `server`, `name_server`, `client`; `encrypted`.
         pub test: &'static str => "test" Ours,
         /// Relay: the service the client believed it was talking to (MsvAvTargetName).
         pub target_name: String => "target_name" Ours,
@@ -107,5 +112,8 @@ declare_event! {
         pub auth_level: Option<u8> => "auth_level" Ours,
         /// Action: how many times, where one time says nothing.
         pub count: u64 => "count" Ours,
+        ;
+        /// The ticket, for Kerberos: an alert shows it as `context.krb`.
+        pub krb: Option<Arc<KrbEvidence>>,
     }
 }

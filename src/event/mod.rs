@@ -29,7 +29,8 @@ mod tls;
 pub use action::{DirectoryWrite, Operation, TicketRequest};
 pub use address::{Arp, ArpOperation, Dhcp, DhcpMessage, Dhcpv6, Prefix, RouterAdvert};
 pub use alert::{
-    Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
+    Alert, FlowMeta, Incident, KrbEvidence, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence,
+    Signature,
 };
 pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret};
 pub use claim::{Claim, HostRole, Roles as HostRoles, Services, Source, Witness};
@@ -47,7 +48,7 @@ pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
 };
-pub use sighting::{Authenticate, Call, Laxity, OrderKey, Seen, Sighting};
+pub use sighting::{Authenticate, Call, Laxity, OrderKey, Seen, Sighting, Ticket};
 pub use smb::{SmbCommand, SmbEncrypted, SmbNegotiate, SmbSession};
 pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,

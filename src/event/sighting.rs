@@ -88,6 +88,31 @@ pub enum Seen {
         /// Return value, if readable.
         status: Option<u32>,
     },
+    /// By the sizes of its encrypted messages, a client opened a named pipe and bound an interface.
+    EncryptedPipe {
+        /// The client's nonces are letters, as those of impacket are.
+        letter_nonces: bool,
+    },
+    /// A ticket was presented to a service.
+    Ticket(Box<Ticket>),
+    /// What came of it.
+    TicketResult {
+        /// Exchange within the flow.
+        session: u64,
+        /// Accepted; absent if the exchange merely went on.
+        success: Option<bool>,
+        /// KRB-ERROR's code, or else the carrier's.
+        code: Option<u32>,
+    },
+    /// A KDC gave the client a ticket.
+    Granted {
+        /// Keyed hash of the ticket.
+        ticket_id: [u8; 16],
+        /// Client's name in it.
+        cname: String,
+        /// By an AS-REP, not a TGS-REP.
+        initial: bool,
+    },
     /// An HTTP request for certificate enrolment.
     Request {
         /// Method.
@@ -190,6 +215,29 @@ pub struct Authenticate {
     pub version1: bool,
     /// It is bound to a TLS channel.
     pub channel_bindings: bool,
+    /// Identity of the carrying message's bytes, 0 if unknown.
+    pub message_id: u64,
+    /// Identity of what a forwarder keeps, 0 if unknown.
+    pub session_id: u64,
+}
+
+/// The owned form of a Kerberos AP-REQ. Neither ticket nor authenticator leaves the worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Protocol.
+    pub carrier: Carrier,
+    /// Exchange within the flow.
+    pub session: u64,
+    /// Realm that issued the ticket.
+    pub realm: String,
+    /// Service the ticket is for.
+    pub sname: String,
+    /// Encryption of the ticket.
+    pub etype: &'static str,
+    /// Keyed hash of the ticket.
+    pub ticket_id: [u8; 16],
+    /// Keyed hash of ticket and authenticator.
+    pub ap_req_id: [u8; 16],
     /// Identity of the carrying message's bytes, 0 if unknown.
     pub message_id: u64,
     /// Identity of what a forwarder keeps, 0 if unknown.

@@ -90,6 +90,11 @@ declare_event! {
         pub response_sizes: &'a [i32] => "response_sizes" Ours,
         /// The client's nonces are letters and zeros, as those of impacket are.
         pub letter_nonces: bool => "letter_nonces" Ours,
+        /// Times that the client's sizes were those of a named pipe being opened and bound.
+        pub pipes: u64 => "pipes" Ours,
+        ;
+        /// This tells of such a moment, not of the count or the end.
+        pub pipe_now: bool,
     }
 }
 

@@ -7,7 +7,9 @@ use serde::{Serialize, Serializer};
 
 use super::community::CommunityId;
 use super::eve::{FLOW_ID_BITS, Hex16, Show};
-use crate::event::{Alert, Finding, Incident, Leg, NtlmEvidence, Roles, RpcEvidence, Signature};
+use crate::event::{
+    Alert, Finding, Incident, KrbEvidence, Leg, NtlmEvidence, Roles, RpcEvidence, Signature,
+};
 use crate::net::Addr;
 use crate::time::Timestamp;
 
@@ -61,6 +63,8 @@ struct Context<'a> {
     rpc: Option<Rpc<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ntlm: Option<Ntlm<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    krb: Option<Krb<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     evidence: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +119,7 @@ pub(super) fn alert_body(alert: &Alert) -> AlertBody<'_> {
             legs: Legs(&alert.legs),
             rpc: alert.rpc.as_ref().map(rpc),
             ntlm: alert.ntlm.as_ref().map(ntlm).filter(|n| !n.is_empty()),
+            krb: finding.krb.as_deref().map(krb),
             evidence: &alert.evidence,
             runbook: runbook(detector),
             gaps: alert.gaps,
@@ -128,9 +133,19 @@ fn runbook(detector: &str) -> Option<&'static str> {
     Some(match detector {
         "RW-01" => "docs/detectors.md#rw-01",
         "RW-02" => "docs/detectors.md#rw-02",
+        "RW-03" => "docs/detectors.md#rw-03",
+        "RW-04" => "docs/detectors.md#rw-04",
+        "RW-05" => "docs/detectors.md#rw-05",
         "RW-06" => "docs/detectors.md#rw-06",
         "RW-07" => "docs/detectors.md#rw-07",
+        "RW-08" => "docs/detectors.md#rw-08",
+        "RW-09" => "docs/detectors.md#rw-09",
+        "RW-10" => "docs/detectors.md#rw-10",
+        "RW-12" => "docs/detectors.md#rw-12",
+        "RW-13" => "docs/detectors.md#rw-13",
+        "RW-14" => "docs/detectors.md#rw-14",
         "RW-15" => "docs/detectors.md#rw-15",
+        "RW-18" => "docs/detectors.md#rw-18",
         _ => return None,
     })
 }
@@ -296,6 +311,29 @@ impl Ntlm<'_> {
         self.server_challenge.is_none()
             && self.nt_hash_id.is_none()
             && texts.iter().all(|t| t.is_empty())
+    }
+}
+
+#[derive(Serialize)]
+struct Krb<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    sname: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    realm: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    etype: &'a str,
+    ticket_id: String,
+    ap_req_id: String,
+}
+
+fn krb(e: &KrbEvidence) -> Krb<'_> {
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+    Krb {
+        sname: &e.sname,
+        realm: &e.realm,
+        etype: e.etype,
+        ticket_id: hex(&e.ticket_id),
+        ap_req_id: hex(&e.ap_req_id),
     }
 }
 

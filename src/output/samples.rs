@@ -497,6 +497,8 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
                 request_sizes: &[106, 132, 184, 113, 208, 113],
                 response_sizes: &[80, 152, 80, 148, 80, 108],
                 letter_nonces: true,
+                pipes: 1,
+                pipe_now: false,
             }),
         ),
         ("smb create", Event::SmbCommand(command)),

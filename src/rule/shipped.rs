@@ -364,6 +364,83 @@ fn callback_levels() {
         };
         assert_eq!(verdict(&rules, &finding), want, "{finding:?}");
     }
+    for (support, victim_tier0, machine_account, learning, want) in [
+        ("caller", false, true, false, "2593581 medium"),
+        ("caller", true, true, false, "2593580 high"),
+        ("caller", true, true, true, "2593581 medium"),
+        ("caller", true, false, false, "2593581 medium"),
+        ("challenge", true, true, false, "2593580 high"),
+        ("challenge", false, true, true, "2593581 medium"),
+        ("name", false, true, false, "2593581 medium"),
+        ("relay", true, true, false, "2593580 high"),
+        ("none", false, true, false, "2593582 informational"),
+        ("none", true, true, false, "2593582 informational"),
+    ] {
+        for confidence in ["low", "medium", "high"] {
+            let finding = Finding {
+                kind: "callback",
+                detector: "RW-08",
+                test: "encrypted",
+                confidence,
+                support,
+                victim_tier0,
+                machine_account,
+                learning,
+                path_owner: "unknown",
+                ..Finding::default()
+            };
+            assert_eq!(verdict(&rules, &finding), want, "{finding:?}");
+        }
+    }
+}
+
+#[test]
+fn levels_of_kerberos() {
+    let rules = builtin();
+    for (inverted, forwarded, outcome, want) in [
+        (true, false, "success", "2593130 critical"),
+        (true, false, "unknown", "2593130 critical"),
+        (true, false, "failure", "2593131 high"),
+        (false, false, "success", "2593132 high"),
+        (false, false, "failure", "2593132 high"),
+        (true, true, "success", "2593133 informational"),
+        (false, true, "failure", "2593133 informational"),
+    ] {
+        let finding = Finding {
+            kind: "relay",
+            detector: "RW-13",
+            confidence: "high",
+            inverted,
+            forwarded,
+            outcome,
+            ..Finding::default()
+        };
+        assert_eq!(verdict(&rules, &finding), want, "{finding:?}");
+    }
+    for (test, confidence, learning, want) in [
+        ("server", "high", false, "2593140 high"),
+        ("server", "high", true, "2593141 medium"),
+        ("server", "medium", false, "2593141 medium"),
+        ("client", "medium", false, "2593142 medium"),
+        ("client", "medium", true, "2593142 medium"),
+        ("client", "low", false, "2593143 low"),
+        ("name_server", "low", false, "2593144 low"),
+    ] {
+        let finding = Finding {
+            kind: "relay",
+            detector: "RW-14",
+            test,
+            confidence,
+            learning,
+            ..Finding::default()
+        };
+        assert_eq!(verdict(&rules, &finding), want, "{finding:?}");
+    }
+}
+
+#[test]
+fn levels_of_tier_zero_outbound() {
+    let rules = builtin();
     for (learning, want) in [(false, "2593100 medium"), (true, "2593101 informational")] {
         let finding = Finding {
             kind: "callback",
@@ -451,8 +528,11 @@ fn shipped_rules_are_complete() {
         assert_eq!((s.gid, SIDS.contains(&s.sid)), (1, true), "{who}");
         assert!(s.rev >= 1 && s.id.len() == 36, "{who}");
         assert_eq!(s.detector.len(), 5, "{who}");
-        // The sid says which detector it belongs to.
-        assert_eq!(format!("RW-{:02}", (s.sid - SIDS.start()) / 10), s.detector);
+        // The sid says which detector it belongs to; 500 higher is a second ten of the same.
+        assert_eq!(
+            format!("RW-{:02}", (s.sid - SIDS.start()) % 500 / 10),
+            s.detector
+        );
         assert!(!s.techniques.is_empty() && !s.tactics.is_empty(), "{who}");
         assert!(
             !s.references.is_empty() && !s.false_positives.is_empty(),

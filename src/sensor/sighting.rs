@@ -2,7 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::event::{
-    Authenticate, Call, Carrier, Event, NtlmAuthenticate, RpcCall, RpcResult, Seen, SiteKey,
+    Authenticate, Call, Carrier, Event, NtlmAuthenticate, RpcCall, RpcResult, Seen, SiteKey, Ticket,
 };
 
 /// EVE's `app_proto` for an event whose flow is not identified yet.
@@ -85,6 +85,36 @@ pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Optio
         }),
         Event::RpcCall(e) => call(e),
         Event::RpcResult(e) => answer(catalog, e),
+        Event::SmbEncrypted(e) if e.pipe_now => Some(Seen::EncryptedPipe {
+            letter_nonces: e.letter_nonces,
+        }),
+        Event::KrbApReq(e) => Some(Seen::Ticket(Box::new(Ticket {
+            carrier: e.carrier,
+            session: e.session,
+            realm: e.realm.to_string(),
+            sname: e.sname.to_string(),
+            etype: e.ticket_encryption,
+            ticket_id: e.ticket_id.unwrap_or_else(|| key.hash(e.ticket)),
+            ap_req_id: e
+                .ap_req_id
+                .unwrap_or_else(|| key.hash_both(e.ticket, e.authenticator)),
+            message_id: e.message_id,
+            session_id: e.session_id,
+        }))),
+        Event::KrbApResult(e) => Some(Seen::TicketResult {
+            session: e.session,
+            success: match e.outcome {
+                "accepted" => Some(true),
+                "refused" => Some(false),
+                _ => None,
+            },
+            code: e.error_code.or(e.status),
+        }),
+        Event::KrbReply(e) if !e.ticket.is_empty() => Some(Seen::Granted {
+            ticket_id: e.ticket_id.unwrap_or_else(|| key.hash(e.ticket)),
+            cname: e.cname.to_string(),
+            initial: e.message == "as_rep",
+        }),
         Event::HttpRequest(e) if is_enrolment(e.uri) || is_enrolment_service(e.uri) => {
             Some(Seen::Request {
                 method: e.method.to_owned(),

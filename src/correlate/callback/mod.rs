@@ -3,8 +3,9 @@
 //! The callback begins milliseconds after the call and may be over before the call is answered, so
 //! calls and authentications are both remembered for [`limits::CALLBACK_SECS`] and joined whichever
 //! comes second. Who the victim used before is remembered for [`limits::HABIT_SECS`]: a file server it
-//! visits every morning is no listener.
+//! visits every morning is no listener. Calls inside SMB3 encryption: [`encrypted`].
 
+mod encrypted;
 mod habit;
 mod join;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::event::{
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
+use encrypted::Encrypted;
 use habit::Habits;
 
 /// An authentication of a host, that may turn out to be a callback.
@@ -50,6 +52,7 @@ pub(super) struct Callbacks {
     /// Authentications, by client.
     outgoing: Recent<Addr, VecDeque<Outgoing>>,
     habits: Habits,
+    encrypted: Encrypted,
     /// Victim's flow and family of the call: each is told once.
     told: Recent<(u64, String), ()>,
 }
@@ -62,6 +65,7 @@ impl Default for Callbacks {
             calls: Recent::new(limits::PENDING_FINDINGS, window),
             outgoing: Recent::new(limits::NAMED_ADDRESSES, window),
             habits: Habits::default(),
+            encrypted: Encrypted::default(),
             told: Recent::new(limits::PENDING_FINDINGS, 2 * window),
         }
     }
@@ -74,6 +78,7 @@ impl Pattern for Callbacks {
         }
         match &s.seen {
             Seen::Call(_) => note(&mut self.asked, s.flow.server.addr, s.ts, s.ts),
+            Seen::EncryptedPipe { letter_nonces } => self.encrypted.pipe(s, *letter_nonces),
             Seen::Authenticate(auth) => self.authenticate(s, auth, cx, out),
             _ => {}
         }
@@ -81,6 +86,7 @@ impl Pattern for Callbacks {
 
     fn concluded(&mut self, case: &Case, cx: &Context<'_>, out: &mut Vec<Case>) {
         if case.finding.kind != "coercion" {
+            out.extend(self.encrypted.concluded(case));
             return;
         }
         let Some(victim) = case.finding.victim else {
@@ -105,7 +111,8 @@ impl Pattern for Callbacks {
         self.tell_once(out, case.ts);
     }
 
-    fn advance(&mut self, now: Timestamp, _: &Context<'_>, _: &mut Vec<Case>) {
+    fn advance(&mut self, now: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
+        self.encrypted.advance(now, out);
         self.asked.forget(now);
         self.calls.forget(now);
         self.outgoing.forget(now);
@@ -114,6 +121,10 @@ impl Pattern for Callbacks {
     fn limit(&mut self, bounds: &Bounds) {
         self.outgoing.limit(bounds.outgoing);
         self.habits.limit(bounds.habits);
+    }
+
+    fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
+        self.encrypted.finish(out);
     }
 
     fn snapshot(&self, to: &mut Knowledge) {
@@ -161,6 +172,7 @@ impl Callbacks {
                     .find_map(|call| join::callback(call, &outgoing, cx)),
             );
         }
+        out.extend(self.encrypted.authenticate(&outgoing, cx));
         out.extend(tier0(&outgoing, cx));
         note(&mut self.outgoing, client, outgoing, s.ts);
         self.tell_once(out, s.ts);

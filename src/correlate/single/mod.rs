@@ -14,6 +14,7 @@ mod target_name;
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Bounds;
@@ -48,8 +49,8 @@ struct Waiting {
 pub(super) struct Singles {
     before: Recent<(u64, u64), Before>,
     waiting: VecDeque<Waiting>,
-    /// Flows that are legs of a relay seen whole; true if it was a device passing a connection on.
-    explained: Recent<u64, bool>,
+    /// Flows that are legs of a relay seen whole, or of a connection that a device passed on.
+    explained: Recent<u64, Arc<Finding>>,
     forwarders: Vec<Addr>,
     evicted: u64,
 }
@@ -115,7 +116,7 @@ impl Singles {
                 && w.case.finding.outcome == "unknown"
         };
         for waiting in self.waiting.iter_mut().filter(mine) {
-            let finding = std::sync::Arc::make_mut(&mut waiting.case.finding);
+            let finding = Arc::make_mut(&mut waiting.case.finding);
             finding.outcome = outcome;
             let server = s.flow.server.addr;
             let verb = if success { "accepted" } else { "refused" };
@@ -125,13 +126,23 @@ impl Singles {
 
     fn conclude(&self, waiting: Waiting, out: &mut Vec<Case>) {
         let flow = waiting.case.flow.flow_id;
-        match self.explained.get(&flow) {
-            Some(true) => {}
+        let mut case = waiting.case;
+        if let Some(relay) = self.explained.get(&flow) {
             // What tampering and reflection add is not said by the relay itself.
-            Some(false) if matches!(waiting.case.finding.detector, "RW-03" | "RW-04" | "RW-05") => {
+            let says_all = matches!(case.finding.detector, "RW-03" | "RW-04" | "RW-05");
+            if relay.forwarded || says_all {
+                return;
             }
-            _ => out.push(waiting.case),
+            let finding = Arc::make_mut(&mut case.finding);
+            finding.attacker = relay.attacker;
+            finding.victim = relay.victim;
+            finding.victim_tier0 = relay.victim_tier0;
+            finding.listener = relay.listener;
+            finding.target = relay.target;
+            finding.victim_protocol = relay.victim_protocol;
+            finding.target_protocol = relay.target_protocol;
         }
+        out.push(case);
     }
 }
 
@@ -185,8 +196,8 @@ impl Pattern for Singles {
             return;
         }
         for leg in &case.legs {
-            self.explained
-                .insert(leg.flow.flow_id, case.finding.forwarded, case.ts);
+            let relay = Arc::clone(&case.finding);
+            self.explained.insert(leg.flow.flow_id, relay, case.ts);
         }
         out.extend(reflection::of_relay(case, cx));
     }
@@ -276,7 +287,7 @@ impl Exchange<'_> {
             ts: self.s.ts,
         };
         Case {
-            finding: std::sync::Arc::new(finding),
+            finding: Arc::new(finding),
             ts: self.s.ts,
             pcap_cnt: self.s.key.number,
             flow: self.s.flow,

@@ -244,3 +244,32 @@ fn a_promised_integrity_code_that_is_missing() {
         assert_eq!(said, want, "{mic:?} {flags:#x} {user}");
     }
 }
+
+/// What was done to the messages joins the relay's story: the same hosts, though the one leg names no victim.
+#[test]
+fn tampering_in_a_relay_has_its_roles() {
+    let mut story = Story::new();
+    let (victim, target) = (
+        flow(1, VICTIM, ATTACKER, 445),
+        flow(2, ATTACKER, TARGET, 389),
+    );
+    story.tell(0, target, challenge(Carrier::Ldap, 3));
+    story.tell(1, victim, challenge(Carrier::Smb, 3));
+    for (ms, leg, carrier) in [(2, victim, Carrier::Smb), (3, target, Carrier::Ldap)] {
+        let mut auth = authentication(carrier, 3, 3);
+        auth.user = "alice".into();
+        if carrier == Carrier::Ldap {
+            auth.mic = Mic::Stripped;
+        }
+        story.tell(ms, leg, Seen::Authenticate(Box::new(auth)));
+    }
+    story.tell(4, target, result(Carrier::Ldap, true));
+    let story = story.end(60_000);
+    let all = story.findings();
+    let roles = |detector: &str| {
+        let f = all.iter().find(|f| f.detector == detector).unwrap();
+        (f.attacker, f.victim, f.listener, f.target)
+    };
+    assert_eq!(roles("RW-18"), roles("RW-01"));
+    assert_eq!(roles("RW-18").1, Some(crate::net::Addr::v4(VICTIM)));
+}

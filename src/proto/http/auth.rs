@@ -45,12 +45,13 @@ impl Auth {
         found
     }
 
-    /// Identity of what a reverse proxy passes on: method, target and Host in lower case.
+    /// Identity of what a proxy passes on: method, target and Host in lower case. To a forward proxy the
+    /// target is absolute (RFC 9112 3.2.2); what it passes on has the path alone, so that is what counts.
     pub(super) fn session_id(&mut self, method: &[u8], target: &[u8], host: &[u8]) -> u64 {
         self.host.clear();
         self.host.extend_from_slice(host);
         self.host.make_ascii_lowercase();
-        identity(&[method, target, &self.host])
+        identity(&[method, path_of(target, &self.host), &self.host])
     }
 
     /// Hands down every token of a head.
@@ -96,6 +97,19 @@ impl Auth {
         self.negotiation
             .result(&at, success, status.into(), direction, out);
     }
+}
+
+/// The path of an absolute target whose authority is the Host; any other target as it is.
+fn path_of<'a>(target: &'a [u8], host: &[u8]) -> &'a [u8] {
+    let scheme = b"http://";
+    let absolute = target
+        .split_at_checked(scheme.len())
+        .filter(|(s, _)| s.eq_ignore_ascii_case(scheme))
+        .and_then(|(_, rest)| rest.split_at_checked(host.len()))
+        .filter(|(authority, path)| {
+            authority.eq_ignore_ascii_case(host) && path.starts_with(b"/") && !host.is_empty()
+        });
+    absolute.map_or(target, |(_, path)| path)
 }
 
 fn token_at(message_id: u64, session_id: u64) -> TokenAt {

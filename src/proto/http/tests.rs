@@ -379,6 +379,35 @@ fn an_ntlm_exchange_with_its_verdict() {
     assert_eq!(c.out.count(&["HttpRequest(", &text]), 2);
 }
 
+/// A forward proxy is asked with the absolute form and asks with the path (RFC 9112 3.2.2): one identity.
+#[test]
+fn what_a_forward_proxy_passes_on_has_one_identity() {
+    let id = |target: &str, host: &str| {
+        let mut c = Connection::new(Wants::Nothing);
+        c.say(
+            ToServer,
+            format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: NTLM TlRMTVNTUAABAAAAAAAAAA==\r\n\r\n"),
+        );
+        let said = c.out.0.iter().find(|e| e.contains("HttpRequest(")).unwrap();
+        let (_, id) = said.split_once("session_id: ").unwrap();
+        id.chars()
+            .take_while(char::is_ascii_digit)
+            .collect::<String>()
+    };
+    let path = id("/app/one", "web.corp");
+    assert_ne!(path, "0");
+    assert_eq!(id("http://web.corp/app/one", "web.corp"), path);
+    assert_eq!(id("HTTP://WEB.corp/app/one", "web.CORP"), path);
+    for (target, host) in [
+        ("http://other.corp/app/one", "web.corp"),
+        ("http://web.corp.evil/app/one", "web.corp"),
+        ("http://web.corp/app/two", "web.corp"),
+        ("/app/one", "other.corp"),
+    ] {
+        assert_ne!(id(target, host), path, "{target} {host}");
+    }
+}
+
 #[test]
 fn a_refused_authentication() {
     let mut c = Connection::new(Wants::Nothing);
