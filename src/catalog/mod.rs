@@ -6,8 +6,10 @@
 
 mod load;
 mod path;
+mod tools;
 
 pub use load::CatalogError;
+pub use tools::ToolTrait;
 pub use path::{PathForm, PathHost, find_unc, names_host, path_host, path_host_as};
 
 use crate::wire::Guid;
@@ -193,6 +195,7 @@ pub struct Class {
 pub struct Catalog {
     interfaces: Map<Guid, Interface>,
     classes: Vec<Class>,
+    tools: Vec<ToolTrait>,
 }
 
 impl Catalog {

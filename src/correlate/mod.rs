@@ -12,6 +12,7 @@ mod coercion;
 mod identity;
 mod incident;
 mod pattern;
+mod precursor;
 mod relay;
 mod single;
 #[cfg(test)]
@@ -148,6 +149,12 @@ impl Correlator {
                 Box::new(Coercion::default()),
                 Box::new(Callbacks::default()),
                 Box::new(Chains::default()),
+                Box::new(precursor::Marshalled::default()),
+                Box::new(precursor::Poisoning::default()),
+                Box::new(precursor::Rogue::default()),
+                Box::new(precursor::RogueServer::default()),
+                Box::new(precursor::WebDav::default()),
+                Box::new(precursor::Recon::default()),
             ],
             incidents: Incidents::default(),
             counters: Counters::default(),

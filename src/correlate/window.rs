@@ -95,6 +95,11 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         }
     }
 
+    /// True if there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
     /// Entries forgotten because there were too many.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted

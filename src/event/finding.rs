@@ -95,5 +95,17 @@ declare_event! {
         pub uri: String => "uri" Ours,
         /// Action: method of an HTTP request.
         pub http_method: String => "http_method" Ours,
+        /// Precursor: protocol that shows it, as `llmnr`, `dhcpv6`, `http`.
+        pub carrier: &'static str => "carrier" Ours,
+        /// Precursor: the name that was answered, written, resolved or asked for.
+        pub name: String => "name" Ours,
+        /// Precursor: the host that a marshalled name stands for.
+        pub decoded_host: String => "decoded_host" Ours,
+        /// Precursor: the attack tool whose constants were seen.
+        pub tool: String => "tool" Ours,
+        /// Precursor: how many names, hosts, calls or repeated challenges.
+        pub count: u64 => "count" Ours,
+        /// Precursor: a relay, callback or coercion by the same host tells the story.
+        pub explained: bool => "explained" Ours,
     }
 }

@@ -22,6 +22,7 @@ mod smb;
 mod stats;
 mod tds;
 mod tls;
+mod trace;
 
 pub use address::{Arp, ArpOperation, Dhcp, DhcpMessage, Dhcpv6, Prefix, RouterAdvert};
 pub use alert::{
@@ -48,6 +49,7 @@ pub use stats::{
 };
 pub use tds::TdsLogin;
 pub use tls::TlsHandshake;
+pub use trace::{DhcpTrace, Trace};
 
 use crate::net::Direction;
 

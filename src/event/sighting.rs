@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Carrier, Claim, FlowMeta, Mic, Signature};
+use super::{Carrier, Claim, FlowMeta, Mic, Signature, Trace};
 use crate::net::Direction;
 use crate::time::Timestamp;
 use crate::wire::Guid;
@@ -95,6 +95,8 @@ pub enum Seen {
         /// Request target.
         uri: String,
     },
+    /// A sign of what may come before an attack.
+    Trace(Box<Trace>),
     /// Evidence of who is at an address.
     Claim(Box<Claim>),
     /// A rule on protocol events matched.

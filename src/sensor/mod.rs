@@ -13,6 +13,7 @@ mod origin;
 mod queue;
 mod sighting;
 mod stats;
+mod trace;
 mod worker;
 mod writer;
 

@@ -12,7 +12,8 @@ use super::queue::{Batch, Item, Lane, Round, Used, What};
 use super::sighting::{keyed, protocol_of, seen};
 use super::stats::{FlowKinds, WorkerSnapshot};
 use crate::event::{
-    Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, identity,
+    Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, Trace,
+    identity,
 };
 use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
 use crate::limits;
@@ -112,6 +113,7 @@ impl Worker {
                 items: Vec::new(),
                 lines: Vec::new(),
                 scratch: Scratch::default(),
+                traces: Vec::new(),
                 hits: Vec::new(),
                 anomalies: HashMap::new(),
                 anomalies_changed: false,
@@ -413,6 +415,7 @@ struct Collector {
     items: Vec<Item>,
     lines: Vec<u8>,
     scratch: Scratch,
+    traces: Vec<Trace>,
     hits: Vec<Arc<Signature>>,
     anomalies: HashMap<Anomaly, u64>,
     anomalies_changed: bool,
@@ -559,7 +562,11 @@ impl Sink for FlowSink<'_> {
             .fields()
             .filter(|f| self.collector.rules.is_interesting(f.schema()));
         let seen = seen(&self.collector.key, &self.collector.catalog, event);
-        if !wanted && judged.is_none() && seen.is_none() {
+        let mut traces = std::mem::take(&mut self.collector.traces);
+        let source = self.info.key.end(self.side).addr;
+        super::trace::traces(&self.collector.catalog, source, event, &mut traces);
+        if !wanted && judged.is_none() && seen.is_none() && traces.is_empty() {
+            self.collector.traces = traces;
             return;
         }
         let flow = self.meta(direction, event);
@@ -583,5 +590,10 @@ impl Sink for FlowSink<'_> {
         if let Some(seen) = seen {
             self.collector.sighting(self.info, flow, direction, seen);
         }
+        for trace in traces.drain(..) {
+            self.collector
+                .sighting(self.info, flow, direction, Seen::Trace(Box::new(trace)));
+        }
+        self.collector.traces = traces;
     }
 }
