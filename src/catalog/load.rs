@@ -7,7 +7,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{
-    Catalog, Class, ELEMENTS, Element, Interface, Method, Operation, PathForm, Step, Tier, ToolTrait,
+    Catalog, Class, ELEMENTS, Element, Interface, Method, Operation, PathForm, Step, Tier,
+    ToolTrait,
 };
 use crate::wire::Guid;
 

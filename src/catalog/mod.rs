@@ -9,8 +9,8 @@ mod path;
 mod tools;
 
 pub use load::CatalogError;
-pub use tools::ToolTrait;
 pub use path::{PathForm, PathHost, find_unc, names_host, path_host, path_host_as};
+pub use tools::ToolTrait;
 
 use crate::wire::Guid;
 

@@ -36,9 +36,9 @@ impl ToolTrait {
             && match self.form {
                 Form::Exact => self.value.eq_ignore_ascii_case(value),
                 Form::Prefix => value.starts_with(&self.value),
-                Form::Letters => value.parse::<Guid>().is_ok_and(|guid| {
-                    guid.0.to_be_bytes().iter().all(u8::is_ascii_alphabetic)
-                }),
+                Form::Letters => value
+                    .parse::<Guid>()
+                    .is_ok_and(|guid| guid.0.to_be_bytes().iter().all(u8::is_ascii_alphabetic)),
             }
     }
 }
@@ -60,10 +60,22 @@ mod tests {
         let catalog = Catalog::builtin();
         let tool = |field: &str, value: &str| catalog.tool(field, value).map(|t| t.tool.clone());
         for (field, value, expected) in [
-            ("smb.server_guid", "41414141-4141-4141-4141-414141414141", "impacket smbserver"),
+            (
+                "smb.server_guid",
+                "41414141-4141-4141-4141-414141414141",
+                "impacket smbserver",
+            ),
             // "LAoaaBhSkqiCyxbd" in any order of its bytes.
-            ("smb.server_guid", "616f414c-4261-5368-6b71-694379786264", "impacket ntlmrelayx"),
-            ("http.server", "SimpleHTTP/0.6 Python/3.11.2", "impacket ntlmrelayx"),
+            (
+                "smb.server_guid",
+                "616f414c-4261-5368-6b71-694379786264",
+                "impacket ntlmrelayx",
+            ),
+            (
+                "http.server",
+                "SimpleHTTP/0.6 Python/3.11.2",
+                "impacket ntlmrelayx",
+            ),
             ("ntlm.challenge", "1122334455667788", "responder"),
         ] {
             assert_eq!(tool(field, value).as_deref(), Some(expected), "{value}");

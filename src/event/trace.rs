@@ -51,7 +51,7 @@ pub enum Trace {
     Dhcpv6 {
         /// Its own address is among the resolvers it gives.
         dns_is_self: bool,
-        /// T1, T2 and valid lifetime are those of a tool.
+        /// T1 and T2 are those of a tool.
         constants: bool,
         /// Source address of the frame.
         mac: Mac,
@@ -66,7 +66,12 @@ pub enum Trace {
         dns: bool,
     },
     /// An interface is bound.
-    Bind(Guid),
+    Bind {
+        /// Interface.
+        interface: Guid,
+        /// Named pipe, empty over TCP.
+        pipe: String,
+    },
     /// The endpoint mapper is asked for an interface.
     Mapped(Guid),
     /// Every endpoint is asked for.
@@ -104,7 +109,7 @@ pub struct DhcpTrace {
     pub assigned: Option<Addr>,
     /// It refuses.
     pub nak: bool,
-    /// It makes itself the resolver, the router, or the source of proxy settings.
+    /// It makes itself the resolver, or the source of proxy settings.
     pub points_to_itself: bool,
     /// It has option 252.
     pub proxy: bool,

@@ -27,6 +27,8 @@ mod yaml;
 #[cfg(test)]
 mod shipped;
 #[cfg(test)]
+mod shipped_precursor;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;

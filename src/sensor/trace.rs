@@ -6,8 +6,8 @@
 
 use crate::catalog::Catalog;
 use crate::event::{
-    Dhcp, DhcpMessage, DhcpTrace, Dhcpv6, DnsData, DnsMessage, DnsSection, Event,
-    HttpRequest, RpcCall, Trace,
+    Dhcp, DhcpMessage, DhcpTrace, Dhcpv6, DnsData, DnsMessage, DnsSection, Event, HttpRequest,
+    RpcCall, Trace,
 };
 use crate::net::Addr;
 use crate::wire::Guid;
@@ -24,12 +24,7 @@ const ACTIVATOR: Guid = Guid(0x0000_01a0_0000_0000_c000_0000_0000_0046);
 const EFS: Guid = Guid(0xdf19_41c5_fe89_4e79_bf10_4636_57ac_f44d);
 
 /// Hands every trace of an event to `out`.
-pub(super) fn traces(
-    catalog: &Catalog,
-    source: Addr,
-    event: &Event<'_>,
-    out: &mut Vec<Trace>,
-) {
+pub(super) fn traces(catalog: &Catalog, source: Addr, event: &Event<'_>, out: &mut Vec<Trace>) {
     let mut tool = |field: &str, value: &str| {
         if let Some(found) = catalog.tool(field, value) {
             out.push(Trace::Tool {
@@ -50,7 +45,10 @@ pub(super) fn traces(
         Event::RpcBind(e) => {
             let interface = catalog.interface(e.interface);
             if e.interface == ACTIVATOR || interface.is_some_and(|i| !i.methods.is_empty()) {
-                out.push(Trace::Bind(e.interface));
+                out.push(Trace::Bind {
+                    interface: e.interface,
+                    pipe: e.named_pipe.to_owned(),
+                });
             }
         }
         Event::RpcCall(e) => out.extend(call(e)),
@@ -213,9 +211,7 @@ fn dhcp(e: &Dhcp<'_>, source: Addr) -> Option<Trace> {
         server: Some(server),
         assigned: e.assigned_ip,
         nak: e.message == DhcpMessage::NAK,
-        points_to_itself: e.dns_servers.contains(&server)
-            || e.routers.contains(&server)
-            || proxy.contains(&server.to_string()),
+        points_to_itself: e.dns_servers.contains(&server) || proxy.contains(&server.to_string()),
         proxy: !proxy.is_empty(),
     }))
 }
@@ -225,7 +221,7 @@ fn dhcpv6(e: &Dhcpv6<'_>, source: Addr) -> Option<Trace> {
     let speaks = matches!(e.kind, 2 | 7) && !e.relayed;
     speaks.then(|| Trace::Dhcpv6 {
         dns_is_self: e.dns_servers.contains(&source),
-        constants: (e.t1, e.t2, e.valid) == (Some(200), Some(250), Some(300)),
+        constants: (e.t1, e.t2) == (Some(200), Some(250)),
         mac: e.frame_mac,
     })
 }
@@ -277,7 +273,10 @@ mod tests {
     #[test]
     fn names_of_hosts_and_no_others() {
         assert_eq!(host_label("WPAD").as_deref(), Some("wpad"));
-        assert_eq!(host_label("Printer-2F.local.").as_deref(), Some("printer-2f"));
+        assert_eq!(
+            host_label("Printer-2F.local.").as_deref(),
+            Some("printer-2f")
+        );
         for name in ["", "_http._tcp.local", "50.0.10.10.in-addr.arpa", "a.b"] {
             assert_eq!(host_label(name), None, "{name}");
         }

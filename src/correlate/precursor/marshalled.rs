@@ -86,7 +86,13 @@ impl Pattern for Marshalled {
             }
             Seen::Authenticate(auth) if is_marshalled(&auth.target_name) => {
                 let carrier = auth.carrier.name();
-                self.tell("used", &used(carrier, &auth.target_name, Some(server)), s, cx, out);
+                self.tell(
+                    "used",
+                    &used(carrier, &auth.target_name, Some(server)),
+                    s,
+                    cx,
+                    out,
+                );
             }
             Seen::Call(call) => {
                 if let Some(path) = call.path.as_deref().filter(|p| is_marshalled(p)) {
@@ -116,7 +122,11 @@ impl Marshalled {
     ) {
         let host = decoded(by.name);
         // A name that is looked up, used and authenticated with is one story.
-        let story = if matches!(test, "resolved" | "used") { "used" } else { test };
+        let story = if matches!(test, "resolved" | "used") {
+            "used"
+        } else {
+            test
+        };
         let key = (story, host.clone());
         if self.told.get(&key).is_some() {
             return;
@@ -162,7 +172,9 @@ fn is_marshalled(name: &str) -> bool {
 fn decoded(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let head = lower.split("1uwhrca").next().unwrap_or_default();
-    let start = head.rfind(['\\', '/', '=', '.', '@']).map_or(0, |at| at + 1);
+    let start = head
+        .rfind(['\\', '/', '=', '.', '@'])
+        .map_or(0, |at| at + 1);
     head.get(start..).unwrap_or_default().to_owned()
 }
 

@@ -71,7 +71,13 @@ fn finding(
     }
 }
 
-fn case(mut finding: Finding, role: LegRole, s: &Sighting, cx: &Context<'_>, evidence: Vec<String>) -> Case {
+fn case(
+    mut finding: Finding,
+    role: LegRole,
+    s: &Sighting,
+    cx: &Context<'_>,
+    evidence: Vec<String>,
+) -> Case {
     let roles = |addr: Option<Addr>| addr.map(|a| cx.identity.roles(a)).unwrap_or_default();
     finding.victim_tier0 = roles(finding.victim).is_tier0();
     finding.attacker_admin = roles(finding.attacker).has(HostRole::Admin);

@@ -61,7 +61,10 @@ impl Default for Poisoning {
         let idle = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         Self {
             asked: Recent::new(limits::PRECURSORS, Duration::from_secs(60)),
-            own: Recent::new(limits::NAMED_ADDRESSES, Duration::from_secs(limits::IDENTITY_SECS)),
+            own: Recent::new(
+                limits::NAMED_ADDRESSES,
+                Duration::from_secs(limits::IDENTITY_SECS),
+            ),
             answers: Recent::new(limits::PRECURSORS, idle),
             led: Recent::new(limits::PRECURSORS, Duration::from_secs(120)),
             told: Recent::new(limits::INCIDENTS, idle),
@@ -182,9 +185,10 @@ impl Poisoning {
 
     /// True if the name belongs to who answers, or to the address in the answer.
     fn owns(&self, source: Addr, addr: Addr, name: &str, cx: &Context<'_>) -> bool {
-        [source, addr].into_iter().any(|a| {
-            cx.identity.host_is(a, name) || self.own.get(&(a, name.to_owned())).is_some()
-        }) && name != "wpad"
+        [source, addr]
+            .into_iter()
+            .any(|a| cx.identity.host_is(a, name) || self.own.get(&(a, name.to_owned())).is_some())
+            && name != "wpad"
     }
 
     fn tell(
@@ -197,7 +201,11 @@ impl Poisoning {
     ) {
         let rank = if test == "logon" { 1 } else { 2 };
         let s = &led.sighting;
-        if self.told.get(&led.poisoner).is_some_and(|told| *told >= rank) {
+        if self
+            .told
+            .get(&led.poisoner)
+            .is_some_and(|told| *told >= rank)
+        {
             return;
         }
         self.told.insert(led.poisoner, rank, s.ts);

@@ -8,7 +8,7 @@ use crate::catalog::Tier;
 use crate::correlate::Case;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::window::Recent;
-use crate::event::{Finding, LegRole, Seen, Sighting, Trace};
+use crate::event::{Finding, LegRole, Seen, Sighting, Trace, identity};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
@@ -27,14 +27,18 @@ const ACTIVATOR: Guid = Guid(0x0000_01a0_0000_0000_c000_0000_0000_0046);
 #[derive(Debug, Default)]
 struct Doings {
     lookups: VecDeque<(Timestamp, Addr)>,
-    binds: VecDeque<(Timestamp, Guid)>,
+    binds: VecDeque<(Timestamp, (Guid, u64))>,
     managed: VecDeque<(Timestamp, Addr)>,
     alive: VecDeque<(Timestamp, Addr)>,
     activated: VecDeque<(Timestamp, Addr)>,
 }
 
 /// Adds `what` and says how many different ones there were within the window.
-fn distinct<T: Copy + PartialEq>(list: &mut VecDeque<(Timestamp, T)>, now: Timestamp, what: T) -> usize {
+fn distinct<T: Copy + PartialEq>(
+    list: &mut VecDeque<(Timestamp, T)>,
+    now: Timestamp,
+    what: T,
+) -> usize {
     list.retain(|(at, known)| now.since(*at) <= WINDOW && *known != what);
     push(list, now, what);
     list.len()
@@ -87,22 +91,40 @@ impl Pattern for Recon {
                     doings.lookups.retain(|(at, _)| s.ts.since(*at) <= WINDOW);
                     push(&mut doings.lookups, s.ts, server);
                     let n = doings.lookups.len();
-                    ("lookup", n, n >= LOOKUPS, format!("listed all endpoints, {n} calls in a minute"))
+                    (
+                        "lookup",
+                        n,
+                        n >= LOOKUPS,
+                        format!("listed all endpoints, {n} calls in a minute"),
+                    )
                 }
                 Trace::Management => {
                     let n = distinct(&mut doings.managed, s.ts, server);
-                    ("management", n, n >= HOSTS, format!("asked {n} hosts for their RPC interfaces"))
+                    (
+                        "management",
+                        n,
+                        n >= HOSTS,
+                        format!("asked {n} hosts for their RPC interfaces"),
+                    )
                 }
                 Trace::Alive => {
                     let n = distinct(&mut doings.alive, s.ts, server);
-                    ("oxid", n, n >= HOSTS, format!("asked {n} hosts for their addresses (ServerAlive)"))
+                    (
+                        "oxid",
+                        n,
+                        n >= HOSTS,
+                        format!("asked {n} hosts for their addresses (ServerAlive)"),
+                    )
                 }
-                Trace::Bind(ACTIVATOR) => {
+                Trace::Bind {
+                    interface: ACTIVATOR,
+                    ..
+                } => {
                     push(&mut doings.activated, s.ts, server);
                     self.activates(client, server);
                     return;
                 }
-                Trace::Bind(interface) => {
+                Trace::Bind { interface, pipe } => {
                     let coercible = cx
                         .catalog
                         .interface(*interface)
@@ -110,11 +132,18 @@ impl Pattern for Recon {
                     if !coercible {
                         return;
                     }
-                    let n = distinct(&mut doings.binds, s.ts, *interface);
+                    // One interface over several pipes is as much of a search as several interfaces.
+                    let pipe = identity(&[pipe.as_bytes()]);
+                    let n = distinct(&mut doings.binds, s.ts, (*interface, pipe));
                     if n < INTERFACES {
                         return;
                     }
-                    ("interfaces", n, true, format!("bound {n} coercible interfaces in a minute"))
+                    (
+                        "interfaces",
+                        n,
+                        true,
+                        format!("bound {n} coercible interfaces and pipes in a minute"),
+                    )
                 }
                 _ => return,
             }
@@ -127,7 +156,11 @@ impl Pattern for Recon {
         if test == "oxid" && !many && activated {
             return;
         }
-        if self.told.get(&(client, test)).is_some_and(|was| *was || !many) {
+        if self
+            .told
+            .get(&(client, test))
+            .is_some_and(|was| *was || !many)
+        {
             return;
         }
         self.told.insert((client, test), many, s.ts);
@@ -138,12 +171,16 @@ impl Pattern for Recon {
         f.count = count as u64;
         f.carrier = "dcerpc";
         let evidence = vec![format!("{client} {sentence}; last of {server}")];
-        self.waiting.push(case(f, LegRole::Precursor, s, cx, evidence));
+        self.waiting
+            .push(case(f, LegRole::Precursor, s, cx, evidence));
     }
 
     fn concluded(&mut self, case: &Case, _: &Context<'_>, _: &mut Vec<Case>) {
         if matches!(case.finding.detector, "RW-06" | "RW-07" | "RW-08" | "RW-09") {
             self.waiting.explain(case.finding.attacker, case.ts);
+            // A coerced host asks its listener for addresses: it is the victim, and looks for nothing.
+            let victim = case.finding.victim;
+            self.drop_oxid(|f| f.attacker == victim);
         }
     }
 
@@ -172,7 +209,11 @@ impl Recon {
     fn doings(&mut self, trace: &Trace, client: Addr, now: Timestamp) -> Option<&mut Doings> {
         let counts = matches!(
             trace,
-            Trace::Mapped(_) | Trace::Lookup | Trace::Management | Trace::Alive | Trace::Bind(_)
+            Trace::Mapped(_)
+                | Trace::Lookup
+                | Trace::Management
+                | Trace::Alive
+                | Trace::Bind { .. }
         );
         if !counts {
             return None;
@@ -183,15 +224,17 @@ impl Recon {
         self.sources.get_mut(&client)
     }
 
+    fn drop_oxid(&mut self, whose: impl Fn(&Finding) -> bool) {
+        let weak = |f: &Finding| f.test == "oxid" && f.confidence == "low";
+        self.waiting
+            .cases
+            .retain(|(_, c)| !(weak(&c.finding) && whose(&c.finding)));
+    }
+
     /// The question was the beginning of an activation: nothing to tell.
     fn activates(&mut self, client: Addr, server: Addr) {
         let before = self.waiting.cases.len();
-        self.waiting.cases.retain(|(_, c)| {
-            let f = &c.finding;
-            !(f.test == "oxid"
-                && f.confidence == "low"
-                && (f.attacker, f.victim) == (Some(client), Some(server)))
-        });
+        self.drop_oxid(|f| (f.attacker, f.victim) == (Some(client), Some(server)));
         if self.waiting.cases.len() < before {
             self.told.remove(&(client, "oxid"));
         }

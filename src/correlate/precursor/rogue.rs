@@ -1,5 +1,6 @@
 //! RW-21: a host that makes itself resolver, router or proxy: DHCP, DHCPv6, router advertisements, DNS, WPAD.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{case, ends, finding, unicast};
@@ -9,6 +10,12 @@ use crate::correlate::window::Recent;
 use crate::event::{DhcpTrace, HostRole, LegRole, Seen, Sighting, Trace};
 use crate::limits;
 use crate::net::{Addr, Mac};
+use crate::time::Timestamp;
+
+/// Within this time all servers answer a client.
+const ROUND: Duration = Duration::from_secs(2);
+/// Servers remembered of one transaction.
+const SERVERS: usize = 4;
 
 /// A DHCP server that answered a transaction.
 #[derive(Clone, Debug)]
@@ -21,10 +28,12 @@ struct Offer {
 /// State of RW-21.
 #[derive(Debug)]
 pub(in crate::correlate) struct Rogue {
-    /// The last answer to each transaction of a client.
-    offers: Recent<(Mac, u32), Offer>,
+    /// The servers that answered a transaction of a client.
+    offers: Recent<(Mac, u32), Vec<Offer>>,
+    /// Transactions that several answered, until all have.
+    rounds: VecDeque<(Timestamp, (Mac, u32))>,
     /// DHCP servers, by when they were first heard.
-    servers: Recent<Addr, crate::time::Timestamp>,
+    servers: Recent<Addr, Timestamp>,
     /// Hosts that are routers: they advertised a lifetime.
     routers: Recent<Addr, ()>,
     /// Hosts that advertised DHCPv6 without being routers.
@@ -40,6 +49,7 @@ impl Default for Rogue {
         let week = Duration::from_secs(limits::IDENTITY_SECS);
         Self {
             offers: Recent::new(limits::PRECURSORS, Duration::from_secs(60)),
+            rounds: VecDeque::new(),
             servers: Recent::new(limits::PRECURSORS, week),
             routers: Recent::new(limits::PRECURSORS, week),
             calling: Recent::new(limits::PRECURSORS, idle),
@@ -56,7 +66,7 @@ impl Pattern for Rogue {
         };
         let (source, dest) = ends(s);
         match trace.as_ref() {
-            Trace::Dhcp(said) => self.dhcp(said, s, cx, out),
+            Trace::Dhcp(said) => self.dhcp(said, s),
             Trace::Dhcpv6 {
                 dns_is_self,
                 constants,
@@ -70,10 +80,14 @@ impl Pattern for Rogue {
                         "{source} gave {dest} an address by DHCPv6 and itself as resolver, and is no router"
                     )];
                     if sure {
-                        why.push("T1 200, T2 250 and lifetime 300 are constants of mitm6".to_owned());
+                        why.push(
+                            "T1 200, T2 250 and lifetime 300 are constants of mitm6".to_owned(),
+                        );
                     }
                     if self.calling.get(&source).is_some() {
-                        why.push(format!("{source} sent hosts to DHCPv6 by router advertisements"));
+                        why.push(format!(
+                            "{source} sent hosts to DHCPv6 by router advertisements"
+                        ));
                     }
                     self.tell(test, (source, unicast(dest)), "dhcpv6", why, s, cx, out);
                 }
@@ -133,6 +147,18 @@ impl Pattern for Rogue {
         }
     }
 
+    fn advance(&mut self, now: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
+        while let Some((_, key)) = self.rounds.pop_front_if(|(due, _)| *due <= now) {
+            self.round(key, cx, out);
+        }
+    }
+
+    fn finish(&mut self, _: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
+        while let Some((_, key)) = self.rounds.pop_front() {
+            self.round(key, cx, out);
+        }
+    }
+
     fn evicted(&self) -> Evicted {
         Evicted {
             pending: self.offers.evicted(),
@@ -147,8 +173,8 @@ impl Rogue {
     }
 
     /// Two servers that answer one transaction within two seconds. Servers that share a scope do not:
-    /// failover decides who answers (RFC 2131 leaves it to them); split scopes do, and are told quietly.
-    fn dhcp(&mut self, said: &DhcpTrace, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
+    /// failover decides who answers; split scopes do, and are told quietly.
+    fn dhcp(&mut self, said: &DhcpTrace, s: &Sighting) {
         let Some(server) = said.server else {
             return;
         };
@@ -156,39 +182,47 @@ impl Rogue {
             self.servers.insert(server, s.ts, s.ts);
         }
         let key = (said.client, said.xid);
-        let this = Offer {
-            by: server,
-            said: said.clone(),
-            sighting: s.clone(),
+        let fresh = |o: &Vec<Offer>| o.last().is_some_and(|o| s.ts.since(o.sighting.ts) <= ROUND);
+        if !self.offers.get(&key).is_some_and(fresh) {
+            self.offers.insert(key, Vec::new(), s.ts);
+        }
+        let Some(offers) = self.offers.get_mut(&key) else {
+            return;
         };
-        let other = self.offers.get(&key).cloned();
-        match &other {
-            // What makes it suspicious may be in the offer alone.
-            Some(o) if o.by == server && !said.points_to_itself => {}
-            _ => {
-                self.offers.insert(key, this.clone(), s.ts);
+        if let Some(offer) = offers.iter_mut().find(|o| o.by == server) {
+            offer.said.proxy |= said.proxy;
+            offer.said.points_to_itself |= said.points_to_itself;
+        } else if offers.len() < SERVERS {
+            offers.push(Offer {
+                by: server,
+                said: said.clone(),
+                sighting: s.clone(),
+            });
+            if offers.len() == 2 && self.rounds.len() < limits::PENDING_FINDINGS {
+                self.rounds.push_back((s.ts.plus(ROUND), key));
             }
         }
-        let Some(other) = other else {
+    }
+
+    /// All answers of the round are there: whose was it?
+    fn round(&mut self, key: (Mac, u32), cx: &Context<'_>, out: &mut Vec<Case>) {
+        let Some(mut offers) = self.offers.remove(&key) else {
             return;
         };
-        if other.by == server || s.ts.since(other.sighting.ts) > Duration::from_secs(2) {
+        offers.sort_by_key(|offer| self.blame(offer));
+        let (Some(a), Some(b)) = (offers.pop(), offers.pop()) else {
             return;
-        }
-        let (a, b) = if self.blame(&other) > self.blame(&this) {
-            (other, this)
-        } else {
-            (this, other)
         };
         // Who is the newcomer cannot be told if both were first heard now and say the same.
-        let sure = a.said.proxy || a.said.points_to_itself && !b.said.points_to_itself;
+        let worse = |f: fn(&DhcpTrace) -> bool| f(&a.said) && !f(&b.said);
+        let sure = worse(|d| d.proxy) || worse(|d| d.points_to_itself);
         let test = if sure { "dhcp" } else { "dhcp_second" };
         let mut why = vec![format!(
             "{} and {} both answered one DHCP request of {}",
-            a.by, b.by, said.client
+            a.by, b.by, a.said.client
         )];
         if a.said.points_to_itself {
-            why.push(format!("{} makes itself resolver, router or proxy", a.by));
+            why.push(format!("{} makes itself resolver or proxy", a.by));
         }
         if a.said.proxy {
             why.push(format!("{} gives proxy settings (option 252)", a.by));
@@ -214,7 +248,8 @@ impl Rogue {
         cx: &Context<'_>,
         out: &mut Vec<Case>,
     ) {
-        if self.told.get(&(rogue, test)).is_some() {
+        let surely = self.told.get(&(rogue, "mitm6")).is_some();
+        if self.told.get(&(rogue, test)).is_some() || (surely && test != "wpad") {
             return;
         }
         self.told.insert((rogue, test), (), s.ts);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{Waiting, case, finding, tells_of_listener};
 use crate::correlate::Case;
+use crate::correlate::loops_back;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::window::Recent;
-use crate::correlate::loops_back;
 use crate::event::{Authenticate, LegRole, Seen, Sighting, Trace};
 use crate::limits;
 use crate::net::Addr;
@@ -30,6 +30,8 @@ pub(in crate::correlate) struct RogueServer {
     tools: Recent<Addr, (String, String)>,
     /// Hosts that poisoned names or addresses, or that a coercion leads to.
     suspects: Recent<Addr, ()>,
+    /// Responses that were told: behind a forwarder the same one reaches a second server.
+    heard: Recent<[u8; 16], ()>,
     /// Servers told: true if surely.
     told: Recent<Addr, bool>,
     waiting: Waiting,
@@ -42,6 +44,7 @@ impl Default for RogueServer {
             challenges: Recent::new(limits::PRECURSORS, idle),
             tools: Recent::new(limits::PRECURSORS, idle),
             suspects: Recent::new(limits::INCIDENTS, idle),
+            heard: Recent::new(limits::INCIDENTS, Duration::from_secs(limits::RELAY_SECS)),
             told: Recent::new(limits::INCIDENTS, idle),
             waiting: Waiting::new(Duration::from_secs(limits::EXPLAIN_SECS)),
         }
@@ -99,16 +102,22 @@ impl RogueServer {
         let count = self.repeats(s, auth);
         let tool = self.tools.get(&server).cloned();
         let machine = auth.user.ends_with('$');
-        let sure = tool.is_some()
-            || (count > 1 && (machine || self.suspects.get(&server).is_some()));
-        if (count < 2 && tool.is_none()) || self.told.get(&server).is_some_and(|was| *was || !sure) {
+        let sure =
+            tool.is_some() || (count > 1 && (machine || self.suspects.get(&server).is_some()));
+        if (count < 2 && tool.is_none()) || self.told.get(&server).is_some_and(|was| *was || !sure)
+        {
             return;
+        }
+        if let Some(response) = auth.nt_hash {
+            if self.heard.get(&response).is_some() {
+                return;
+            }
+            self.heard.insert(response, (), s.ts);
         }
         self.told.insert(server, sure, s.ts);
         let test = if tool.is_some() { "tool" } else { "challenge" };
         let mut f = finding("RW-19", "poisoning", test, s, cx);
         f.confidence = if sure { "high" } else { "low" };
-        f.attacker = Some(server);
         f.listener = Some(server);
         f.victim = Some(client);
         f.carrier = auth.carrier.name();

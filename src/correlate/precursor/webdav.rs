@@ -45,7 +45,9 @@ impl Pattern for WebDav {
                     self.tell("odd_port", host, None, s, cx);
                 }
             }
-            Seen::Authenticate(auth) if auth.carrier == Carrier::Http && auth.user.ends_with('$') => {
+            Seen::Authenticate(auth)
+                if auth.carrier == Carrier::Http && auth.user.ends_with('$') =>
+            {
                 if let Some(host) = self.flows.get(&s.flow.flow_id).cloned() {
                     self.tell("machine", &host, Some((&auth.user, &auth.domain)), s, cx);
                 }
@@ -91,9 +93,9 @@ impl WebDav {
             return;
         }
         self.told.insert(pair, (), s.ts);
-        self.waiting
-            .cases
-            .retain(|(_, c)| (c.finding.victim, c.finding.listener) != (Some(pair.0), Some(pair.1)));
+        self.waiting.cases.retain(|(_, c)| {
+            (c.finding.victim, c.finding.listener) != (Some(pair.0), Some(pair.1))
+        });
         let mut f = finding("RW-22", "callback", test, s, cx);
         f.victim = Some(pair.0);
         f.listener = Some(pair.1);
@@ -110,7 +112,9 @@ impl WebDav {
             f.user = user.to_owned();
             f.domain = domain.to_owned();
             f.machine_account = true;
-            evidence.push(format!("it authenticated as the machine account {domain}\\{user}"));
+            evidence.push(format!(
+                "it authenticated as the machine account {domain}\\{user}"
+            ));
         }
         self.waiting.push(case(f, LegRole::Victim, s, cx, evidence));
     }
