@@ -1,6 +1,6 @@
 //! RW-20: LLMNR, NBT-NS or mDNS answered by a host for names that are not its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{case, ends, finding, unicast};
@@ -54,6 +54,8 @@ pub(in crate::correlate) struct Poisoning {
     led: Recent<(Addr, Addr), Led>,
     /// Poisoners told: 1 by a logon, 2 by names or a relay.
     told: Recent<Addr, u8>,
+    /// Logons, until it is known whether they were relayed.
+    logons: VecDeque<(Timestamp, Case)>,
 }
 
 impl Default for Poisoning {
@@ -68,6 +70,7 @@ impl Default for Poisoning {
             answers: Recent::new(limits::PRECURSORS, idle),
             led: Recent::new(limits::PRECURSORS, Duration::from_secs(120)),
             told: Recent::new(limits::INCIDENTS, idle),
+            logons: VecDeque::new(),
         }
     }
 }
@@ -100,7 +103,7 @@ impl Pattern for Poisoning {
                 if let Some(led) = self.led.get(&pair).cloned()
                     && !cx.identity.server_is(pair.1, &led.name)
                 {
-                    self.tell("logon", pair, &led, cx, out);
+                    self.tell("logon", pair, &led, s.ts, cx, out);
                 }
             }
             _ => {}
@@ -113,8 +116,18 @@ impl Pattern for Poisoning {
         if let (true, Some(victim), Some(listener)) = (relay, f.victim, f.listener)
             && let Some(led) = self.led.get(&(victim, listener)).cloned()
         {
-            self.tell("relay", (victim, listener), &led, cx, out);
+            self.tell("relay", (victim, listener), &led, case.ts, cx, out);
         }
+    }
+
+    fn advance(&mut self, now: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
+        while let Some((_, case)) = self.logons.pop_front_if(|(due, _)| *due <= now) {
+            out.push(case);
+        }
+    }
+
+    fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
+        out.extend(self.logons.drain(..).map(|(_, case)| case));
     }
 
     fn evicted(&self) -> Evicted {
@@ -177,9 +190,9 @@ impl Poisoning {
         };
         self.led.insert((asker, addr), led.clone(), s.ts);
         if name == "wpad" {
-            self.tell("wpad", (asker, addr), &led, cx, out);
+            self.tell("wpad", (asker, addr), &led, s.ts, cx, out);
         } else if enough {
-            self.tell("names", (asker_first, listener), &led, cx, out);
+            self.tell("names", (asker_first, listener), &led, s.ts, cx, out);
         }
     }
 
@@ -191,11 +204,13 @@ impl Poisoning {
             && name != "wpad"
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn tell(
         &mut self,
         test: &'static str,
         (victim, listener): (Addr, Addr),
         led: &Led,
+        now: Timestamp,
         cx: &Context<'_>,
         out: &mut Vec<Case>,
     ) {
@@ -236,6 +251,16 @@ impl Poisoning {
             "wpad" => Some("who has the name wpad sets the proxy of everybody who asks".to_owned()),
             _ => None,
         });
-        out.push(case(f, LegRole::Precursor, s, cx, evidence));
+        let told = case(f, LegRole::Precursor, s, cx, evidence);
+        if test == "logon" {
+            if self.logons.len() < limits::PENDING_FINDINGS {
+                let due = now.plus(Duration::from_secs(limits::EXPLAIN_SECS));
+                self.logons.push_back((due, told));
+            }
+        } else {
+            let poisoner = Some(led.poisoner);
+            self.logons.retain(|(_, c)| c.finding.attacker != poisoner);
+            out.push(told);
+        }
     }
 }

@@ -199,7 +199,10 @@ fn two_dhcp_servers_for_one_request() {
     let found = tell(5, true);
     assert_eq!(tests(&found), ["dhcp"]);
     assert_eq!(found[0].attacker, Some(Addr::v4(ATTACKER)));
-    assert_eq!(tests(&tell(5, false)), ["dhcp_second"]);
+    assert!(
+        tell(5, false).is_empty(),
+        "nobody knows who is the newcomer"
+    );
     assert!(tell(3_000, true).is_empty(), "the first server is gone");
 }
 
