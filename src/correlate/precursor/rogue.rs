@@ -75,14 +75,6 @@ impl Pattern for Rogue {
                 let router = self.routers.get(&source).is_some();
                 let sure = *constants && *dns_is_self && !router;
                 if sure || (*dns_is_self && !router) {
-                    for server in [a.by, b.by] {
-                        self.suspects.insert(server, (), a.sighting.ts);
-                    }
-                    // Who is the newcomer cannot be told if both were first heard now and say the same.
-                    let first = |o: &Offer| self.servers.get(&o.by).copied().unwrap_or_default();
-                    if !sure && first(&a).since(first(&b)) <= ROUND {
-                        return;
-                    }
                     let test = if sure { "mitm6" } else { "dhcpv6" };
                     let mut why = vec![format!(
                         "{source} gave {dest} an address by DHCPv6 and itself as resolver, and is no router"
@@ -223,6 +215,14 @@ impl Rogue {
         };
         let worse = |f: fn(&DhcpTrace) -> bool| f(&a.said) && !f(&b.said);
         let sure = worse(|d| d.proxy) || worse(|d| d.points_to_itself);
+        for server in [a.by, b.by] {
+            self.suspects.insert(server, (), a.sighting.ts);
+        }
+        // Who is the newcomer cannot be told if both were first heard now and say the same.
+        let first = |o: &Offer| self.servers.get(&o.by).copied().unwrap_or_default();
+        if !sure && first(&a).since(first(&b)) <= ROUND {
+            return;
+        }
         let test = if sure { "dhcp" } else { "dhcp_second" };
         let mut why = vec![format!(
             "{} and {} both answered one DHCP request of {}",
