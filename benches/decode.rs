@@ -238,6 +238,15 @@ fn talks() -> Vec<Talk> {
             round: vec![(ToServer, v.bytes("smb3_transform_header"))],
         },
         Talk {
+            name: "smb3: compressed pipe transceive with a call",
+            port: 445,
+            open: vec![(ToServer, v.bytes("smb2_session_setup_spnego_type1"))],
+            round: vec![(
+                ToServer,
+                compressed(&v.bytes("smb2_ioctl_pipe_transceive_efs")),
+            )],
+        },
+        Talk {
             name: "ldap: SASL bind with NTLM type 1",
             port: 389,
             open: Vec::new(),
@@ -325,6 +334,21 @@ fn session_setup(token: &[u8]) -> Vec<u8> {
 /// LDAPMessage 5, modify of `cn=a`: replace `member` by one value.
 const LDAP_MODIFY: &[u8] = b"\x30\x22\x02\x01\x05\x66\x1d\x04\x04cn=a\x30\x15\x30\x13\
     \x0a\x01\x02\x30\x0e\x04\x06member\x31\x04\x04\x02xy";
+
+/// The same message inside SMB 3.1.1 compression: unchained, Plain LZ77 of literals alone.
+fn compressed(message: &[u8]) -> Vec<u8> {
+    let smb = message.get(4..).expect("an NBSS header");
+    let mut m = b"\xfcSMB".to_vec();
+    m.extend(u32::try_from(smb.len()).expect("fits").to_le_bytes());
+    m.extend([2, 0, 0, 0, 0, 0, 0, 0]); // algorithm, flags, offset
+    for group in smb.chunks(32) {
+        m.extend([0; 4]);
+        m.extend(group);
+    }
+    let mut all = u32::try_from(m.len()).expect("fits").to_be_bytes().to_vec();
+    all.extend(m);
+    all
+}
 
 fn smb2_read_response(data: usize) -> Vec<u8> {
     let length = 64 + 16 + data;

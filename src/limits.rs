@@ -138,6 +138,14 @@ pub const SMB_NAME_BYTES: usize = 520;
 pub const SMB_ENCRYPTED_SIZES: usize = 16;
 /// Encrypted messages of a client after which their shape is said at once, before the connection's end.
 pub const SMB_SHAPE: u64 = 8;
+/// Bytes of a compressed SMB message that is looked into, both compressed and not. A larger one that may hold
+/// something else than file data is counted and said.
+pub const SMB_PLAIN_BYTES: usize = 64 * 1024;
+/// How many times larger than its compressed form such a message may be, so that a packet of small ones cannot
+/// cost megabytes; what is larger is treated as too large.
+pub const SMB_PLAIN_RATIO: usize = 32;
+/// Bytes to which a message may grow whatever its ratio: more than a fragment on a pipe, 5,840 at most.
+pub const SMB_PLAIN_FEW: usize = 8 * 1024;
 /// Bytes of a user's or domain's name kept until a session setup is answered. Longer ones are cut.
 pub const SMB_ACCOUNT_BYTES: usize = 512;
 /// Bytes of a stream that never was SMB searched for a message before the flow is given up.

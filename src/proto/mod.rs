@@ -56,6 +56,8 @@ pub struct Shared {
     pub cl: dcerpc::cl::Scratch,
     /// Room for the texts of one LDAP request.
     pub ldap: ldap::Scratch,
+    /// Room for one message of SMB that came compressed.
+    pub plain: Vec<u8>,
 }
 
 pub use crate::event::identity;

@@ -16,8 +16,8 @@ use crate::wire::{Error, Reader};
 #[derive(Debug, Default)]
 pub struct Decoder {
     lanes: [Lane; 2],
-    connection: Connection,
-    opaque: Opaque,
+    pub(super) connection: Connection,
+    pub(super) opaque: Opaque,
     shape: Shape,
     /// Some message was framed: it is SMB.
     is_smb: bool,
@@ -29,7 +29,7 @@ pub struct Decoder {
 pub struct Opaque {
     /// SMB 3 encryption.
     pub encrypted: u64,
-    /// SMB 3.1.1 compression.
+    /// SMB 3.1.1 compression that could not be undone.
     pub compressed: u64,
 }
 
@@ -38,16 +38,17 @@ pub struct Opaque {
 struct Reported {
     lost: bool,
     malformed: bool,
+    unread: bool,
 }
 
 /// One direction.
 #[derive(Debug, Default)]
-struct Lane {
-    place: Place,
+pub(super) struct Lane {
+    pub(super) place: Place,
     /// Bytes of the message that are not passed yet. Counts only while inside one.
-    left: usize,
+    pub(super) left: usize,
     /// What related commands of a compound inherit.
-    chain: Chain,
+    pub(super) chain: Chain,
     /// Bytes searched in vain.
     searched: u64,
     seen: bool,
@@ -56,7 +57,7 @@ struct Lane {
 
 /// What the next byte of a direction is.
 #[derive(Clone, Copy, Debug, Default)]
-enum Place {
+pub(super) enum Place {
     /// The first of an NBSS header.
     #[default]
     Message,
@@ -90,7 +91,7 @@ pub(super) struct Chain {
 }
 
 /// What to do with the bytes in front.
-enum Step {
+pub(super) enum Step {
     /// So many are done with; they may reach beyond what is shown.
     Pass(usize),
     /// So many are wanted in one piece.
@@ -162,7 +163,7 @@ impl Decoder {
         &self.connection.tap
     }
 
-    fn lane(&mut self, direction: Direction) -> &mut Lane {
+    pub(super) fn lane(&mut self, direction: Direction) -> &mut Lane {
         let [to_server, to_client] = &mut self.lanes;
         match direction {
             Direction::ToServer => to_server,
@@ -178,7 +179,7 @@ impl Decoder {
         out: &mut dyn Sink,
     ) -> Step {
         match self.lane(direction).place {
-            Place::Message => self.message(direction, bytes, out),
+            Place::Message => self.message(direction, bytes, shared, out),
             Place::Command => self.command(direction, bytes, shared, out),
             Place::Legacy => self.legacy(direction, bytes, shared, out),
             Place::Data {
@@ -209,7 +210,13 @@ impl Decoder {
     }
 
     /// At an NBSS header.
-    fn message(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Step {
+    fn message(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        shared: &mut Shared,
+        out: &mut dyn Sink,
+    ) -> Step {
         let mut r = Reader::new(bytes);
         let header = match nbss::wire::Header::read(&mut r) {
             Ok(header) => header,
@@ -245,8 +252,8 @@ impl Decoder {
             }
             protocol::COMPRESSED => {
                 self.is_smb = true;
-                self.opaque.compressed = self.opaque.compressed.saturating_add(1);
-                return Step::Pass(whole);
+                let message = bytes.get(nbss::wire::HEADER..).unwrap_or_default();
+                return self.compressed(direction, (message, header.length), shared, out);
             }
             _ => return self.lose(direction, NO_SMB, out),
         };
@@ -259,7 +266,7 @@ impl Decoder {
     }
 
     /// At an SMB2 header.
-    fn command(
+    pub(super) fn command(
         &mut self,
         direction: Direction,
         bytes: &[u8],
@@ -392,6 +399,13 @@ impl Decoder {
         }
     }
 
+    /// What a message hides stays unknown.
+    pub(super) fn unread(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) {
+        if !std::mem::replace(&mut self.reported.unread, true) {
+            out.event(direction, &Event::Anomaly(Anomaly::new("smb", error)));
+        }
+    }
+
     /// It is unknown where the next message begins; not here.
     fn lose(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) -> Step {
         self.lane(direction).place = Place::Lost;
@@ -472,7 +486,7 @@ fn find_message(bytes: &[u8]) -> (usize, bool) {
 
 #[cfg(test)]
 #[path = "testkit.rs"]
-mod testkit;
+pub(in crate::proto::smb) mod testkit;
 #[cfg(test)]
 #[path = "decoder_tests.rs"]
 mod tests;

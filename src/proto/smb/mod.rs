@@ -6,6 +6,7 @@
 //! commands   SMB 2 and 3: session setup → spnego
 //! pipes      what is said on pipes → dcerpc
 //! legacy     SMB 1: the same in its words
+//! compressed   what is inside the compression transform; xpress undoes it
 //! tables     bounded state of one connection
 //! shape      what encrypted messages look like from outside
 //! wire, wire1   layouts
@@ -14,8 +15,9 @@
 //! Bulk is never held: a READ or WRITE of a file costs a look at its header, then the rest is
 //! skipped by its length.
 //!
-//! Not read: file contents and metadata, anything inside encryption (0xFD: sizes and nonces are looked at) or
-//! compression (0xFC, skipped and counted), signatures, compression contexts, handles opened on another connection of the
+//! Not read: file contents and metadata, anything inside encryption (0xFD: sizes and nonces are looked at),
+//! compression (0xFC) of more than [`SMB_PLAIN_BYTES`](crate::limits::SMB_PLAIN_BYTES) or by LZ4 (counted, and said
+//! once a connection unless it is file data), signatures, compression contexts, handles opened on another connection of the
 //! same session (multichannel; their pipe data is recognised as RPC, without the pipe's name). Of SMB 1: file
 //! commands, legacy session setups without extended security, TRANSACTION_SECONDARY, and no `smb` events.
 #![cfg_attr(
@@ -30,6 +32,7 @@
 )]
 
 mod commands;
+mod compressed;
 mod decoder;
 mod legacy;
 mod pipes;
@@ -37,5 +40,6 @@ mod shape;
 mod tables;
 pub mod wire;
 pub mod wire1;
+mod xpress;
 
 pub use decoder::{Decoder, Opaque};

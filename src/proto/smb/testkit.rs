@@ -7,20 +7,20 @@ use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
 use crate::proto::testing::{Recorder, vector};
 
-pub(super) const C2S: Direction = Direction::ToServer;
-pub(super) const S2C: Direction = Direction::ToClient;
-pub(super) const SESSION: u64 = 0x0003_d800_0400_0011;
-pub(super) const TREE: u32 = 7;
-pub(super) const FILE: [u8; 16] = *b"persist-volatile";
-pub(super) const RESPONSE: u32 = 1;
-pub(super) const RELATED: u32 = 4;
+pub(in crate::proto::smb) const C2S: Direction = Direction::ToServer;
+pub(in crate::proto::smb) const S2C: Direction = Direction::ToClient;
+pub(in crate::proto::smb) const SESSION: u64 = 0x0003_d800_0400_0011;
+pub(in crate::proto::smb) const TREE: u32 = 7;
+pub(in crate::proto::smb) const FILE: [u8; 16] = *b"persist-volatile";
+pub(in crate::proto::smb) const RESPONSE: u32 = 1;
+pub(in crate::proto::smb) const RELATED: u32 = 4;
 
-pub(super) fn utf16(text: &str) -> Vec<u8> {
+pub(in crate::proto::smb) fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
 /// An NBSS message around SMB commands; all but the last are padded and chained.
-pub(super) fn message(commands: &[Vec<u8>]) -> Vec<u8> {
+pub(in crate::proto::smb) fn message(commands: &[Vec<u8>]) -> Vec<u8> {
     let mut smb = Vec::new();
     for (i, command) in commands.iter().enumerate() {
         let mut command = command.clone();
@@ -37,7 +37,7 @@ pub(super) fn message(commands: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// One SMB2 command.
-pub(super) fn command(
+pub(in crate::proto::smb) fn command(
     code: u16,
     flags: u32,
     status: u32,
@@ -65,16 +65,16 @@ pub(super) fn command(
     bytes
 }
 
-pub(super) fn le16(n: usize) -> [u8; 2] {
+pub(in crate::proto::smb) fn le16(n: usize) -> [u8; 2] {
     u16::try_from(n).unwrap().to_le_bytes()
 }
 
-pub(super) fn le32(n: usize) -> [u8; 4] {
+pub(in crate::proto::smb) fn le32(n: usize) -> [u8; 4] {
     u32::try_from(n).unwrap().to_le_bytes()
 }
 
 /// A body: fixed bytes with fields written at offsets from the header, then what follows.
-pub(super) fn body(fixed: usize, fields: &[(usize, &[u8])], rest: &[u8]) -> Vec<u8> {
+pub(in crate::proto::smb) fn body(fixed: usize, fields: &[(usize, &[u8])], rest: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; fixed - 64];
     for (at, field) in fields {
         bytes[at - 64..at - 64 + field.len()].copy_from_slice(field);
@@ -83,7 +83,7 @@ pub(super) fn body(fixed: usize, fields: &[(usize, &[u8])], rest: &[u8]) -> Vec<
     bytes
 }
 
-pub(super) fn setup_request(token: &[u8]) -> Vec<u8> {
+pub(in crate::proto::smb) fn setup_request(token: &[u8]) -> Vec<u8> {
     body(
         88,
         &[(64, &[25]), (76, &le16(88)), (78, &le16(token.len()))],
@@ -91,7 +91,7 @@ pub(super) fn setup_request(token: &[u8]) -> Vec<u8> {
     )
 }
 
-pub(super) fn setup_response(token: &[u8]) -> Vec<u8> {
+pub(in crate::proto::smb) fn setup_response(token: &[u8]) -> Vec<u8> {
     body(
         72,
         &[(64, &[9]), (68, &le16(72)), (70, &le16(token.len()))],
@@ -99,7 +99,7 @@ pub(super) fn setup_response(token: &[u8]) -> Vec<u8> {
     )
 }
 
-pub(super) fn tree_request(path: &str) -> Vec<u8> {
+pub(in crate::proto::smb) fn tree_request(path: &str) -> Vec<u8> {
     let path = utf16(path);
     body(
         72,
@@ -108,7 +108,7 @@ pub(super) fn tree_request(path: &str) -> Vec<u8> {
     )
 }
 
-pub(super) fn create_request(name: &str) -> Vec<u8> {
+pub(in crate::proto::smb) fn create_request(name: &str) -> Vec<u8> {
     let name = utf16(name);
     body(
         120,
@@ -117,11 +117,11 @@ pub(super) fn create_request(name: &str) -> Vec<u8> {
     )
 }
 
-pub(super) fn create_response(file: [u8; 16]) -> Vec<u8> {
+pub(in crate::proto::smb) fn create_response(file: [u8; 16]) -> Vec<u8> {
     body(152, &[(64, &[89]), (128, &file)], &[])
 }
 
-pub(super) fn write_request(file: [u8; 16], data: &[u8]) -> Vec<u8> {
+pub(in crate::proto::smb) fn write_request(file: [u8; 16], data: &[u8]) -> Vec<u8> {
     body(
         112,
         &[
@@ -134,11 +134,11 @@ pub(super) fn write_request(file: [u8; 16], data: &[u8]) -> Vec<u8> {
     )
 }
 
-pub(super) fn read_request(file: [u8; 16]) -> Vec<u8> {
+pub(in crate::proto::smb) fn read_request(file: [u8; 16]) -> Vec<u8> {
     body(113, &[(64, &[49]), (68, &le32(4280)), (80, &file)], &[])
 }
 
-pub(super) fn read_response(data: &[u8]) -> Vec<u8> {
+pub(in crate::proto::smb) fn read_response(data: &[u8]) -> Vec<u8> {
     body(
         80,
         &[(64, &[17]), (66, &[80]), (68, &le32(data.len()))],
@@ -146,7 +146,7 @@ pub(super) fn read_response(data: &[u8]) -> Vec<u8> {
     )
 }
 
-pub(super) fn ioctl_request(file: [u8; 16], data: &[u8]) -> Vec<u8> {
+pub(in crate::proto::smb) fn ioctl_request(file: [u8; 16], data: &[u8]) -> Vec<u8> {
     let code = wire::FSCTL_PIPE_TRANSCEIVE.to_le_bytes();
     let fields: [(usize, &[u8]); 5] = [
         (64, &[57]),
@@ -158,7 +158,7 @@ pub(super) fn ioctl_request(file: [u8; 16], data: &[u8]) -> Vec<u8> {
     body(120, &fields, data)
 }
 
-pub(super) fn ioctl_response(file: [u8; 16], data: &[u8]) -> Vec<u8> {
+pub(in crate::proto::smb) fn ioctl_response(file: [u8; 16], data: &[u8]) -> Vec<u8> {
     let code = wire::FSCTL_PIPE_TRANSCEIVE.to_le_bytes();
     let fields: [(usize, &[u8]); 5] = [
         (64, &[49]),
@@ -170,7 +170,7 @@ pub(super) fn ioctl_response(file: [u8; 16], data: &[u8]) -> Vec<u8> {
     body(112, &fields, data)
 }
 
-pub(super) fn negotiate() -> [(Direction, Vec<u8>); 2] {
+pub(in crate::proto::smb) fn negotiate() -> [(Direction, Vec<u8>); 2] {
     let request = body(
         102,
         &[(64, &[36]), (66, &[1]), (76, b"client-guid-1234")],
@@ -192,24 +192,24 @@ pub(super) fn negotiate() -> [(Direction, Vec<u8>); 2] {
     ]
 }
 
-pub(super) fn type1() -> Vec<u8> {
+pub(in crate::proto::smb) fn type1() -> Vec<u8> {
     vector("spnego_negTokenInit_ntlm_type1").bytes
 }
 
-pub(super) fn type2() -> Vec<u8> {
+pub(in crate::proto::smb) fn type2() -> Vec<u8> {
     vector("spnego_negTokenResp_ntlm_type2").bytes
 }
 
-pub(super) fn type3() -> Vec<u8> {
+pub(in crate::proto::smb) fn type3() -> Vec<u8> {
     vector("spnego_negTokenResp_ntlm_type3").bytes
 }
 
-pub(super) fn bind() -> Vec<u8> {
+pub(in crate::proto::smb) fn bind() -> Vec<u8> {
     vector("bind_efsrpc_ndr32").bytes
 }
 
 /// Negotiate, both rounds of session setup, tree connect.
-pub(super) fn logon(share: &str, share_type: u8) -> Vec<(Direction, Vec<u8>)> {
+pub(in crate::proto::smb) fn logon(share: &str, share_type: u8) -> Vec<(Direction, Vec<u8>)> {
     const MORE: u32 = 0xc000_0016;
     let mut all = negotiate().to_vec();
     let tree = body(80, &[(64, &[16]), (66, &[share_type])], &[]);
@@ -240,7 +240,7 @@ pub(super) fn logon(share: &str, share_type: u8) -> Vec<(Direction, Vec<u8>)> {
 }
 
 /// The logon, then a pipe: bind by WRITE and READ, a call by IOCTL whose answer is continued by READ.
-pub(super) fn conversation() -> Vec<(Direction, Vec<u8>)> {
+pub(in crate::proto::smb) fn conversation() -> Vec<(Direction, Vec<u8>)> {
     let call = vector("smb2_ioctl_pipe_transceive_efs").bytes[124..].to_vec();
     let (head, tail) = (&bind()[..24], &bind()[24..]);
     let written = body(80, &[(64, &[17])], &[]);
@@ -330,19 +330,19 @@ pub(super) fn conversation() -> Vec<(Direction, Vec<u8>)> {
 
 /// Plays the part of the flow: keeps what was not taken, passes over what is skipped.
 #[derive(Default)]
-pub(super) struct Player {
-    pub(super) decoder: Decoder,
-    pub(super) shared: Shared,
-    pub(super) out: Recorder,
+pub(in crate::proto::smb) struct Player {
+    pub(in crate::proto::smb) decoder: Decoder,
+    pub(in crate::proto::smb) shared: Shared,
+    pub(in crate::proto::smb) out: Recorder,
     kept: [Vec<u8>; 2],
     need: [usize; 2],
     skip: [u64; 2],
-    pub(super) skipped: u64,
-    pub(super) done: bool,
+    pub(in crate::proto::smb) skipped: u64,
+    pub(in crate::proto::smb) done: bool,
 }
 
 impl Player {
-    pub(super) fn data(&mut self, direction: Direction, mut bytes: &[u8]) {
+    pub(in crate::proto::smb) fn data(&mut self, direction: Direction, mut bytes: &[u8]) {
         let i = direction.index();
         let over = usize::try_from(self.skip[i])
             .unwrap_or(usize::MAX)
@@ -377,7 +377,7 @@ impl Player {
         }
     }
 
-    pub(super) fn gap(&mut self, direction: Direction) {
+    pub(in crate::proto::smb) fn gap(&mut self, direction: Direction) {
         let i = direction.index();
         self.kept[i].clear();
         self.need[i] = 0;
@@ -385,7 +385,7 @@ impl Player {
             .chunk(direction, Chunk::Gap(9), &mut self.shared, &mut self.out);
     }
 
-    pub(super) fn end(mut self) -> Self {
+    pub(in crate::proto::smb) fn end(mut self) -> Self {
         for direction in [C2S, S2C] {
             self.decoder
                 .chunk(direction, Chunk::End, &mut self.shared, &mut self.out);
@@ -393,7 +393,7 @@ impl Player {
         self
     }
 
-    pub(super) fn pipes(&self) -> Vec<(&str, Direction, &[u8])> {
+    pub(in crate::proto::smb) fn pipes(&self) -> Vec<(&str, Direction, &[u8])> {
         let tap = self.decoder.tap().iter();
         tap.map(|(pipe, direction, bytes)| (&pipe[..], *direction, &bytes[..]))
             .collect()
@@ -401,7 +401,7 @@ impl Player {
 }
 
 /// Plays messages in pieces of this size.
-pub(super) fn play(messages: &[(Direction, Vec<u8>)], size: usize) -> Player {
+pub(in crate::proto::smb) fn play(messages: &[(Direction, Vec<u8>)], size: usize) -> Player {
     let mut player = Player::default();
     for (direction, bytes) in messages {
         for piece in bytes.chunks(size) {
