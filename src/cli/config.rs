@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::args::Args;
 use crate::correlate::DeclaredHost;
 use crate::event::HostRole;
+use crate::net::{HomeNets, Net};
 
 /// The configuration file. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -18,6 +19,12 @@ struct File {
     pub forwarders: Vec<IpAddr>,
     /// Hosts by name, with what is known of them.
     pub hosts: BTreeMap<String, Host>,
+    /// Networks of the organisation.
+    pub home_nets: Vec<String>,
+    /// Hours until what is missing counts in full.
+    pub learning_hours: Option<u64>,
+    /// Directory for what is known of hosts.
+    pub state_dir: Option<PathBuf>,
     /// Interfaces to watch.
     pub interfaces: Vec<Interface>,
     /// Worker threads.
@@ -90,6 +97,9 @@ impl Default for Limits {
 const KEYS: &[&str] = &[
     "forwarders",
     "hosts",
+    "home_nets",
+    "learning_hours",
+    "state_dir",
     "addresses",
     "roles",
     "interfaces",
@@ -125,6 +135,12 @@ pub struct Config {
     pub forwarders: Vec<IpAddr>,
     /// Hosts that the operator knows.
     pub hosts: Vec<DeclaredHost>,
+    /// Networks of the organisation.
+    pub home_nets: HomeNets,
+    /// Hours until what is missing counts in full.
+    pub learning_hours: u64,
+    /// Directory for what is known of hosts.
+    pub state_dir: Option<PathBuf>,
     /// Interfaces to watch; empty in replay.
     pub interfaces: Vec<Interface>,
     /// Worker threads, at least 1.
@@ -191,10 +207,25 @@ impl Config {
         rules.retain(|r| r != none);
         let mut forwarders = file.forwarders;
         forwarders.extend(&args.forwarder);
-        let hosts = declared(&file.hosts, &mut forwarders)?;
+        let mut named = file.hosts;
+        for text in &args.host {
+            let (name, host) = host(text)?;
+            named.insert(name, host);
+        }
+        let hosts = declared(&named, &mut forwarders)?;
+        let nets = if args.home_net.is_empty() {
+            &file.home_nets
+        } else {
+            &args.home_net
+        };
+        let live = !interfaces.is_empty();
         let config = Self {
             forwarders,
             hosts,
+            home_nets: home_nets(nets)?,
+            learning_hours: args.learning_hours.or(file.learning_hours).unwrap_or(24),
+            // What is known of the live network is no business of a replay, unless it is asked for.
+            state_dir: args.state.clone().or(file.state_dir.filter(|_| live)),
             interfaces,
             workers: args
                 .workers
@@ -235,6 +266,12 @@ impl Config {
                 "stats_interval_s = 0: give the seconds between stats events, 1 or more".to_owned(),
             );
         }
+        if self.learning_hours > 24 * 365 {
+            return bad(format!(
+                "learning_hours = {}: give 0 to 8760; 24 is usual",
+                self.learning_hours
+            ));
+        }
         for i in &self.interfaces {
             if !(1..=1000).contains(&i.timeout_ms) {
                 return bad(format!(
@@ -251,6 +288,47 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// `--host NAME=IP[,IP...][=ROLE[,ROLE...]]`.
+fn host(text: &str) -> Result<(String, Host), ConfigError> {
+    let wrong = |why: String| {
+        ConfigError(format!(
+            "--host {text}: {why}; write it as dc1=10.0.0.1,fd00::1=dc,dns"
+        ))
+    };
+    let list = |text: &str| -> Vec<String> {
+        let all = text.split(',').map(str::trim);
+        all.filter(|t| !t.is_empty()).map(str::to_owned).collect()
+    };
+    let mut parts = text.split('=');
+    let name = parts.next().unwrap_or_default().trim();
+    let addresses = list(parts.next().unwrap_or_default())
+        .iter()
+        .map(|a| {
+            a.parse()
+                .map_err(|_| wrong(format!("{a} is not an address")))
+        })
+        .collect::<Result<Vec<IpAddr>, _>>()?;
+    let roles = list(parts.next().unwrap_or_default());
+    if name.is_empty() || addresses.is_empty() || parts.next().is_some() {
+        return Err(wrong("it takes a name and an address".to_owned()));
+    }
+    Ok((name.to_owned(), Host { addresses, roles }))
+}
+
+fn home_nets(all: &[String]) -> Result<HomeNets, ConfigError> {
+    let one = |text: &String| {
+        text.parse::<Net>().map_err(|why| {
+            ConfigError(format!(
+                "home_nets: {text} is {why}; write a network as 10.0.0.0/8 or 2001:db8::/32"
+            ))
+        })
+    };
+    all.iter()
+        .map(one)
+        .collect::<Result<_, _>>()
+        .map(HomeNets::new)
 }
 
 /// The hosts as the correlator takes them; those that pass connections on join `forwarders`.
@@ -281,8 +359,16 @@ fn declared(
                 roles.push(known);
             } else {
                 let names: Vec<&str> = HostRole::ALL.into_iter().map(HostRole::name).collect();
+                let near = names
+                    .iter()
+                    .map(|known| (strsim::damerau_levenshtein(role, known), known))
+                    .min()
+                    .filter(|(distance, _)| *distance <= 2)
+                    .map_or(String::new(), |(_, known)| {
+                        format!(", did you mean `{known}`?")
+                    });
                 return Err(ConfigError(format!(
-                    "hosts.{name}: unknown role `{role}`; there are: {}, {FORWARDER}",
+                    "hosts.{name}: unknown role `{role}`{near}; there are: {}, {FORWARDER}",
                     names.join(", ")
                 )));
             }
@@ -373,6 +459,69 @@ mod tests {
         assert!(!dc.roles.has(HostRole::Ca) && c.hosts[1].roles.is_empty());
         let said: Vec<String> = c.forwarders.iter().map(ToString::to_string).collect();
         assert_eq!(said, ["10.0.0.9", "10.0.0.8"]);
+    }
+
+    #[test]
+    fn networks_learning_and_state_from_file_and_flags() {
+        let toml =
+            "home_nets = [\"192.0.2.0/24\"]\nlearning_hours = 2\nstate_dir = \"/var/lib/x\"\n";
+        let c = config(toml, &["-i", "eth0"]).unwrap();
+        assert_eq!(c.home_nets.to_string(), "192.0.2.0/24");
+        assert_eq!(
+            (c.learning_hours, c.state_dir.as_deref()),
+            (2, Some(Path::new("/var/lib/x")))
+        );
+        let replay = config(toml, &["-r", "x.pcap"]).unwrap();
+        assert_eq!(replay.state_dir, None, "a replay keeps nothing of itself");
+        let flags = [
+            "-r",
+            "x.pcap",
+            "--state",
+            "d",
+            "--home-net",
+            "10.0.0.0/8",
+            "--learning-hours",
+            "0",
+        ];
+        let c = config(toml, &flags).unwrap();
+        assert_eq!(c.home_nets.to_string(), "10.0.0.0/8");
+        assert_eq!(
+            (c.learning_hours, c.state_dir.as_deref()),
+            (0, Some(Path::new("d")))
+        );
+        let c = config(
+            "",
+            &[
+                "--host",
+                "dc1=10.0.0.1,fd00::1=dc,dns",
+                "--host",
+                "pc=10.0.0.9",
+            ],
+        )
+        .unwrap();
+        assert_eq!(
+            (c.hosts[0].addresses.len(), c.hosts[1].roles.is_empty()),
+            (2, true)
+        );
+        assert!(c.hosts[0].roles.has(HostRole::Dns));
+        for (args, expect) in [
+            (
+                ["--host", "dc1"],
+                "--host dc1: it takes a name and an address",
+            ),
+            (["--host", "dc1=x"], "x is not an address"),
+            (["--host", "dc1=10.0.0.1=dcc"], "did you mean `dc`?"),
+            (
+                ["--home-net", "10.0.0.0/40"],
+                "more bits than the address has",
+            ),
+            (["--learning-hours", "9999"], "give 0 to 8760"),
+        ] {
+            let e = config("", &args).unwrap_err().to_string();
+            assert!(e.contains(expect), "{e}");
+        }
+        let e = config("home_net = []", &[]).unwrap_err().to_string();
+        assert!(e.contains("did you mean `home_nets`?"), "{e}");
     }
 
     #[test]

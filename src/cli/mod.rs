@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod config;
 mod inputs;
+mod posture;
 mod run;
 mod summary;
 

@@ -59,7 +59,7 @@ impl Default for Incidents {
 
 impl Incidents {
     /// Adds a case that rules matched. If it is `loud`, writes the alerts nobody has heard yet and says how
-    /// many; if not, another case says it better.
+    /// many, and the incident's id; if not, another case says it better.
     pub(super) fn join(
         &mut self,
         case: &Case,
@@ -67,15 +67,15 @@ impl Incidents {
         loud: bool,
         drops: u64,
         out: &mut Vec<Verdict>,
-    ) -> u64 {
+    ) -> (u64, u64) {
         // A leg that shows no victim tells its story by the host in the middle.
         let f = &case.finding;
         let Some(victim) = f.victim.or(f.listener).or(f.attacker) else {
-            return 0;
+            return (0, 0);
         };
         let id = self.find_or_open(victim, case, out);
         let Some(incident) = self.open.get_mut(&id) else {
-            return 0;
+            return (0, 0);
         };
         incident.add(case, hits);
         let mut told = 0;
@@ -87,7 +87,7 @@ impl Incidents {
             }
         }
         self.due.insert((incident.next_write(), id));
-        told
+        (told, id)
     }
 
     /// Writes what has changed and is due, closes what is idle.

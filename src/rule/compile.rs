@@ -6,11 +6,13 @@ use regex::RegexBuilder;
 
 use super::condition::{Expr, one_or};
 use super::detection::{Compare, Detection, How, Item};
+use super::encode::Encode;
 use super::error::{Problem, list};
-use super::matcher::{Network, Op, Test};
+use super::matcher::{ANY_FIELD, Network, Op, Test};
 use super::pattern::{Pattern, Place};
-use super::yaml::{Node, Yaml};
-use crate::event::{EventSchema, FieldDef, FieldId, ValueKind};
+use super::view;
+use super::yaml::{Node, Pos, Yaml};
+use crate::event::{EventSchema, FieldDef, FieldId, Mark, ValueKind};
 use crate::wire::Guid;
 
 /// Bytes that one compiled regular expression may take.
@@ -27,14 +29,18 @@ pub(super) fn bind(
 ) -> Vec<Bound> {
     let before = problems.len();
     for item in &detection.items {
-        let known = schemas.iter().find_map(|s| field(s, &item.field));
-        match known {
-            None => problems.push(unknown_field(item, schemas)),
-            Some((id, def)) => {
-                if let Err(several) = tests(item, id, def) {
-                    problems.extend(several);
-                }
+        let mut known = true;
+        for (name, at) in item.needs() {
+            if !schemas.iter().any(|s| field(s, name).is_some()) {
+                problems.push(unknown_field(name, at, schemas));
+                known = false;
             }
+        }
+        let first = |s: &&&'static EventSchema| item.needs().all(|(n, _)| field(s, n).is_some());
+        if let Some(schema) = schemas.iter().find(first).filter(|_| known)
+            && let Err(several) = tests(item, schema)
+        {
+            problems.extend(several);
         }
     }
     if problems.len() > before {
@@ -52,19 +58,27 @@ pub(super) fn bind(
     bound
 }
 
-fn field(schema: &EventSchema, name: &str) -> Option<(FieldId, &'static FieldDef)> {
-    let id = schema.field(name)?;
-    Some((id, schema.fields.get(usize::from(id))?))
+/// A field of the event, or of the flow it happened on.
+pub(super) fn field(schema: &EventSchema, name: &str) -> Option<(FieldId, &'static FieldDef)> {
+    match schema.field(name) {
+        Some(id) => Some((id, schema.fields.get(usize::from(id))?)),
+        None => view::field(schema, name),
+    }
 }
 
-fn missing<'a>(
-    detection: &'a Detection,
-    schema: &'a EventSchema,
-) -> impl Iterator<Item = &'a Item> {
+/// The names of all of them.
+pub(super) fn names(schema: &EventSchema) -> impl Iterator<Item = &'static str> + use<> {
+    let own: &'static [FieldDef] = schema.fields;
+    own.iter().map(|f| f.name).chain(view::names(schema))
+}
+
+fn missing<'a>(detection: &'a Detection, schema: &'a EventSchema) -> impl Iterator<Item = &'a str> {
     detection
         .items
         .iter()
-        .filter(|i| schema.field(&i.field).is_none())
+        .flat_map(Item::needs)
+        .map(|(name, _)| name)
+        .filter(|name| field(schema, name).is_none())
 }
 
 fn compile(
@@ -76,8 +90,7 @@ fn compile(
     let mut compiled = Vec::with_capacity(detection.items.len());
     for item in &detection.items {
         // Only reached for schemas that have every field.
-        let (id, def) = field(schema, &item.field)?;
-        match tests(item, id, def) {
+        match tests(item, schema) {
             Ok(expr) => compiled.push(expr),
             // A field of the same name and another kind than in the schema looked at first.
             Err(several) => problems.extend(several),
@@ -102,9 +115,9 @@ fn title(schema: &EventSchema) -> String {
     }
 }
 
-fn unknown_field(item: &Item, schemas: &[&'static EventSchema]) -> Problem {
-    let names = |s: &&'static EventSchema| s.fields.iter().map(|f| f.name);
-    let mut problem = Problem::new(item.at, format!("unknown field `{}`", item.field));
+fn unknown_field(name: &str, at: Pos, schemas: &[&'static EventSchema]) -> Problem {
+    let names = |s: &&'static EventSchema| names(s);
+    let mut problem = Problem::new(at, format!("unknown field `{name}`"));
     for (nth, schema) in schemas.iter().enumerate() {
         let all: Vec<&str> = names(schema).collect();
         let line = format!("{} has: {}", title(schema), all.join(", "));
@@ -114,7 +127,7 @@ fn unknown_field(item: &Item, schemas: &[&'static EventSchema]) -> Problem {
             problem.help(line)
         };
     }
-    problem.suggest(&item.field, schemas.iter().flat_map(names))
+    problem.suggest(name, schemas.iter().flat_map(names))
 }
 
 fn no_event_has_all(detection: &Detection, schemas: &[&'static EventSchema]) -> Problem {
@@ -125,9 +138,7 @@ fn no_event_has_all(detection: &Detection, schemas: &[&'static EventSchema]) -> 
         format!("no {service} event has all fields of this rule"),
     );
     for schema in schemas {
-        let mut names: Vec<&str> = missing(detection, schema)
-            .map(|i| i.field.as_str())
-            .collect();
+        let mut names: Vec<&str> = missing(detection, schema).collect();
         names.sort_unstable();
         names.dedup();
         problem = problem.help(format!(
@@ -140,31 +151,67 @@ fn no_event_has_all(detection: &Detection, schemas: &[&'static EventSchema]) -> 
 }
 
 /// One line of a selection as tests.
-fn tests(item: &Item, id: FieldId, def: &FieldDef) -> Result<Expr<Test>, Vec<Problem>> {
-    let mut parts = Vec::new();
+fn tests(item: &Item, schema: &EventSchema) -> Result<Expr<Test>, Vec<Problem>> {
+    let (id, def) = match field(schema, &item.field) {
+        Some(known) => known,
+        None if item.field.is_empty() => (ANY_FIELD, &KEYWORD),
+        // Only asked for events that have it.
+        None => return Ok(Expr::Any(Vec::new())),
+    };
+    let is = |op| Expr::Is(Test { field: id, op });
+    // Of each value all spellings, of which one must fit.
+    let mut values: Vec<Vec<Op>> = Vec::new();
     let mut problems = Vec::new();
     for value in &item.values {
-        match op(item, value, def) {
-            Ok(op) => parts.push(op),
+        let ops: Result<Vec<Op>, Problem> = spellings(item, value)
+            .and_then(|all| all.iter().map(|v| op(item, v, def, schema)).collect());
+        match ops {
+            Ok(ops) => values.push(ops),
             Err(problem) => problems.push(problem),
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let join = if item.modifiers.all {
-        Expr::All
-    } else {
-        gather(&mut parts);
-        Expr::Any
+    let any = |mut ops: Vec<Op>| {
+        gather(&mut ops);
+        one_or(ops.into_iter().map(is).collect(), Expr::Any)
     };
-    let is = |op| Expr::Is(Test { field: id, op });
-    let expr = one_or(parts.into_iter().map(is).collect(), join);
+    let expr = if item.modifiers.all {
+        one_or(values.into_iter().map(any).collect(), Expr::All)
+    } else {
+        any(values.into_iter().flatten().collect())
+    };
     Ok(if item.modifiers.neq {
         Expr::Not(Box::new(expr))
     } else {
         expr
     })
+}
+
+/// What search words are compared with: every field as text.
+static KEYWORD: FieldDef = FieldDef {
+    name: "",
+    doc: "any field",
+    mark: Mark::Rule,
+    kind: ValueKind::Text,
+};
+
+/// The value as its modifiers have it.
+fn spellings(item: &Item, value: &Node) -> Result<Vec<Node>, Problem> {
+    let encode = item.modifiers.encode;
+    match &value.yaml {
+        Yaml::Str(text) if encode != Encode::default() => {
+            let spelt = encode.spellings(text);
+            let all = spelt.map_err(|why| Problem::new(value.at, why))?;
+            let node = |text| Node {
+                at: value.at,
+                yaml: Yaml::Str(text),
+            };
+            Ok(all.into_iter().map(node).collect())
+        }
+        _ => Ok(vec![value.clone()]),
+    }
 }
 
 /// Makes one lookup of many equalities.
@@ -203,8 +250,15 @@ fn misfit(item: &Item, value: &Node, def: &FieldDef, should: &str) -> Problem {
     ))
 }
 
-fn op(item: &Item, value: &Node, def: &FieldDef) -> Result<Op, Problem> {
+fn op(item: &Item, value: &Node, def: &FieldDef, schema: &EventSchema) -> Result<Op, Problem> {
     let m = item.modifiers;
+    if m.fieldref {
+        return same(item, value, schema);
+    }
+    if item.field.is_empty() && m.how == How::Equals {
+        let place = Place::Anywhere;
+        return Ok(pattern(&text(item, value, def)?, place, m.cased));
+    }
     let textual = |what: &str| match def.kind {
         ValueKind::Text | ValueKind::Address => Ok(()),
         ValueKind::Number => Err(wrong_modifier(item, what, "a number")
@@ -307,6 +361,25 @@ fn equals(item: &Item, value: &Node, def: &FieldDef) -> Result<Op, Problem> {
             Ok(pattern(&text, Place::Whole, item.modifiers.cased))
         }
     }
+}
+
+/// The value names a field of the same event.
+fn same(item: &Item, value: &Node, schema: &EventSchema) -> Result<Op, Problem> {
+    let name = value.text().unwrap_or_default();
+    let Some((other, _)) = field(schema, name) else {
+        return Err(unknown_field(name, value.at, &[]));
+    };
+    let place = match item.modifiers.how {
+        How::Contains => Place::Anywhere,
+        How::StartsWith => Place::Start,
+        How::EndsWith => Place::End,
+        _ => Place::Whole,
+    };
+    Ok(Op::Same {
+        other,
+        place,
+        cased: item.modifiers.cased,
+    })
 }
 
 fn pattern(text: &str, place: Place, cased: bool) -> Op {

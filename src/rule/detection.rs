@@ -2,6 +2,7 @@
 //! known of the events they are for.
 
 use super::condition::{self, Expr, one_or};
+use super::encode::{Base64, Encode, Utf16};
 use super::error::{Problem, list};
 use super::yaml::{Node, Pos, Yaml};
 
@@ -17,6 +18,7 @@ pub(super) struct Detection {
 /// One line of a selection: `field|modifier: values`.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
+    /// Empty for search words: any field.
     pub(super) field: String,
     pub(super) at: Pos,
     pub(super) modifiers: Modifiers,
@@ -34,6 +36,49 @@ pub(super) struct Modifiers {
     pub(super) cased: bool,
     /// None of the values may fit.
     pub(super) neq: bool,
+    /// The values name fields of the same event.
+    pub(super) fieldref: bool,
+    /// What is done to a value before.
+    pub(super) encode: Encode,
+}
+
+impl Modifiers {
+    /// What cannot go together.
+    fn check(self, field: &str) -> Result<(), &'static str> {
+        let plain = matches!(
+            self.how,
+            How::Equals | How::Contains | How::StartsWith | How::EndsWith
+        );
+        let encoded = self.encode != Encode::default();
+        if self.encode.utf16.is_some() && self.encode.base64.is_none() {
+            Err("`utf16` and `wide` are for `base64`: texts of events are decoded already")
+        } else if encoded && !plain {
+            Err("`windash` and `base64` are for text, compared whole or in part")
+        } else if self.fieldref && (!plain || encoded) {
+            Err("`fieldref` goes with `contains`, `startswith`, `endswith`, `cased` and `neq`")
+        } else if field.is_empty()
+            && !matches!(self.how, How::Equals | How::Contains | How::Regex(_))
+        {
+            Err(
+                "search words in any field are found wherever they stand: only `all`, `cased`, `re`",
+            )
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Item {
+    /// Every field that an event must have for this line, with its place.
+    pub(super) fn needs(&self) -> impl Iterator<Item = (&str, Pos)> {
+        let own = (!self.field.is_empty()).then_some((self.field.as_str(), self.at));
+        let others = self
+            .values
+            .iter()
+            .filter(|_| self.modifiers.fieldref)
+            .filter_map(|v| Some((v.text()?, v.at)));
+        own.into_iter().chain(others)
+    }
 }
 
 /// How a field is compared with a value.
@@ -86,6 +131,14 @@ const MODIFIERS: &[&str] = &[
     "exists",
     "cased",
     "neq",
+    "fieldref",
+    "windash",
+    "base64",
+    "base64offset",
+    "utf16",
+    "utf16le",
+    "utf16be",
+    "wide",
 ];
 
 /// Reads the `detection` of a rule. Problems go to `problems`; what is returned then has the lines
@@ -186,12 +239,16 @@ fn selection(
             (parts.len() == entries.len()).then(|| one_or(parts, Expr::All))
         }
         Yaml::List(all) if !all.is_empty() => {
+            let words = |n: &Node| !matches!(n.yaml, Yaml::Map(_) | Yaml::List(_));
+            if all.iter().all(words) {
+                return Some(keywords(node, all, items));
+            }
             let mut parts = Vec::new();
             for one in all {
                 if !matches!(one.yaml, Yaml::Map(_)) {
                     problems.push(
-                        Problem::new(one.at, "search words without a field are not supported")
-                            .help("name the field, as `- path|contains: word`"),
+                        Problem::new(one.at, "a search word among maps of fields")
+                            .help("a list has either; give the words a selection of their own"),
                     );
                     return None;
                 }
@@ -203,15 +260,27 @@ fn selection(
             problems.push(Problem::new(node.at, "a selection may not be empty"));
             None
         }
+        Yaml::Str(_) => Some(keywords(node, std::slice::from_ref(node), items)),
         _ => {
             let message = format!(
-                "a selection should be a map of fields or a list of such maps, not {}",
+                "a selection should be a map of fields, a list of such maps, or search words, not {}",
                 node.kind()
             );
             problems.push(Problem::new(node.at, message));
             None
         }
     }
+}
+
+/// Words, one of which must stand in any field.
+fn keywords(node: &Node, words: &[Node], items: &mut Vec<Item>) -> Expr<usize> {
+    items.push(Item {
+        field: String::new(),
+        at: node.at,
+        modifiers: Modifiers::default(),
+        values: words.to_vec(),
+    });
+    Expr::Is(items.len() - 1)
 }
 
 fn item(key: &Node, value: &Node, problems: &mut Vec<Problem>) -> Option<Item> {
@@ -237,10 +306,10 @@ fn item(key: &Node, value: &Node, problems: &mut Vec<Problem>) -> Option<Item> {
             fine = false;
         }
     }
-    if field.is_empty() {
+    if field.is_empty() && !text.starts_with('|') {
         problems.push(
             Problem::new(key.at, "a field's name is missing")
-                .help("search words without a field are not supported"),
+                .help("for words in any field write a list, or `'|all':` with one"),
         );
         return None;
     }
@@ -256,6 +325,16 @@ fn item(key: &Node, value: &Node, problems: &mut Vec<Problem>) -> Option<Item> {
         if matches!(v.yaml, Yaml::List(_) | Yaml::Map(_)) {
             let message = format!("a value should be text or a number, not {}", v.kind());
             problems.push(Problem::new(v.at, message));
+            fine = false;
+        }
+    }
+    if let Err(message) = modifiers.check(field) {
+        problems.push(Problem::new(start.inside(0, text.chars().count()), message));
+        fine = false;
+    }
+    if modifiers.fieldref {
+        for v in values.iter().filter(|v| v.text().is_none()) {
+            problems.push(Problem::new(v.at, "`fieldref` needs the name of a field"));
             fine = false;
         }
     }
@@ -301,6 +380,39 @@ fn modifier<'a>(
         "neq" => {
             to.neq = true;
             return Ok(());
+        }
+        "fieldref" => {
+            to.fieldref = true;
+            return Ok(());
+        }
+        "windash" => {
+            to.encode.windash = true;
+            return Ok(());
+        }
+        "utf16" | "utf16le" | "utf16be" | "wide" => {
+            to.encode.utf16 = Some(match word {
+                "utf16be" => Utf16::Big,
+                "utf16" => Utf16::Marked,
+                _ => Utf16::Little,
+            });
+            return Ok(());
+        }
+        "base64" | "base64offset" => {
+            to.encode.base64 = Some(match word {
+                "base64" => Base64::Whole,
+                _ => Base64::Offset,
+            });
+            return Ok(());
+        }
+        "expand" => {
+            return Err(Problem::new(at, "`expand` (placeholders) is not supported")
+                .help("write the values out; lists of hosts belong in the configuration"));
+        }
+        "minute" | "hour" | "day" | "week" | "month" | "year" => {
+            let message = format!("`{word}` is a part of a date, and no field holds one");
+            return Err(Problem::new(at, message).help(
+                "for rules that rest at times use `suppress` with `hours` in the configuration",
+            ));
         }
         "i" | "m" | "s" => {
             let How::Regex(flags) = &mut to.how else {

@@ -1,8 +1,10 @@
 //! One Sigma document: who it is, what it is for, and its detection.
 
+use super::correlation;
 use super::detection::{self, Detection};
 use super::error::{Problem, list, nearest};
 use super::yaml::{Node, Pos, Yaml};
+use super::zeek;
 use crate::event::{EventSchema, Level, SCHEMAS, Signature};
 use crate::wire::Guid;
 
@@ -36,6 +38,7 @@ const KEYS: &[&str] = &[
     "modified",
     "logsource",
     "detection",
+    "correlation",
     "fields",
     "falsepositives",
     "level",
@@ -78,6 +81,10 @@ pub(super) struct Draft {
     /// The events that it may be for.
     pub(super) schemas: Vec<&'static EventSchema>,
     pub(super) detection: Option<Detection>,
+    /// Sigma `name`, by which correlations refer to it.
+    pub(super) name: String,
+    /// It has this instead of a log source and a detection.
+    pub(super) correlation: Option<correlation::Draft>,
 }
 
 /// What a document turned out to be.
@@ -110,18 +117,49 @@ pub(super) fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Document>
         ..Draft::default()
     };
     header(node, &mut draft, problems);
-    logsource(node, &mut draft, problems);
+    if let Some(correlation) = node.get("correlation") {
+        draft.service = "correlation".to_owned();
+        draft.correlation = Some(correlation::read(correlation, problems));
+        return Some(Document::Rule(Box::new(draft)));
+    }
+    let log = zeek_log(node);
+    match log {
+        Some(log) => of_zeek(log, &mut draft),
+        None => logsource(node, &mut draft, problems),
+    }
     match node.get("detection") {
         Some(d) => draft.detection = detection::read(d, problems),
         None => problems.push(Problem::new(node.at, "`detection` is missing")),
     }
+    if let (Some(log), Some(detection)) = (log, &mut draft.detection)
+        && let Err(reason) = zeek::translate(log, detection)
+    {
+        let title = title.to_owned();
+        return Some(Document::Skipped(Skip { title, reason }));
+    }
     Some(Document::Rule(Box::new(draft)))
+}
+
+/// The log that a rule for Zeek is about.
+fn zeek_log(node: &Node) -> Option<&'static zeek::Log> {
+    let source = node.get("logsource")?;
+    let word = |key| source.get(key).and_then(Node::text);
+    if word("product") != Some(zeek::PRODUCT) {
+        return None;
+    }
+    zeek::log(word("service")).ok()
+}
+
+fn of_zeek(log: &zeek::Log, draft: &mut Draft) {
+    draft.service = format!("{} {}", zeek::PRODUCT, log.name);
+    let event = |s: &&&'static EventSchema| (s.service, s.name) == log.event;
+    draft.schemas = SCHEMAS.iter().filter(event).copied().collect();
 }
 
 /// Why a document is none of our rules.
 fn foreign(node: &Node) -> Option<String> {
     if node.entry("correlation").is_some() {
-        return Some("correlation rules are not supported yet".to_owned());
+        return None;
     }
     if node.entry("filter").is_some() {
         return Some("filters are not supported yet".to_owned());
@@ -130,6 +168,7 @@ fn foreign(node: &Node) -> Option<String> {
     let word = |key| source.get(key).and_then(Node::text);
     match word("product") {
         Some(PRODUCT) => None,
+        Some(zeek::PRODUCT) => zeek::log(word("service")).err(),
         // A typing mistake would otherwise go unseen.
         Some(p) if nearest(p, [PRODUCT].into_iter()).is_some() => None,
         Some(p) => Some(format!("product `{p}` is not supported")),
@@ -179,6 +218,9 @@ fn header(node: &Node, draft: &mut Draft, problems: &mut Vec<Problem>) {
     match node.get("title") {
         None => problems.push(Problem::new(node.at, "`title` is missing")),
         Some(title) => signature.title = text("title", title, problems),
+    }
+    if let Some(name) = node.get("name") {
+        draft.name = text("name", name, problems);
     }
     if let Some(status) = node.get("status") {
         draft.status = word("status", status, STATUS, problems);

@@ -7,9 +7,13 @@ use regex::Regex;
 
 use super::condition::Expr;
 use super::detection::Compare;
-use super::pattern::{Pattern, fold};
+use super::pattern::{Pattern, Place, fold};
+use super::view;
 use crate::event::{FieldId, Fields, Value};
 use crate::wire::Guid;
+
+/// Stands for every field of the event, for search words.
+pub(super) const ANY_FIELD: FieldId = FieldId::MAX;
 
 /// A test of one field.
 #[derive(Clone, Debug)]
@@ -38,6 +42,12 @@ pub(super) enum Op {
     /// A GUID, or its text.
     Guid(Guid, Box<str>),
     Regex(Box<Regex>),
+    /// A text that another field of the event has, too.
+    Same {
+        other: FieldId,
+        place: Place,
+        cased: bool,
+    },
 }
 
 /// An address range, as `10.0.0.0/8`.
@@ -185,6 +195,33 @@ impl Scratch {
         Some(texts)
     }
 
+    /// True if a text of `field` has one of `other` at that place.
+    fn same(
+        &mut self,
+        field: FieldId,
+        value: &Value<'_>,
+        other: FieldId,
+        second: &Value<'_>,
+        place: Place,
+        cased: bool,
+    ) -> bool {
+        self.folded(field, value);
+        self.folded(other, second);
+        let all = if cased { &self.as_is } else { &self.folded };
+        let texts = |id: FieldId| all.get(usize::from(id));
+        let (Some(left), Some(right)) = (texts(field), texts(other)) else {
+            return false;
+        };
+        left.any(|a| {
+            right.any(|b| match place {
+                Place::Whole => a == b,
+                Place::Start => a.starts_with(b),
+                Place::End => a.ends_with(b),
+                Place::Anywhere => memchr::memmem::find(a.as_bytes(), b.as_bytes()).is_some(),
+            })
+        })
+    }
+
     /// The `nth` lower-case text of a field.
     pub(super) fn text(&mut self, field: FieldId, value: &Value<'_>, nth: usize) -> Option<&str> {
         let texts = self.folded(field, value)?;
@@ -197,7 +234,15 @@ impl Scratch {
 impl Test {
     /// True if the event's field has such a value.
     pub(super) fn matches(&self, event: &dyn Fields, scratch: &mut Scratch) -> bool {
-        let value = event.field(self.field);
+        if self.field == ANY_FIELD {
+            let fields = event.schema().fields.len() + view::FIELDS;
+            return (0..).take(fields).any(|id| self.fits(id, event, scratch));
+        }
+        self.fits(self.field, event, scratch)
+    }
+
+    fn fits(&self, field: FieldId, event: &dyn Fields, scratch: &mut Scratch) -> bool {
+        let value = event.field(field);
         if value.is_absent() {
             return matches!(self.op, Op::Absent);
         }
@@ -208,37 +253,53 @@ impl Test {
             (Op::Number(compare, want), Value::Number(n)) => compare.holds(*n, *want),
             (Op::Address(want), Value::Address(a)) => want == a,
             (Op::Network(net), Value::Address(a)) => net.contains(*a),
-            (Op::Network(net), _) => self.as_is(&value, scratch, |t| {
+            (Op::Network(net), _) => as_is(field, &value, scratch, |t| {
                 t.parse().is_ok_and(|address| net.contains(address))
             }),
+            (
+                Op::Same {
+                    other,
+                    place,
+                    cased,
+                },
+                _,
+            ) => {
+                let second = event.field(*other);
+                !second.is_absent() && scratch.same(field, &value, *other, &second, *place, *cased)
+            }
             (Op::Guid(want, _), Value::Guid(g)) => want == g,
-            (Op::Guid(_, text), _) => self.folded(&value, scratch, |t| t == &**text),
-            (Op::Cased(pattern), _) => self.as_is(&value, scratch, |t| pattern.matches(t)),
-            (Op::Regex(regex), _) => self.as_is(&value, scratch, |t| regex.is_match(t)),
-            (Op::Folded(pattern), _) => self.folded(&value, scratch, |t| pattern.matches(t)),
-            (Op::OneOf(all), _) => self.folded(&value, scratch, |t| {
+            (Op::Guid(_, text), _) => folded(field, &value, scratch, |t| t == &**text),
+            (Op::Cased(pattern), _) => as_is(field, &value, scratch, |t| pattern.matches(t)),
+            (Op::Regex(regex), _) => as_is(field, &value, scratch, |t| regex.is_match(t)),
+            (Op::Folded(pattern), _) => folded(field, &value, scratch, |t| pattern.matches(t)),
+            (Op::OneOf(all), _) => folded(field, &value, scratch, |t| {
                 all.binary_search_by(|one| (**one).cmp(t)).is_ok()
             }),
             _ => false,
         }
     }
+}
 
-    fn as_is(&self, value: &Value<'_>, scratch: &mut Scratch, fits: impl Fn(&str) -> bool) -> bool {
-        scratch
-            .as_is(self.field, value)
-            .is_some_and(|texts| texts.any(fits))
-    }
+fn as_is(
+    field: FieldId,
+    value: &Value<'_>,
+    scratch: &mut Scratch,
+    fits: impl Fn(&str) -> bool,
+) -> bool {
+    scratch
+        .as_is(field, value)
+        .is_some_and(|texts| texts.any(fits))
+}
 
-    fn folded(
-        &self,
-        value: &Value<'_>,
-        scratch: &mut Scratch,
-        fits: impl Fn(&str) -> bool,
-    ) -> bool {
-        scratch
-            .folded(self.field, value)
-            .is_some_and(|texts| texts.any(fits))
-    }
+fn folded(
+    field: FieldId,
+    value: &Value<'_>,
+    scratch: &mut Scratch,
+    fits: impl Fn(&str) -> bool,
+) -> bool {
+    scratch
+        .folded(field, value)
+        .is_some_and(|texts| texts.any(fits))
 }
 
 impl Compare {

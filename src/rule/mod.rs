@@ -9,27 +9,38 @@
 //! has is an error with its place, never a rule that silently does not fire. One engine serves the
 //! worker (protocol events) and the correlator (findings): both call [`RuleSet::matches`].
 //!
-//! Of Sigma this is **not** here yet: correlation rules and filters (listed as skipped), log sources
-//! of other products, placeholders, search words without a field, and the modifiers `base64`,
-//! `base64offset`, `utf16`, `wide`, `windash`, `expand`, `fieldref` and the parts of a time.
+//! Rules for Zeek's logs are read through a field map ([`zeek`]). Of Sigma this is **not** here: filters
+//! (listed as skipped), placeholders (`expand`) and the parts of a date.
 
 mod compile;
 mod condition;
+mod correlation;
 mod detection;
 mod document;
+mod encode;
 mod error;
 mod index;
+mod link;
 mod matcher;
+mod occurrences;
 mod pattern;
 mod source;
+mod view;
 mod yaml;
+mod zeek;
 
+#[cfg(test)]
+mod correlation_tests;
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod shipped;
 #[cfg(test)]
 mod shipped_precursor;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod zeek_tests;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -39,7 +50,9 @@ use sha2::{Digest, Sha256};
 
 pub use error::RuleError;
 pub use matcher::Scratch;
+pub use occurrences::{Correlated, Occurrence, Occurrences};
 pub use source::RuleSource;
+pub use view::OnFlow;
 
 use crate::event::{EventSchema, Fields, Finding, Signature};
 use crate::wire::Guid;
@@ -48,7 +61,9 @@ use condition::Expr;
 use document::{Document, Draft};
 use error::Problem;
 use index::Index;
+use link::{Linker, Links};
 use matcher::{Op, Test};
+use occurrences::Correlation;
 use pattern::{Pattern, Place};
 use source::File;
 use yaml::Pos;
@@ -90,6 +105,9 @@ pub struct RuleSet {
     skipped: Vec<Skipped>,
     /// Only kinds of events that some rule is for.
     by_event: Vec<EventRules>,
+    correlations: Vec<Correlation>,
+    /// What correlations need of the events that their rules match.
+    links: Links,
 }
 
 /// The rules for one kind of event.
@@ -138,7 +156,7 @@ impl RuleSet {
         let Some(rules) = self.of(schema) else {
             return;
         };
-        scratch.next_event(schema.fields.len());
+        scratch.next_event(schema.fields.len() + view::FIELDS);
         rules.index.candidates(event, scratch);
         let candidates = std::mem::take(&mut scratch.candidates);
         for &nth in &candidates {
@@ -150,6 +168,24 @@ impl RuleSet {
             }
         }
         scratch.candidates = candidates;
+    }
+
+    /// What correlations need to know of an event that this rule matched; nothing if none is about it.
+    #[must_use]
+    pub fn capture(&self, signature: &Signature, event: &dyn Fields) -> Option<Box<[String]>> {
+        self.links.capture(signature, event)
+    }
+
+    /// True if the rule is there for correlations only: its matches are no alerts.
+    #[must_use]
+    pub fn is_silent(&self, signature: &Signature) -> bool {
+        self.links.is_silent(signature)
+    }
+
+    /// True if there are correlations.
+    #[must_use]
+    pub fn correlates(&self) -> bool {
+        !self.correlations.is_empty()
     }
 
     /// True if some rule is for events of this kind; if not, `matches` need not be called.
@@ -307,9 +343,16 @@ impl Loader {
     fn finish(mut self) -> Result<RuleSet, Vec<RuleError>> {
         let mut rules = Vec::with_capacity(self.drafts.len());
         let mut by_event: Vec<EventRules> = Vec::new();
-        for (nth, draft) in std::mem::take(&mut self.drafts) {
+        let mut joins = Vec::new();
+        let mut linker = Linker::default();
+        for (nth, mut draft) in std::mem::take(&mut self.drafts) {
             let bound = self.bind(nth, &draft);
-            let signature = Arc::new(draft.signature);
+            let signature = Arc::new(std::mem::take(&mut draft.signature));
+            let schemas: Vec<_> = bound.iter().map(|(schema, _)| *schema).collect();
+            match draft.correlation.take() {
+                Some(join) => joins.push((nth, Arc::clone(&signature), join)),
+                None => linker.rule(&draft, &signature, schemas),
+            }
             for (schema, expr) in bound {
                 let same = |r: &EventRules| {
                     r.schema.name == schema.name && r.schema.service == schema.service
@@ -334,25 +377,36 @@ impl Loader {
                 line: draft.at.line,
             });
         }
+        for (nth, signature, join) in joins {
+            let mut problems = Vec::new();
+            linker.correlation(signature, &join, &mut problems);
+            if let Some(file) = self.files.get(nth) {
+                let within = |p: Problem| p.within(&file.name, &file.text);
+                self.errors.extend(problems.into_iter().map(within));
+            }
+        }
         if !self.errors.is_empty() {
-            let place: HashMap<&str, usize> = self
-                .files
-                .iter()
-                .enumerate()
-                .map(|(nth, f)| (f.name.as_str(), nth))
-                .collect();
-            let mut errors = self.errors;
-            errors.sort_by_key(|e| (place.get(e.file.as_str()).copied(), e.line, e.column));
-            return Err(errors);
+            return Err(self.sorted_errors());
         }
         for of_event in &mut by_event {
             of_event.index = Index::new(of_event.compiled.iter().map(|(_, expr)| expr));
         }
+        let (correlations, links) = linker.finish();
         Ok(RuleSet {
             rules,
             skipped: self.skipped,
             by_event,
+            correlations,
+            links,
         })
+    }
+
+    fn sorted_errors(self) -> Vec<RuleError> {
+        let names = self.files.iter().map(|f| f.name.as_str());
+        let place: HashMap<&str, usize> = names.enumerate().map(|(n, name)| (name, n)).collect();
+        let mut errors = self.errors;
+        errors.sort_by_key(|e| (place.get(e.file.as_str()).copied(), e.line, e.column));
+        errors
     }
 
     fn bind(&mut self, nth: usize, draft: &Draft) -> Vec<Bound> {

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use hdrhistogram::Histogram;
 
+use super::correlated::RuleCorrelator;
 use super::origin;
 use super::queue::{Round, What};
 use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
+use super::store::Keeper;
 use super::{Outlet, REPORTED, Report, Setup};
 use crate::correlate::{Correlator, Judge, Verdict};
 use crate::event::{
@@ -19,7 +21,10 @@ use crate::event::{
 };
 use crate::flow::FlowStats;
 use crate::output::{EventType, EventTypes, Header};
-use crate::output::{write_alert, write_finding, write_incident, write_sensor, write_stats};
+use crate::output::{
+    write_alert, write_finding, write_identity, write_incident, write_posture, write_sensor,
+    write_stats,
+};
 use crate::rule::{RuleSet, Scratch};
 use crate::time::Timestamp;
 
@@ -28,6 +33,7 @@ use crate::time::Timestamp;
 pub(super) struct Join {
     correlator: Correlator,
     judge: RuleJudge,
+    correlated: RuleCorrelator,
     events: EventTypes,
     pcap_filename: Option<String>,
     origin: Arc<origin::Shared>,
@@ -47,6 +53,7 @@ pub(super) struct Join {
     /// Lines of the round.
     out: Vec<u8>,
     report: Report,
+    store: Keeper,
 }
 
 /// The rules as the correlator sees them.
@@ -59,6 +66,7 @@ struct RuleJudge {
 impl Judge for RuleJudge {
     fn judge(&mut self, finding: &Finding, hits: &mut Vec<Arc<Signature>>) {
         self.rules.matches(finding, &mut self.scratch, hits);
+        hits.retain(|s| !self.rules.is_silent(s));
     }
 }
 
@@ -69,12 +77,18 @@ impl Join {
         let latency = Histogram::new_with_bounds(1, 100_000_000, 2)
             .or_else(|_| Histogram::new(1))
             .unwrap_or_else(|_| unreachable!("one significant digit is always allowed"));
+        let mut correlator = Correlator::new(Arc::clone(&setup.catalog), &setup.declared);
+        if let Some(known) = setup.keep.as_ref().and_then(|store| store.get().ok()) {
+            correlator.restore(&known);
+        }
         Self {
-            correlator: Correlator::new(Arc::clone(&setup.catalog), &setup.declared),
+            correlator,
+            store: Keeper::new(setup.keep.clone()),
             judge: RuleJudge {
                 rules: Arc::clone(&setup.rules),
                 scratch: Scratch::default(),
             },
+            correlated: RuleCorrelator::new(Arc::clone(&setup.rules)),
             events: setup.events,
             pcap_filename: setup.pcap_filename.clone(),
             origin,
@@ -148,8 +162,10 @@ impl Join {
                     out.extend_from_slice(round.lines.get(*start..*end).unwrap_or_default());
                 }
                 What::Sighting(s) => {
-                    self.correlator
-                        .sighting(s, &mut self.judge, &mut self.verdicts);
+                    if !self.correlated.hears(s, &mut self.verdicts) {
+                        self.correlator
+                            .sighting(s, &mut self.judge, &mut self.verdicts);
+                    }
                     self.tell(filled, &mut out);
                 }
             }
@@ -159,9 +175,15 @@ impl Join {
             self.first_ts.get_or_insert(until);
             self.correlator
                 .advance(until, &mut self.judge, &mut self.verdicts);
+            self.correlated.advance(until, &mut self.verdicts);
             self.tell(filled, &mut out);
         }
+        if self.store.is_due(until, last) {
+            self.store.put(self.correlator.knowledge(), last);
+        }
         if last {
+            // The end tells everything once more.
+            self.report.postures.clear();
             self.correlator
                 .finish(until, &mut self.judge, &mut self.verdicts);
             self.tell(filled, &mut out);
@@ -178,9 +200,10 @@ impl Join {
 
     /// Writes what the correlator concluded.
     fn tell(&mut self, filled: Option<Instant>, out: &mut Vec<u8>) {
+        self.correlated.findings(&mut self.verdicts);
         for verdict in std::mem::take(&mut self.verdicts) {
             match verdict {
-                Verdict::Finding(case) => {
+                Verdict::Finding(case, _) => {
                     if self.events.has(EventType::Finding) {
                         self.header(case.ts, Some(&case.flow), Some(case.pcap_cnt), |h| {
                             write_finding(out, h, &case.finding);
@@ -201,6 +224,17 @@ impl Join {
                         });
                     }
                     self.record_latency(alert.ts, filled);
+                }
+                Verdict::Identity(change) => {
+                    if self.events.has(EventType::Identity) {
+                        self.header(change.ts, None, None, |h| write_identity(out, h, &change));
+                    }
+                }
+                Verdict::Posture(report) => {
+                    if self.events.has(EventType::Posture) {
+                        self.header(report.ts, None, None, |h| write_posture(out, h, &report));
+                    }
+                    self.report.postures.push(*report);
                 }
                 Verdict::Incident(mut incident) => {
                     self.place_legs(&mut incident.legs);
@@ -338,7 +372,7 @@ impl Join {
                 },
             },
             detect: DetectStats {
-                alert: self.correlator.counters().alerts,
+                alert: self.correlator.counters().alerts + self.correlated.alerts(),
             },
         }
     }
@@ -385,7 +419,10 @@ impl Join {
                 ("fragments", dissect.defrag_evictions),
                 ("exchanges", correlator.exchanges_evicted),
                 ("pending", correlator.pending_evicted),
+                ("identities", correlator.identities_evicted),
                 ("incidents", correlator.incidents_evicted),
+                ("postures", correlator.postures_evicted),
+                ("correlations", self.correlated.evicted()),
             ]
             .into(),
             decode_errors: self.decode_errors(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use super::Setup;
+use super::claims::Claims;
 use super::origin;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
 use super::sighting::{keyed, protocol_of, seen};
@@ -21,7 +22,7 @@ use crate::output::{EventTypes, Header, write_event};
 use crate::packet::{Block, Chunk, Datagram, Packet, Progress};
 use crate::proto::rpch::VirtualConnections;
 use crate::proto::{Session, Shared};
-use crate::rule::{RuleSet, Scratch};
+use crate::rule::{OnFlow, RuleSet, Scratch};
 use crate::time::Timestamp;
 
 /// Kinds of anomalies counted one by one; the rest only in sum.
@@ -109,6 +110,7 @@ impl Worker {
                 pcap_filename: setup.pcap_filename.clone(),
                 origin,
                 catalog: Arc::clone(&setup.catalog),
+                claims: Claims::new(setup.declared.home_nets.clone()),
                 items: Vec::new(),
                 lines: Vec::new(),
                 scratch: Scratch::default(),
@@ -411,6 +413,7 @@ struct Collector {
     pcap_filename: Option<String>,
     origin: Arc<origin::Shared>,
     catalog: Arc<crate::catalog::Catalog>,
+    claims: Claims,
     items: Vec<Item>,
     lines: Vec<u8>,
     scratch: Scratch,
@@ -561,10 +564,11 @@ impl Sink for FlowSink<'_> {
             .fields()
             .filter(|f| self.collector.rules.is_interesting(f.schema()));
         let seen = seen(&self.collector.key, &self.collector.catalog, event);
+        let speaks = Claims::may_speak(event);
         let mut traces = std::mem::take(&mut self.collector.traces);
         let source = self.info.key.end(self.side).addr;
         super::trace::traces(&self.collector.catalog, source, event, &mut traces);
-        if !wanted && judged.is_none() && seen.is_none() && traces.is_empty() {
+        if !wanted && judged.is_none() && seen.is_none() && traces.is_empty() && !speaks {
             self.collector.traces = traces;
             return;
         }
@@ -579,11 +583,19 @@ impl Sink for FlowSink<'_> {
                 hits,
                 ..
             } = &mut *self.collector;
+            let event = OnFlow {
+                event: fields,
+                flow: &flow,
+            };
             hits.clear();
-            rules.matches(fields, scratch, hits);
+            rules.matches(&event, scratch, hits);
             while let Some(signature) = self.collector.hits.pop() {
-                self.collector
-                    .sighting(self.info, flow, direction, Seen::RuleHit(signature));
+                let captured = self.collector.rules.capture(&signature, &event);
+                let hit = Seen::RuleHit {
+                    signature,
+                    captured,
+                };
+                self.collector.sighting(self.info, flow, direction, hit);
             }
         }
         if let Some(seen) = seen {
@@ -594,5 +606,12 @@ impl Sink for FlowSink<'_> {
                 .sighting(self.info, flow, direction, Seen::Trace(Box::new(trace)));
         }
         self.collector.traces = traces;
+        if speaks {
+            let mut claims = std::mem::take(&mut self.collector.claims);
+            for seen in claims.of(event, direction, &flow, self.info.at) {
+                self.collector.sighting(self.info, flow, direction, seen);
+            }
+            self.collector.claims = claims;
+        }
     }
 }
