@@ -281,6 +281,12 @@ pub const NAME_SECS: u32 = 600;
 /// Seconds after a coercion call within which its victim's authentication is its callback: it begins after
 /// milliseconds, name resolution and the start of the WebDAV client take up to ten seconds.
 pub const CALLBACK_SECS: u64 = 10;
+/// Hosts, names and exchanges that each detector of what comes before a relay remembers. Beyond it the oldest goes.
+pub const PRECURSORS: usize = 16_384;
+/// Lookups, interfaces or hosts remembered of one host that looks around; more add nothing.
+pub const RECON_LIST: usize = 64;
+/// Seconds that such a finding waits whether a relay, callback or coercion says it better.
+pub const EXPLAIN_SECS: u64 = 3;
 /// Calls, and authentications, of one host remembered for that long; the oldest go first.
 pub const CALLBACKS_PER_HOST: usize = 32;
 /// Pairs of client and server that authenticated before. Beyond it the pair unused longest is forgotten

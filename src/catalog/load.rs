@@ -8,11 +8,12 @@ use serde::Deserialize;
 
 use super::{
     Catalog, Class, ELEMENTS, Element, Interface, Method, Operation, PathForm, Step, Tier,
+    ToolTrait,
 };
 use crate::wire::Guid;
 
 /// The files that are compiled in.
-const BUILTIN: [(&str, &str); 10] = [
+const BUILTIN: [(&str, &str); 11] = [
     ("core.toml", include_str!("../../rules/catalog/core.toml")),
     ("efs.toml", include_str!("../../rules/catalog/efs.toml")),
     ("print.toml", include_str!("../../rules/catalog/print.toml")),
@@ -34,6 +35,7 @@ const BUILTIN: [(&str, &str); 10] = [
         include_str!("../../rules/catalog/directory.toml"),
     ),
     ("dcom.toml", include_str!("../../rules/catalog/dcom.toml")),
+    ("tools.toml", include_str!("../../rules/catalog/tools.toml")),
     (
         "search.toml",
         include_str!("../../rules/catalog/search.toml"),
@@ -140,6 +142,7 @@ impl Catalog {
         }
         for (name, file) in parsed {
             loader.file = name;
+            loader.catalog.tools.extend(file.traits);
             for method in file.method {
                 loader.method(method);
             }
@@ -155,6 +158,8 @@ struct File {
     interface: Vec<InterfaceEntry>,
     #[serde(default)]
     method: Vec<MethodEntry>,
+    #[serde(default, rename = "trait")]
+    traits: Vec<ToolTrait>,
 }
 
 #[derive(Deserialize)]

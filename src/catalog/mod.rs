@@ -6,9 +6,11 @@
 
 mod load;
 mod path;
+mod tools;
 
 pub use load::CatalogError;
 pub use path::{PathForm, PathHost, find_unc, names_host, path_host, path_host_as};
+pub use tools::ToolTrait;
 
 use crate::wire::Guid;
 
@@ -193,6 +195,7 @@ pub struct Class {
 pub struct Catalog {
     interfaces: Map<Guid, Interface>,
     classes: Vec<Class>,
+    tools: Vec<ToolTrait>,
 }
 
 impl Catalog {

@@ -15,6 +15,7 @@ mod incident;
 mod neighbour;
 mod pattern;
 mod posture;
+mod precursor;
 mod relay;
 mod single;
 #[cfg(test)]
@@ -175,6 +176,12 @@ impl Correlator {
                 Box::new(Coercion::default()),
                 Box::new(Callbacks::default()),
                 Box::new(Chains::default()),
+                Box::new(precursor::Marshalled::default()),
+                Box::new(precursor::Poisoning::default()),
+                Box::new(precursor::Rogue::default()),
+                Box::new(precursor::RogueServer::default()),
+                Box::new(precursor::WebDav::default()),
+                Box::new(precursor::Recon::default()),
             ],
             incidents: Incidents::default(),
             postures: Postures::default(),

@@ -100,6 +100,11 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         }
     }
 
+    /// True if there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
     /// Everything, in the order in which it was renewed, with that time.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V, Timestamp)> {
         self.order.iter().filter_map(|(serial, at, key)| {

@@ -120,6 +120,8 @@ pub struct FlowMeta {
 /// What a flow was in an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LegRole {
+    /// What came before: a name answered, a server that is none, a look around.
+    Precursor,
     /// Attacker to victim: the call.
     Coercion,
     /// Victim to listener: the authentication.
@@ -135,6 +137,7 @@ impl LegRole {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Precursor => "precursor",
             Self::Coercion => "coercion",
             Self::Victim => "victim",
             Self::Target => "target",

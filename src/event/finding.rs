@@ -110,8 +110,18 @@ declare_event! {
         pub relayed: bool => "relayed" Ours,
         /// Action: authentication level of the RPC session (MS-RPCE 2.2.1.1.8); 1 is none.
         pub auth_level: Option<u8> => "auth_level" Ours,
-        /// Action: how many times, where one time says nothing.
+        /// Precursor: protocol that shows it, as `llmnr`, `dhcpv6`, `http`.
+        pub carrier: &'static str => "carrier" Ours,
+        /// Precursor: the name that was answered, written, resolved or asked for.
+        pub name: String => "name" Ours,
+        /// Precursor: the host that a marshalled name stands for.
+        pub decoded_host: String => "decoded_host" Ours,
+        /// Precursor: the attack tool whose constants were seen.
+        pub tool: String => "tool" Ours,
+        /// How many: names, hosts, calls, repeated challenges, or times where one time says nothing.
         pub count: u64 => "count" Ours,
+        /// Precursor: a relay, callback or coercion by the same host tells the story.
+        pub explained: bool => "explained" Ours,
         ;
         /// The ticket, for Kerberos: an alert shows it as `context.krb`.
         pub krb: Option<Arc<KrbEvidence>>,

@@ -25,6 +25,7 @@ mod smb;
 mod stats;
 mod tds;
 mod tls;
+mod trace;
 
 pub use action::{DirectoryWrite, Operation, TicketRequest};
 pub use address::{Arp, ArpOperation, Dhcp, DhcpMessage, Dhcpv6, Prefix, RouterAdvert};
@@ -56,6 +57,7 @@ pub use stats::{
 };
 pub use tds::TdsLogin;
 pub use tls::TlsHandshake;
+pub use trace::{DhcpTrace, Trace};
 
 use crate::net::Direction;
 

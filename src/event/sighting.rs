@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Carrier, Claim, DirectoryWrite, FlowMeta, Mic, Operation, Signature, TicketRequest};
+use super::{
+    Carrier, Claim, DirectoryWrite, FlowMeta, Mic, Operation, Signature, TicketRequest, Trace,
+};
 use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 use crate::wire::Guid;
@@ -151,6 +153,8 @@ pub enum Seen {
         /// The name, lower case.
         name: String,
     },
+    /// A sign of what may come before an attack.
+    Trace(Box<Trace>),
     /// Evidence of who is at an address.
     Claim(Box<Claim>),
     /// Something that should be configured otherwise, seen at the flow's server.

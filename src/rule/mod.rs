@@ -38,6 +38,8 @@ mod shipped;
 #[cfg(test)]
 mod shipped_actions;
 #[cfg(test)]
+mod shipped_precursor;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod zeek_tests;

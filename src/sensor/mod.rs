@@ -17,6 +17,7 @@ mod queue;
 mod sighting;
 mod stats;
 mod store;
+mod trace;
 mod worker;
 mod writer;
 

@@ -14,7 +14,7 @@ use super::queue::{Batch, Item, Lane, Round, Used, What};
 use super::sighting::{keyed, protocol_of, seen};
 use super::stats::{FlowKinds, WorkerSnapshot};
 use crate::event::{
-    Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, identity,
+    Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, Trace, identity,
 };
 use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
 use crate::limits;
@@ -115,6 +115,7 @@ impl Worker {
                 items: Vec::new(),
                 lines: Vec::new(),
                 scratch: Scratch::default(),
+                traces: Vec::new(),
                 hits: Vec::new(),
                 anomalies: HashMap::new(),
                 anomalies_changed: false,
@@ -417,6 +418,7 @@ struct Collector {
     items: Vec<Item>,
     lines: Vec<u8>,
     scratch: Scratch,
+    traces: Vec<Trace>,
     hits: Vec<Arc<Signature>>,
     anomalies: HashMap<Anomaly, u64>,
     anomalies_changed: bool,
@@ -565,7 +567,17 @@ impl Sink for FlowSink<'_> {
         let seen = seen(&self.collector.key, &self.collector.catalog, event);
         let done = done(event);
         let speaks = Claims::may_speak(event);
-        if !wanted && judged.is_none() && seen.is_none() && done.is_none() && !speaks {
+        let mut traces = std::mem::take(&mut self.collector.traces);
+        let source = self.info.key.end(self.side).addr;
+        super::trace::traces(&self.collector.catalog, source, event, &mut traces);
+        if !wanted
+            && judged.is_none()
+            && seen.is_none()
+            && done.is_none()
+            && traces.is_empty()
+            && !speaks
+        {
+            self.collector.traces = traces;
             return;
         }
         let flow = self.meta(direction, event);
@@ -597,6 +609,11 @@ impl Sink for FlowSink<'_> {
         for seen in [seen, done].into_iter().flatten() {
             self.collector.sighting(self.info, flow, direction, seen);
         }
+        for trace in traces.drain(..) {
+            self.collector
+                .sighting(self.info, flow, direction, Seen::Trace(Box::new(trace)));
+        }
+        self.collector.traces = traces;
         if speaks {
             let mut claims = std::mem::take(&mut self.collector.claims);
             for seen in claims.of(event, direction, &flow, self.info.at) {
