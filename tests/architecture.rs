@@ -88,7 +88,7 @@ fn payloads_do_not_know_their_carriers() {
         "ntlmssp" | "krb5" | "epm" | "tls" => 0,
         "spnego" => 1,
         "nbss" => 1,
-        "dcerpc" | "http" | "ldap" | "dns" => 2,
+        "dcerpc" | "http" | "ldap" | "dns" | "wsp" => 2,
         "smb" | "rpch" | "tds" | "mail" => 3,
         _ => 4,
     };
