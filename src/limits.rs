@@ -259,6 +259,8 @@ pub const CALLBACKS_PER_HOST: usize = 32;
 pub const HABITS: usize = 262_144;
 /// Seconds that such a pair is remembered without news.
 pub const HABIT_SECS: u64 = 7 * 24 * 3600;
+/// Sources counted for thresholds of the configuration. Beyond it the oldest count begins anew.
+pub const THRESHOLD_SOURCES: usize = 4_096;
 /// Groups of one correlation rule that are counted at once. Beyond it the one whose window ends first is
 /// forgotten and counted.
 pub const CORRELATION_GROUPS: usize = 4_096;

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
+use super::tuning;
 use crate::correlate::DeclaredHost;
-use crate::event::HostRole;
+use crate::event::{HostRole, Level};
+use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -34,6 +36,16 @@ struct File {
     pub key_file: Option<PathBuf>,
     /// Seconds of packet time between stats events.
     pub stats_interval_s: Option<u64>,
+    /// Hosts whose doings are known.
+    pub allow: tuning::Allow,
+    /// Alerts that are not written.
+    pub suppress: Vec<tuning::SuppressEntry>,
+    /// Alerts that are written only when there are many.
+    pub threshold: Vec<tuning::ThresholdEntry>,
+    /// Levels by rule.
+    pub levels: BTreeMap<String, String>,
+    /// Suppressed alerts are written, marked.
+    pub show_suppressed: bool,
 }
 
 /// `[hosts.NAME]`.
@@ -105,6 +117,7 @@ const KEYS: &[&str] = &[
     "timeout_ms",
     "bpf",
     "memory_mib",
+    "show_suppressed",
 ];
 
 /// Role of a host that passes connections on.
@@ -117,6 +130,12 @@ const LEAST_MEMORY: u64 = 64;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
+
+impl ConfigError {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
 
 /// What the file and the arguments come to.
 #[derive(Clone, Debug)]
@@ -143,6 +162,10 @@ pub struct Config {
     pub key_file: Option<PathBuf>,
     /// Seconds of packet time between stats events.
     pub stats_interval_s: u64,
+    /// What the operator does not want to hear.
+    pub tuning: Tuning,
+    /// Levels of rules, other than theirs.
+    pub levels: Vec<(RuleRef, Level)>,
 }
 
 impl Config {
@@ -191,7 +214,10 @@ impl Config {
         rules.retain(|r| r != none);
         let mut forwarders = file.forwarders;
         forwarders.extend(&args.forwarder);
-        let hosts = declared(&file.hosts, &mut forwarders)?;
+        let mut hosts = declared(&file.hosts, &mut forwarders)?;
+        file.allow.declare(&mut hosts, &mut forwarders);
+        let mut tuning = tuning::tuning(&file.suppress, &file.threshold)?;
+        tuning.show = args.show_suppressed || file.show_suppressed;
         let config = Self {
             forwarders,
             hosts,
@@ -211,6 +237,8 @@ impl Config {
             builtin_rules,
             key_file: args.key_file.clone().or(file.key_file),
             stats_interval_s: args.stats_interval.or(file.stats_interval_s).unwrap_or(30),
+            tuning,
+            levels: tuning::levels(&file.levels)?,
         };
         config.check()?;
         Ok(config)
@@ -320,8 +348,8 @@ fn read(path: &Path) -> Result<File, ConfigError> {
 /// The key nearest to the unknown one that the parser complains about.
 fn suggestion(message: &str) -> Option<&'static str> {
     let unknown = message.strip_prefix("unknown field `")?.split('`').next()?;
-    KEYS.iter()
-        .map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
+    let all = KEYS.iter().chain(tuning::KEYS);
+    all.map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
         .min()
         .filter(|(distance, _)| *distance <= 3)
         .map(|(_, key)| key)
@@ -391,6 +419,38 @@ mod tests {
                 "[hosts.a]\naddreses = [\"10.0.0.1\"]",
                 "did you mean `addresses`?",
             ),
+        ] {
+            let e = config(toml, &[]).unwrap_err().to_string();
+            assert!(e.contains(expect), "{e}");
+        }
+    }
+
+    #[test]
+    fn tuning_is_read_as_strictly_as_rules() {
+        let toml = "[allow]\nscanners = [\"10.0.0.9\"]\nproxies = [\"10.0.0.8\"]\n[levels]\n\"RW-06\" = \"low\"\n\
+             [[suppress]]\nrule = [2593060, \"RW-07\"]\nsource = [\"10.0.0.0/24\"]\naccount = [\"LAB\\\\Backup\"]\n\
+             days = [\"sat\", \"sun\"]\nhours = \"22-06\"\nreason = \"backup\"\n\
+             [[threshold]]\nrule = \"RW-06\"\ncount = 3\nseconds = 60\n";
+        let c = config(toml, &["--show-suppressed"]).unwrap();
+        assert!(c.tuning.show && c.hosts[0].roles.has(HostRole::Admin));
+        assert_eq!(c.forwarders.len(), 1);
+        assert_eq!(
+            tuning::lines(&c.tuning, &c.levels),
+            [
+                "suppress       2593060, RW-07, from 10.0.0.0/24, account lab\\backup, on sun sat, 22-06 h UTC",
+                "threshold      RW-06: from 3 within 60 s on, by source",
+                "level          RW-06: low",
+            ]
+        );
+        for (toml, expect) in [
+            ("[[suppress]]\nreason = \"x\"", "suppress entry 1: it would suppress everything"),
+            ("[[suppress]]\nruel = 5", "did you mean `rule`?"),
+            ("[[suppress]]\nrule = \"RW6\"", "`RW6` is no rule"),
+            ("[[suppress]]\nsource = [\"10.0.0\"]", "source `10.0.0`: not an address"),
+            ("[[suppress]]\ndays = [\"someday\"]", "unknown day `someday`; there are: sun, mon"),
+            ("[[suppress]]\nhours = \"22\"", "give two hours of UTC"),
+            ("[[threshold]]\nrule = 5\ncount = 1\nseconds = 5", "give `count` from 2"),
+            ("[levels]\n\"RW-06\" = \"loud\"", "unknown level `loud`; there are: informational"),
         ] {
             let e = config(toml, &[]).unwrap_err().to_string();
             assert!(e.contains(expect), "{e}");

@@ -3,9 +3,13 @@
 mod args;
 mod check;
 mod config;
+mod explain;
 mod inputs;
+mod reload;
 mod run;
 mod summary;
+mod trial;
+mod tuning;
 
 use std::fmt::Display;
 use std::io::Write;

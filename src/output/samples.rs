@@ -870,6 +870,7 @@ fn alert() -> Alert {
         alert_id: 2,
         gaps: 0,
         drops: 0,
+        suppressed: true,
     }
 }
 
@@ -885,6 +886,7 @@ fn bare_alert() -> Alert {
         rpc: None,
         ntlm: Some(NtlmEvidence::default()),
         evidence: Vec::new(),
+        suppressed: false,
         ..alert()
     }
 }

@@ -8,12 +8,15 @@
 //! ```
 
 mod correlated;
+mod decoders;
 mod dispatch;
 mod join;
 mod origin;
 mod queue;
 mod sighting;
+mod reload;
 mod stats;
+mod tuning;
 mod worker;
 mod writer;
 
@@ -29,7 +32,9 @@ use crate::event::{Incident, Latency, Level, SiteKey};
 use crate::output::EventTypes;
 use crate::rule::RuleSet;
 
+pub use reload::Reload;
 pub use stats::Memory;
+pub use tuning::{RuleRef, Suppress, Threshold, Tuning};
 pub use writer::{Outlet, WriterThread};
 
 /// Everything a run needs besides its source.
@@ -39,6 +44,10 @@ pub struct Setup {
     pub workers: usize,
     /// Compiled rules.
     pub rules: Arc<RuleSet>,
+    /// Where new rules come from while it runs.
+    pub reload: Reload,
+    /// What the operator does not want to hear.
+    pub tuning: Arc<Tuning>,
     /// Interfaces and methods.
     pub catalog: Arc<Catalog>,
     /// Keys the hashes of secrets.

@@ -1,0 +1,93 @@
+//! `explain` and `rules show`: what the handbook and the rules say.
+
+use super::check::print;
+use super::{Failure, tuning};
+use crate::rule::{Rule, RuleSet};
+use crate::sensor::RuleRef;
+
+/// The handbook of detectors, with a section `## RW-nn` each.
+const HANDBOOK: &str = include_str!("../../docs/detectors.md");
+
+/// Prints the detector's section, and its rules.
+pub(super) fn detector(id: &str, rules: &RuleSet) -> Result<(), Failure> {
+    let id = id.to_uppercase();
+    let text = section(&id).ok_or_else(|| {
+        let names: Vec<&str> = sections().collect();
+        Failure::new(format_args!(
+            "no detector `{id}`; there are: {}",
+            names.join(", ")
+        ))
+    })?;
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let its: Vec<&Rule> = rules
+        .rules()
+        .filter(|r| r.signature.detector == id)
+        .collect();
+    lines.push(format!("Its rules ({}; `relaywatch rules show SID`):", its.len()));
+    for rule in its {
+        let s = &rule.signature;
+        lines.push(format!("  {}  {:<13}  {}", s.sid, s.level.name(), s.title));
+    }
+    print(&lines);
+    Ok(())
+}
+
+/// Prints a rule as written, or all of a detector.
+pub(super) fn show(wanted: &str, rules: &RuleSet) -> Result<(), Failure> {
+    let wanted = tuning::name("rules show", wanted).map_err(Failure::new)?;
+    let its: Vec<&Rule> = rules.rules().filter(|r| wanted.is(&r.signature)).collect();
+    if its.is_empty() {
+        let help = match wanted {
+            RuleRef::Detector(_) => "`relaywatch explain` names the detectors",
+            _ => "`relaywatch rules list` shows those there are",
+        };
+        return Err(Failure::new(format_args!("no rule has that; {help}")));
+    }
+    let mut lines = Vec::new();
+    for rule in its {
+        let s = &rule.signature;
+        lines.push(format!("# {}, line {}", rule.file, rule.line));
+        lines.push(format!("# alerts: gid {}, sid {}, level {}", s.gid, s.sid, s.level));
+        lines.push(rule.text.trim_end().to_owned());
+        lines.push("---".to_owned());
+    }
+    lines.pop();
+    print(&lines);
+    Ok(())
+}
+
+/// Names of all sections.
+fn sections() -> impl Iterator<Item = &'static str> {
+    HANDBOOK
+        .lines()
+        .filter_map(|l| l.strip_prefix("## "))
+        .filter(|l| l.starts_with("RW-"))
+        .map(|l| l.get(..5).unwrap_or(l))
+}
+
+fn section(id: &str) -> Option<&'static str> {
+    let heading = format!("\n## {id}");
+    let start = HANDBOOK.find(&heading).map(|at| at + 1)?;
+    let text = HANDBOOK.get(start..)?;
+    let after = text.get(3..)?.find("\n## ").map_or(text.len(), |at| at + 4);
+    text.get(..after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::RuleSource;
+
+    #[test]
+    fn every_detector_with_rules_has_its_section() {
+        let rules = RuleSet::load(&[RuleSource::Builtin]).unwrap();
+        for rule in rules.rules() {
+            let id = &rule.signature.detector;
+            let text = section(id).unwrap_or_else(|| panic!("{id} is not in docs/detectors.md"));
+            assert!(text.starts_with(&format!("## {id}")) && text.len() > 200, "{id}");
+            assert!(!text.get(3..).unwrap().contains("\n## "), "{id}");
+            assert!(rule.text.starts_with("title: "), "{}", rule.text);
+        }
+        assert!(section("RW-99").is_none() && section("").is_none());
+    }
+}
