@@ -63,7 +63,16 @@ struct Run {
 impl Run {
     fn start(rules: &Path, out: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_relaywatch"))
-            .args(["-r", "-", "-w", "2", "-S", "none", "--events", "alert,stats"])
+            .args([
+                "-r",
+                "-",
+                "-w",
+                "2",
+                "-S",
+                "none",
+                "--events",
+                "alert,stats",
+            ])
             .arg("-S")
             .arg(rules)
             .arg("-o")
@@ -108,7 +117,10 @@ impl Run {
         assert!(done.success());
         let mut all = String::new();
         loop {
-            let line = self.said.recv_timeout(PATIENCE).expect("nothing said of the reload");
+            let line = self
+                .said
+                .recv_timeout(PATIENCE)
+                .expect("nothing said of the reload");
             all.push_str(&line);
             all.push('\n');
             if line.contains("rules read again") || line.contains("the rules stay") {

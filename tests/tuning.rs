@@ -22,16 +22,25 @@ fn run(toml: &str, args: &[&str]) -> (Vec<serde_json::Value>, String, Option<i32
         .lines()
         .filter_map(|l| serde_json::from_str(l).ok())
         .collect();
-    (events, String::from_utf8(done.stderr).unwrap(), done.status.code())
+    (
+        events,
+        String::from_utf8(done.stderr).unwrap(),
+        done.status.code(),
+    )
 }
 
 fn alerts(events: &[serde_json::Value]) -> Vec<&serde_json::Value> {
-    events.iter().filter(|e| e["event_type"] == "alert").collect()
+    events
+        .iter()
+        .filter(|e| e["event_type"] == "alert")
+        .collect()
 }
 
 fn suppressed(events: &[serde_json::Value]) -> u64 {
     let stats = events.iter().rfind(|e| e["event_type"] == "stats").unwrap();
-    stats["stats"]["detect"]["alerts_suppressed"].as_u64().unwrap_or(0)
+    stats["stats"]["detect"]["alerts_suppressed"]
+        .as_u64()
+        .unwrap_or(0)
 }
 
 #[test]
@@ -52,7 +61,9 @@ fn suppressed_alerts_are_counted_and_can_be_shown() {
     let (shown, ..) = run(&toml, &["--show-suppressed"]);
     let shown = alerts(&shown);
     let marked = shown.iter().filter(of_detector);
-    let marked: Vec<_> = marked.map(|e| &e["alert"]["context"]["suppressed"]).collect();
+    let marked: Vec<_> = marked
+        .map(|e| &e["alert"]["context"]["suppressed"])
+        .collect();
     assert!(marked.len() >= gone && marked.iter().all(|s| **s == true));
 }
 
@@ -85,5 +96,8 @@ fn the_configuration_is_told_by_the_test_flag() {
         .output()
         .unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
-    assert!(said.contains("suppress       RW-06, from 10.0.0.0/8"), "{said}");
+    assert!(
+        said.contains("suppress       RW-06, from 10.0.0.0/8"),
+        "{said}"
+    );
 }

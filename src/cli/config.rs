@@ -443,14 +443,29 @@ mod tests {
             ]
         );
         for (toml, expect) in [
-            ("[[suppress]]\nreason = \"x\"", "suppress entry 1: it would suppress everything"),
+            (
+                "[[suppress]]\nreason = \"x\"",
+                "suppress entry 1: it would suppress everything",
+            ),
             ("[[suppress]]\nruel = 5", "did you mean `rule`?"),
             ("[[suppress]]\nrule = \"RW6\"", "`RW6` is no rule"),
-            ("[[suppress]]\nsource = [\"10.0.0\"]", "source `10.0.0`: not an address"),
-            ("[[suppress]]\ndays = [\"someday\"]", "unknown day `someday`; there are: sun, mon"),
+            (
+                "[[suppress]]\nsource = [\"10.0.0\"]",
+                "source `10.0.0`: not an address",
+            ),
+            (
+                "[[suppress]]\ndays = [\"someday\"]",
+                "unknown day `someday`; there are: sun, mon",
+            ),
             ("[[suppress]]\nhours = \"22\"", "give two hours of UTC"),
-            ("[[threshold]]\nrule = 5\ncount = 1\nseconds = 5", "give `count` from 2"),
-            ("[levels]\n\"RW-06\" = \"loud\"", "unknown level `loud`; there are: informational"),
+            (
+                "[[threshold]]\nrule = 5\ncount = 1\nseconds = 5",
+                "give `count` from 2",
+            ),
+            (
+                "[levels]\n\"RW-06\" = \"loud\"",
+                "unknown level `loud`; there are: informational",
+            ),
         ] {
             let e = config(toml, &[]).unwrap_err().to_string();
             assert!(e.contains(expect), "{e}");

@@ -59,7 +59,11 @@ impl Drop for Watch {
 fn reload(config: &Config, to: &Reload) {
     match inputs::rules(config) {
         Ok(rules) => {
-            complain(&format_args!("rules read again: {} loaded, {} skipped", rules.rules().len(), rules.skipped().len()));
+            complain(&format_args!(
+                "rules read again: {} loaded, {} skipped",
+                rules.rules().len(),
+                rules.skipped().len()
+            ));
             to.put(Arc::new(rules));
         }
         Err(failure) => complain(&format_args!("{failure}; the rules stay as they are")),

@@ -62,7 +62,8 @@ pub(super) fn run(
     let report = sensor::run(&mut source, &setup, &outlet, &stop, &mut |_| {})
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     drop(outlet);
-    thread.finish();
+    // Nothing was to be written.
+    let _ = thread.finish();
     tell(&rules, &trial, &report);
     Ok(())
 }
@@ -80,7 +81,10 @@ fn tell(rules: &RuleSet, trial: &Trial, report: &sensor::Report) {
     for rule in rules.rules() {
         let s = &rule.signature;
         if correlations.contains(s.title.as_str()) {
-            let held = report.titles.iter().filter(|(_, t)| t.starts_with(&s.title));
+            let held = report
+                .titles
+                .iter()
+                .filter(|(_, t)| t.starts_with(&s.title));
             lines.push(format!("{}: held {} times", s.title, held.count()));
             continue;
         }
@@ -97,6 +101,10 @@ fn tell(rules: &RuleSet, trial: &Trial, report: &sensor::Report) {
             lines.extend(near.failed.iter().map(|why| format!("    but {why}")));
         }
     }
-    lines.push(format!("{} packets, {} alerts", report.packets, report.alerts.values().sum::<u64>()));
+    lines.push(format!(
+        "{} packets, {} alerts",
+        report.packets,
+        report.alerts.values().sum::<u64>()
+    ));
     print(&lines);
 }

@@ -130,7 +130,11 @@ pub(super) fn tuning(
             destination: networks(&place, "destination", &entry.destination)?,
             account: entry.account.iter().map(|a| a.to_lowercase()).collect(),
             days: days(&place, &entry.days)?,
-            hours: entry.hours.as_deref().map(|h| hours(&place, h)).transpose()?,
+            hours: entry
+                .hours
+                .as_deref()
+                .map(|h| hours(&place, h))
+                .transpose()?,
         };
         if read == Suppress::default() {
             return Err(ConfigError::new(format!(
@@ -163,7 +167,9 @@ pub(super) fn levels(entries: &BTreeMap<String, String>) -> Result<Levels, Confi
         let level = known.ok_or_else(|| {
             let names: Vec<&str> = Level::ALL.map(Level::name).to_vec();
             let names = names.join(", ");
-            ConfigError::new(format!("{place}: unknown level `{level}`; there are: {names}"))
+            ConfigError::new(format!(
+                "{place}: unknown level `{level}`; there are: {names}"
+            ))
         })?;
         Ok((name(&place, rule)?, level))
     };
@@ -281,7 +287,11 @@ pub(super) fn lines(tuning: &Tuning, levels: &Levels) -> Vec<String> {
             RuleRef::Id(text) | RuleRef::Detector(text) => text.clone(),
         };
         let all: Vec<String> = rules.iter().map(one).collect();
-        if all.is_empty() { "any rule".to_owned() } else { all.join(", ") }
+        if all.is_empty() {
+            "any rule".to_owned()
+        } else {
+            all.join(", ")
+        }
     };
     let mut lines = Vec::new();
     for s in &tuning.suppress {
@@ -314,7 +324,10 @@ pub(super) fn lines(tuning: &Tuning, levels: &Levels) -> Vec<String> {
         ));
     }
     for (rule, level) in levels {
-        lines.push(format!("level          {}: {level}", names(std::slice::from_ref(rule))));
+        lines.push(format!(
+            "level          {}: {level}",
+            names(std::slice::from_ref(rule))
+        ));
     }
     lines
 }

@@ -99,11 +99,12 @@ impl Tried {
     pub fn nearest(&self, most: usize) -> Vec<Near> {
         let mut all: Vec<_> = self.near.iter().collect();
         all.sort_by_key(|((failed, _), (count, _))| (*failed, std::cmp::Reverse(*count)));
-        let near = |((_, failed), (count, example)): (&(usize, Vec<String>), &(u64, String))| Near {
-            failed: failed.clone(),
-            count: *count,
-            example: example.clone(),
-        };
+        let near =
+            |((_, failed), (count, example)): (&(usize, Vec<String>), &(u64, String))| Near {
+                failed: failed.clone(),
+                count: *count,
+                example: example.clone(),
+            };
         all.into_iter().take(most).map(near).collect()
     }
 }
@@ -141,7 +142,10 @@ fn failed(expr: &Expr<Test>, event: &dyn Fields, scratch: &mut Scratch) -> Optio
         }
         Expr::Not(part) => match failed(part, event, scratch) {
             Some(_) => None,
-            None => Some(vec![format!("`not` excludes it: {}", holds(part, event, scratch))]),
+            None => Some(vec![format!(
+                "`not` excludes it: {}",
+                holds(part, event, scratch)
+            )]),
         },
     }
 }
@@ -206,7 +210,10 @@ fn wanted(op: &Op) -> String {
         Pattern::Starts(text) => format!("starting with {}", cut(text)),
         Pattern::Ends(text) => format!("ending in {}", cut(text)),
         Pattern::Contains(finder) => {
-            format!("with {} in it", cut(&String::from_utf8_lossy(finder.needle())))
+            format!(
+                "with {} in it",
+                cut(&String::from_utf8_lossy(finder.needle()))
+            )
         }
         Pattern::Any => "anything".to_owned(),
         Pattern::Glob(_) => "as the pattern has it".to_owned(),
@@ -278,6 +285,10 @@ mod tests {
                 "`not` excludes it: stub_len is `100`"
             ]
         );
-        assert!(near[0].example.starts_with("call interface=`12345678-"), "{}", near[0].example);
+        assert!(
+            near[0].example.starts_with("call interface=`12345678-"),
+            "{}",
+            near[0].example
+        );
     }
 }

@@ -10,8 +10,8 @@ use hdrhistogram::Histogram;
 use super::correlated::RuleCorrelator;
 use super::origin;
 use super::queue::{Round, What};
-use super::tuning::Tuner;
 use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
+use super::tuning::Tuner;
 use super::{Outlet, REPORTED, Report, Setup};
 use crate::correlate::{Correlator, Judge, Verdict};
 use crate::event::{
@@ -64,9 +64,7 @@ struct RuleJudge {
 impl Judge for RuleJudge {
     fn judge(&mut self, finding: &Finding, hits: &mut Vec<Arc<Signature>>) {
         self.rules.matches(finding, &mut self.scratch, hits);
-        hits.retain(|s| {
-            !self.rules.is_silent(s) && !self.tuner.mutes(s, finding, self.now)
-        });
+        hits.retain(|s| !self.rules.is_silent(s) && !self.tuner.mutes(s, finding, self.now));
     }
 }
 

@@ -22,7 +22,11 @@ struct Slot {
 impl Reload {
     /// Leaves rules to be taken; what was not taken before is dropped.
     pub fn put(&self, rules: Arc<RuleSet>) {
-        let mut slot = self.inner.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self
+            .inner
+            .rules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *slot = Some(rules);
         self.inner.filled.store(true, Ordering::Release);
     }
@@ -31,7 +35,11 @@ impl Reload {
         if !self.inner.filled.swap(false, Ordering::Acquire) {
             return None;
         }
-        let mut slot = self.inner.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self
+            .inner
+            .rules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         slot.take()
     }
 }

@@ -131,7 +131,10 @@ impl Suppress {
         // 1970-01-01 was a Thursday.
         let day = (secs / 86_400 + 4) % 7;
         let hour = secs / 3600 % 24;
-        let hours = match self.hours.map(|(from, to)| (u64::from(from), u64::from(to))) {
+        let hours = match self
+            .hours
+            .map(|(from, to)| (u64::from(from), u64::from(to)))
+        {
             None => true,
             Some((from, to)) if from < to => (from..to).contains(&hour),
             Some((from, to)) => hour >= from || hour < to,
@@ -295,27 +298,114 @@ mod tests {
     #[test]
     fn everything_an_entry_says_must_fit() {
         let net = |text| vec![Network::parse(text).unwrap()];
-        let fits = |entry: Suppress| {
-            entry.fits(&Subject::finding(&signature(7), &finding(), FRIDAY))
-        };
+        let fits =
+            |entry: Suppress| entry.fits(&Subject::finding(&signature(7), &finding(), FRIDAY));
         let any = Suppress::default;
         for (entry, want) in [
-            (Suppress { rules: vec![RuleRef::Sid(7)], ..any() }, true),
-            (Suppress { rules: vec![RuleRef::Sid(8)], ..any() }, false),
-            (Suppress { rules: vec![RuleRef::Detector("RW-06".into())], ..any() }, true),
-            (Suppress { source: net("10.0.0.0/24"), ..any() }, true),
-            (Suppress { source: net("10.0.1.0/24"), ..any() }, false),
-            (Suppress { destination: net("10.0.1.7"), ..any() }, true),
-            (Suppress { account: vec!["backup".into()], ..any() }, true),
-            (Suppress { account: vec![r"lab\backup".into()], ..any() }, true),
-            (Suppress { account: vec![r"other\backup".into()], ..any() }, false),
-            (Suppress { days: 1 << 5, ..any() }, true),
-            (Suppress { days: 1 << 6, ..any() }, false),
-            (Suppress { hours: Some((22, 6)), ..any() }, true),
-            (Suppress { hours: Some((6, 22)), ..any() }, false),
-            (Suppress { hours: Some((23, 24)), ..any() }, true),
             (
-                Suppress { source: net("10.0.0.5"), account: vec!["other".into()], ..any() },
+                Suppress {
+                    rules: vec![RuleRef::Sid(7)],
+                    ..any()
+                },
+                true,
+            ),
+            (
+                Suppress {
+                    rules: vec![RuleRef::Sid(8)],
+                    ..any()
+                },
+                false,
+            ),
+            (
+                Suppress {
+                    rules: vec![RuleRef::Detector("RW-06".into())],
+                    ..any()
+                },
+                true,
+            ),
+            (
+                Suppress {
+                    source: net("10.0.0.0/24"),
+                    ..any()
+                },
+                true,
+            ),
+            (
+                Suppress {
+                    source: net("10.0.1.0/24"),
+                    ..any()
+                },
+                false,
+            ),
+            (
+                Suppress {
+                    destination: net("10.0.1.7"),
+                    ..any()
+                },
+                true,
+            ),
+            (
+                Suppress {
+                    account: vec!["backup".into()],
+                    ..any()
+                },
+                true,
+            ),
+            (
+                Suppress {
+                    account: vec![r"lab\backup".into()],
+                    ..any()
+                },
+                true,
+            ),
+            (
+                Suppress {
+                    account: vec![r"other\backup".into()],
+                    ..any()
+                },
+                false,
+            ),
+            (
+                Suppress {
+                    days: 1 << 5,
+                    ..any()
+                },
+                true,
+            ),
+            (
+                Suppress {
+                    days: 1 << 6,
+                    ..any()
+                },
+                false,
+            ),
+            (
+                Suppress {
+                    hours: Some((22, 6)),
+                    ..any()
+                },
+                true,
+            ),
+            (
+                Suppress {
+                    hours: Some((6, 22)),
+                    ..any()
+                },
+                false,
+            ),
+            (
+                Suppress {
+                    hours: Some((23, 24)),
+                    ..any()
+                },
+                true,
+            ),
+            (
+                Suppress {
+                    source: net("10.0.0.5"),
+                    account: vec!["other".into()],
+                    ..any()
+                },
                 false,
             ),
         ] {
