@@ -113,6 +113,7 @@ fn setup(workers: usize) -> Setup {
         stats_interval: Duration::from_secs(30),
         live: false,
         vlan_in_flow_key: false,
+        keep: None,
         pcap_filename: None,
     }
 }

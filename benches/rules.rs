@@ -60,6 +60,7 @@ fn call(opnum: u16) -> RpcCall<'static> {
         path_by_scan: false,
         stub: &[],
         association: 0,
+        client: None,
     }
 }
 

@@ -80,7 +80,10 @@ pub fn smb(bytes: &[u8]) {
 
 /// One HTTP connection, with RPC in its bodies.
 pub fn http(bytes: &[u8]) {
-    cuts(bytes, || http::Decoder::new(rpch::Bodies::new(&key(80).0)));
+    let (key, client) = key(80);
+    cuts(bytes, || {
+        http::Decoder::new(rpch::Bodies::new(&key, client))
+    });
 }
 
 /// One connection to a Kerberos KDC, and the same bytes as a token.
@@ -161,7 +164,8 @@ pub fn mail(bytes: &[u8]) {
 
 /// One association over TCP, and the same bytes through a named pipe.
 pub fn dcerpc(bytes: &[u8]) {
-    cuts(bytes, || rpch::Decoder::new(&key(135).0));
+    let (key, client) = key(135);
+    cuts(bytes, || rpch::Decoder::new(&key, client));
     let whole = piped(bytes, bytes.len());
     let cut = piped(bytes, cut_length(bytes));
     same(&whole, &cut);
@@ -344,6 +348,7 @@ fn piped(bytes: &[u8], piece: usize) -> Vec<String> {
         transport: RpcTransport::Pipe,
         pipe: "lsarpc",
         association: 1,
+        client: None,
     };
     let mut association = dcerpc::Association::default();
     let mut out = Log::default();

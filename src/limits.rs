@@ -120,7 +120,8 @@ pub const RPC_ARGUMENT_CHARS: usize = 1024;
 pub const RPC_ENDPOINTS: usize = 4096;
 /// Virtual connections of RPC over HTTP per worker. Beyond it the oldest is forgotten.
 pub const RPCH_CONNECTIONS: usize = 4096;
-/// Open pipes of one SMB connection. Beyond it the oldest is forgotten.
+/// Open pipes of one SMB connection. Beyond it one is forgotten that carried nothing, or else the one idle longest,
+/// which is said once a connection: what is bound on it is not known to a later call.
 pub const SMB_PIPES: usize = 64;
 /// Bytes that the pipes of one SMB connection may hold. Beyond it the one that grew reports its
 /// unfinished calls with what there is, and drops what it kept.
@@ -261,6 +262,31 @@ pub const HABITS: usize = 262_144;
 pub const HABIT_SECS: u64 = 7 * 24 * 3600;
 /// Sources counted for thresholds of the configuration. Beyond it the oldest count begins anew.
 pub const THRESHOLD_SOURCES: usize = 4_096;
+/// Changes of identity told of one address within a minute; more are only counted.
+pub const CHANGES_PER_ADDRESS: u32 = 16;
+/// Changes of identity told in all within a minute; more are only counted.
+pub const CHANGES_PER_MINUTE: u32 = 6_000;
+/// Clients that a DNS server answers before it is believed, if it is no domain controller and was not declared.
+pub const DNS_CLIENTS: usize = 3;
+/// Tickets shown to services of one worker's flows that have not answered yet. Beyond it the oldest proves nothing.
+pub const SERVICES_ASKED: usize = 1_024;
+/// Pieces of evidence a worker remembers to have handed on. Beyond it all are handed on again.
+pub const CLAIMS_SAID: usize = 16_384;
+/// Seconds after which the same evidence is handed on again.
+pub const CLAIM_AGAIN_SECS: u64 = 60;
+/// Names that DHCP clients asked for and whose answer is awaited.
+pub const LEASES_ASKED: usize = 4_096;
+/// Bytes of an address with the names it may be heard under and its share of the indexes, at most about: eight
+/// names of 64 bytes, kept twice. 65,536 addresses of ordinary hosts, with two names each, take a third.
+pub const HOST_BYTES: u64 = 2_048;
+/// Weaknesses of hosts remembered, each a kind and a host. Beyond it new ones are only counted.
+pub const POSTURES: usize = 16_384;
+/// Other ends, and examples, shown of one weakness; `more` counts the rest.
+pub const POSTURE_LIST: usize = 8;
+/// Seconds of packet time between two reports of weaknesses.
+pub const POSTURE_SECS: u64 = 24 * 3600;
+/// Seconds of packet time, live, between two copies of what is known to the store: what a crash loses.
+pub const STORE_SECS: u64 = 50;
 /// Groups of one correlation rule that are counted at once. Beyond it the one whose window ends first is
 /// forgotten and counted.
 pub const CORRELATION_GROUPS: usize = 4_096;

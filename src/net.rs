@@ -55,6 +55,100 @@ impl fmt::Debug for Addr {
     }
 }
 
+/// A network: an address and how many of its bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Net {
+    addr: Addr,
+    /// Of the 128 of [`Addr`]'s form.
+    bits: u8,
+}
+
+impl Net {
+    /// True if `addr` is in it.
+    #[must_use]
+    pub fn contains(&self, addr: Addr) -> bool {
+        let (mine, other) = (
+            u128::from_be_bytes(self.addr.0),
+            u128::from_be_bytes(addr.0),
+        );
+        let mask = u128::MAX.checked_shl(u32::from(128_u8.saturating_sub(self.bits)));
+        (mine ^ other) & mask.unwrap_or(0) == 0
+    }
+}
+
+/// `10.0.0.0/8`, or a single address.
+impl std::str::FromStr for Net {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (addr, bits) = match text.split_once('/') {
+            Some((addr, bits)) => (addr, Some(bits)),
+            None => (text, None),
+        };
+        let ip: IpAddr = addr.parse().map_err(|_| "not an address")?;
+        let most: u8 = if ip.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            Some(bits) => bits.parse().map_err(|_| "not a number of bits")?,
+            None => most,
+        };
+        if bits > most {
+            return Err("more bits than the address has");
+        }
+        Ok(Self {
+            addr: Addr::from(ip),
+            bits: bits.saturating_add(128_u8.saturating_sub(most)),
+        })
+    }
+}
+
+impl fmt::Display for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = if self.addr.is_v4() {
+            self.bits.saturating_sub(96)
+        } else {
+            self.bits
+        };
+        write!(f, "{}/{bits}", self.addr)
+    }
+}
+
+/// Networks of the organisation. None given: the private ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HomeNets(Vec<Net>);
+
+impl HomeNets {
+    /// The networks given.
+    #[must_use]
+    pub fn new(nets: Vec<Net>) -> Self {
+        Self(nets)
+    }
+
+    /// True if `addr` is in one of them; without any, if it is private (RFC 1918, RFC 4193), link-local,
+    /// or loopback.
+    #[must_use]
+    pub fn contains(&self, addr: Addr) -> bool {
+        if !self.0.is_empty() {
+            return self.0.iter().any(|net| net.contains(addr));
+        }
+        match addr.ip() {
+            IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_loopback(),
+            IpAddr::V6(v6) => {
+                v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback()
+            }
+        }
+    }
+}
+
+impl fmt::Display for HomeNets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("private networks");
+        }
+        let all: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&all.join(", "))
+    }
+}
+
 /// An address and a port.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Endpoint {
@@ -284,5 +378,27 @@ mod tests {
         assert_eq!(from_c, from_s.other());
         assert_eq!(there.end(from_c), c);
         assert_eq!(s.to_string(), "10.0.0.2:445");
+    }
+
+    #[test]
+    fn home_is_what_was_given_or_else_private() {
+        let net = |t: &str| t.parse::<Net>();
+        let given = HomeNets::new(vec![
+            net("192.0.2.0/25").unwrap(),
+            net("2001:db8::/32").unwrap(),
+        ]);
+        let ip = |t: &str| Addr::from(t.parse::<IpAddr>().unwrap());
+        assert!(given.contains(ip("192.0.2.127")) && given.contains(ip("2001:db8:1::1")));
+        assert!(!given.contains(ip("192.0.2.128")) && !given.contains(ip("10.0.0.1")));
+        assert!(!given.contains(ip("2001:db9::1")));
+        assert_eq!(given.to_string(), "192.0.2.0/25, 2001:db8::/32");
+        let none = HomeNets::default();
+        assert!(none.contains(ip("172.31.0.1")) && none.contains(ip("fd10::20")));
+        assert!(!none.contains(ip("172.32.0.1")) && !none.contains(ip("2001:db8::1")));
+        assert!(net("0.0.0.0/0").unwrap().contains(ip("203.0.113.9")));
+        assert!(!net("0.0.0.0/0").unwrap().contains(ip("2001:db8::1")));
+        for wrong in ["10.0.0.0/33", "10.0.0/8", "x", "10.0.0.0/-1", "::/129"] {
+            assert!(net(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -67,6 +67,7 @@ fn setup() -> Setup {
         stats_interval: Duration::from_secs(3600),
         live: false,
         vlan_in_flow_key: false,
+        keep: None,
         pcap_filename: None,
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::wire::Guid;
 
 /// The files that are compiled in.
-const BUILTIN: [(&str, &str); 9] = [
+const BUILTIN: [(&str, &str); 10] = [
     ("core.toml", include_str!("../../rules/catalog/core.toml")),
     ("efs.toml", include_str!("../../rules/catalog/efs.toml")),
     ("print.toml", include_str!("../../rules/catalog/print.toml")),
@@ -34,6 +34,10 @@ const BUILTIN: [(&str, &str); 9] = [
         include_str!("../../rules/catalog/directory.toml"),
     ),
     ("dcom.toml", include_str!("../../rules/catalog/dcom.toml")),
+    (
+        "search.toml",
+        include_str!("../../rules/catalog/search.toml"),
+    ),
 ];
 
 /// Something wrong with a catalogue file: where, what, and what to do.
@@ -444,13 +448,13 @@ mod tests {
     }
 
     #[test]
-    fn all_55_methods_are_there_and_found_by_what_the_wire_shows() {
+    fn all_56_methods_are_there_and_found_by_what_the_wire_shows() {
         let catalog = Catalog::builtin();
         let mut ids: Vec<&str> = catalog.methods().iter().map(|(_, m)| &*m.id).collect();
         ids.extend(catalog.classes().iter().map(|c| &*c.id));
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 55, "{ids:?}");
+        assert_eq!(ids.len(), 56, "{ids:?}");
 
         let efs: Guid = "c681d488-d850-11d0-8c52-00c04fd90f7e".parse().unwrap();
         let method = catalog.method(efs, 4).unwrap();

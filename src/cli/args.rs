@@ -17,6 +17,7 @@ use clap::{ArgAction, Parser, Subcommand};
   relaywatch -r captures/ -o eve.json          every capture of a folder, in order of time
   relaywatch -r capture.pcap --events all      protocol events too
   relaywatch -i eth1 -o /var/log/eve.json      watch a mirror port
+  relaywatch -r capture.pcap posture           what should be hardened
   relaywatch -T -c relaywatch.toml             say what would be done, and stop
 
 Exit status: 0 ran, 1 --fail-on-alert and there was one, 2 could not run."
@@ -107,6 +108,22 @@ pub struct Args {
     #[arg(long, value_name = "IP", help_heading = "Tuning")]
     pub forwarder: Vec<std::net::IpAddr>,
 
+    /// A host: its name, its addresses, and what it does, as dc1=10.0.0.1,fd00::1=dc,dns
+    #[arg(long, value_name = "NAME=IP[=ROLES]", help_heading = "Tuning")]
+    pub host: Vec<String>,
+
+    /// A network of the organisation (default: private addresses)
+    #[arg(long, value_name = "NET", help_heading = "Tuning")]
+    pub home_net: Vec<String>,
+
+    /// Hours of packet time until what is missing counts in full (default: 24)
+    #[arg(long, value_name = "HOURS", help_heading = "Tuning")]
+    pub learning_hours: Option<u64>,
+
+    /// Directory that keeps what is known of hosts for the next run; in replay only if given here
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+
     /// VLAN ids tell flows apart (off: mirror ports often tag each direction differently)
     #[arg(long, help_heading = "Tuning")]
     pub vlan_in_flow_key: bool,
@@ -130,6 +147,12 @@ pub enum Command {
     Explain {
         /// As RW-06
         id: String,
+    },
+    /// List what hosts let pass that hardened ones would not (-r and --state go before "posture")
+    Posture {
+        /// As JSON, one line a weakness, as `posture` events are
+        #[arg(long)]
+        json: bool,
     },
 }
 

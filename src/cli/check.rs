@@ -44,6 +44,7 @@ pub(super) fn tell(
         }
     ));
     lines.extend(tuning::lines(&config.tuning, &config.levels));
+    network_lines(&mut lines, config);
     memory_lines(&mut lines, config, memory);
     lines.push(format!(
         "limits         {} exchanges ({} a client), {} incidents, {} waiting detections",
@@ -51,6 +52,14 @@ pub(super) fn tell(
         limits::EXCHANGES_PER_SOURCE,
         limits::INCIDENTS,
         limits::PENDING_FINDINGS
+    ));
+    lines.push(format!(
+        "               {} addresses with {} names each ({} MiB if all are full), {} habits, {} weaknesses",
+        limits::NAMED_ADDRESSES,
+        limits::NAMES_PER_ADDRESS,
+        limits::NAMED_ADDRESSES as u64 * limits::HOST_BYTES / (1024 * 1024),
+        limits::HABITS,
+        limits::POSTURES
     ));
     let mut broken = Vec::new();
     for wanted in &config.interfaces {
@@ -113,6 +122,39 @@ pub(super) fn print(lines: &[String]) {
     for line in lines {
         // If stdout is gone there is nobody to tell.
         let _ = writeln!(out, "{line}");
+    }
+}
+
+/// What the operator told of the network.
+fn network_lines(lines: &mut Vec<String>, config: &Config) {
+    lines.push(format!("home networks  {}", config.home_nets));
+    lines.push(format!(
+        "learning       {} hours; state {}",
+        config.learning_hours,
+        config
+            .state_dir
+            .as_deref()
+            .map_or("is not kept".to_owned(), |dir| format!(
+                "in {}",
+                dir.display()
+            ))
+    ));
+    let list = |all: &[std::net::IpAddr]| {
+        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+        all.join(", ")
+    };
+    for host in &config.hosts {
+        let roles: Vec<&str> = host.roles.names().collect();
+        lines.push(format!(
+            "host           {} at {}{}{}",
+            host.name,
+            list(&host.addresses),
+            if roles.is_empty() { "" } else { ": " },
+            roles.join(", ")
+        ));
+    }
+    if !config.forwarders.is_empty() {
+        lines.push(format!("forwarders     {}", list(&config.forwarders)));
     }
 }
 

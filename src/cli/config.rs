@@ -10,6 +10,7 @@ use super::args::Args;
 use super::tuning;
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
+use crate::net::{HomeNets, Net};
 use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
@@ -20,6 +21,12 @@ struct File {
     pub forwarders: Vec<IpAddr>,
     /// Hosts by name, with what is known of them.
     pub hosts: BTreeMap<String, Host>,
+    /// Networks of the organisation.
+    pub home_nets: Vec<String>,
+    /// Hours until what is missing counts in full.
+    pub learning_hours: Option<u64>,
+    /// Directory for what is known of hosts.
+    pub state_dir: Option<PathBuf>,
     /// Interfaces to watch.
     pub interfaces: Vec<Interface>,
     /// Worker threads.
@@ -102,6 +109,9 @@ impl Default for Limits {
 const KEYS: &[&str] = &[
     "forwarders",
     "hosts",
+    "home_nets",
+    "learning_hours",
+    "state_dir",
     "addresses",
     "roles",
     "interfaces",
@@ -144,6 +154,12 @@ pub struct Config {
     pub forwarders: Vec<IpAddr>,
     /// Hosts that the operator knows.
     pub hosts: Vec<DeclaredHost>,
+    /// Networks of the organisation.
+    pub home_nets: HomeNets,
+    /// Hours until what is missing counts in full.
+    pub learning_hours: u64,
+    /// Directory for what is known of hosts.
+    pub state_dir: Option<PathBuf>,
     /// Interfaces to watch; empty in replay.
     pub interfaces: Vec<Interface>,
     /// Worker threads, at least 1.
@@ -214,13 +230,28 @@ impl Config {
         rules.retain(|r| r != none);
         let mut forwarders = file.forwarders;
         forwarders.extend(&args.forwarder);
-        let mut hosts = declared(&file.hosts, &mut forwarders)?;
+        let mut named = file.hosts;
+        for text in &args.host {
+            let (name, host) = host(text)?;
+            named.insert(name, host);
+        }
+        let mut hosts = declared(&named, &mut forwarders)?;
+        let nets = if args.home_net.is_empty() {
+            &file.home_nets
+        } else {
+            &args.home_net
+        };
+        let live = !interfaces.is_empty();
         file.allow.declare(&mut hosts, &mut forwarders);
         let mut tuning = tuning::tuning(&file.suppress, &file.threshold)?;
         tuning.show = args.show_suppressed || file.show_suppressed;
         let config = Self {
             forwarders,
             hosts,
+            home_nets: home_nets(nets)?,
+            learning_hours: args.learning_hours.or(file.learning_hours).unwrap_or(24),
+            // What is known of the live network is no business of a replay, unless it is asked for.
+            state_dir: args.state.clone().or(file.state_dir.filter(|_| live)),
             interfaces,
             workers: args
                 .workers
@@ -263,6 +294,12 @@ impl Config {
                 "stats_interval_s = 0: give the seconds between stats events, 1 or more".to_owned(),
             );
         }
+        if self.learning_hours > 24 * 365 {
+            return bad(format!(
+                "learning_hours = {}: give 0 to 8760; 24 is usual",
+                self.learning_hours
+            ));
+        }
         for i in &self.interfaces {
             if !(1..=1000).contains(&i.timeout_ms) {
                 return bad(format!(
@@ -279,6 +316,47 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// `--host NAME=IP[,IP...][=ROLE[,ROLE...]]`.
+fn host(text: &str) -> Result<(String, Host), ConfigError> {
+    let wrong = |why: String| {
+        ConfigError(format!(
+            "--host {text}: {why}; write it as dc1=10.0.0.1,fd00::1=dc,dns"
+        ))
+    };
+    let list = |text: &str| -> Vec<String> {
+        let all = text.split(',').map(str::trim);
+        all.filter(|t| !t.is_empty()).map(str::to_owned).collect()
+    };
+    let mut parts = text.split('=');
+    let name = parts.next().unwrap_or_default().trim();
+    let addresses = list(parts.next().unwrap_or_default())
+        .iter()
+        .map(|a| {
+            a.parse()
+                .map_err(|_| wrong(format!("{a} is not an address")))
+        })
+        .collect::<Result<Vec<IpAddr>, _>>()?;
+    let roles = list(parts.next().unwrap_or_default());
+    if name.is_empty() || addresses.is_empty() || parts.next().is_some() {
+        return Err(wrong("it takes a name and an address".to_owned()));
+    }
+    Ok((name.to_owned(), Host { addresses, roles }))
+}
+
+fn home_nets(all: &[String]) -> Result<HomeNets, ConfigError> {
+    let one = |text: &String| {
+        text.parse::<Net>().map_err(|why| {
+            ConfigError(format!(
+                "home_nets: {text} is {why}; write a network as 10.0.0.0/8 or 2001:db8::/32"
+            ))
+        })
+    };
+    all.iter()
+        .map(one)
+        .collect::<Result<_, _>>()
+        .map(HomeNets::new)
 }
 
 /// The hosts as the correlator takes them; those that pass connections on join `forwarders`.
@@ -309,8 +387,16 @@ fn declared(
                 roles.push(known);
             } else {
                 let names: Vec<&str> = HostRole::ALL.into_iter().map(HostRole::name).collect();
+                let near = names
+                    .iter()
+                    .map(|known| (strsim::damerau_levenshtein(role, known), known))
+                    .min()
+                    .filter(|(distance, _)| *distance <= 2)
+                    .map_or(String::new(), |(_, known)| {
+                        format!(", did you mean `{known}`?")
+                    });
                 return Err(ConfigError(format!(
-                    "hosts.{name}: unknown role `{role}`; there are: {}, {FORWARDER}",
+                    "hosts.{name}: unknown role `{role}`{near}; there are: {}, {FORWARDER}",
                     names.join(", ")
                 )));
             }
@@ -356,134 +442,5 @@ fn suggestion(message: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    fn config(toml: &str, args: &[&str]) -> Result<Config, ConfigError> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c.toml");
-        std::fs::write(&path, toml).unwrap();
-        let mut argv = vec!["relaywatch", "-c", path.to_str().unwrap()];
-        argv.extend(args);
-        Config::from_args(&Args::try_parse_from(argv).unwrap())
-    }
-
-    #[test]
-    fn arguments_win_over_the_file() {
-        let toml = "workers = 3\nrules = [\"a\"]\n[limits]\nmemory_mib = 100\n[[interfaces]]\nname = \"eth1\"\nring_mib = 8\n";
-        let c = config(toml, &["-w", "2", "-S", "b", "-i", "eth1", "-f", "tcp"]).unwrap();
-        assert_eq!((c.workers, c.memory_mib), (2, 100));
-        assert_eq!(c.rules, [Path::new("a"), Path::new("b")]);
-        let eth1 = &c.interfaces[0];
-        assert_eq!((eth1.ring_mib, eth1.bpf.as_deref()), (8, Some("tcp")));
-        assert!(c.builtin_rules);
-        assert!(!config(toml, &["-S", "none"]).unwrap().builtin_rules);
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
-        let e = config("# comment\nwokers = 3\n", &[])
-            .unwrap_err()
-            .to_string();
-        assert!(e.contains("line 2"), "{e}");
-        assert!(e.contains("unknown field `wokers`"), "{e}");
-        assert!(e.ends_with("did you mean `workers`?"), "{e}");
-    }
-
-    #[test]
-    fn hosts_have_addresses_and_roles() {
-        let toml = "forwarders = [\"10.0.0.9\"]\n[hosts.dc1]\naddresses = [\"10.0.0.1\", \"fd00::1\"]\nroles = [\"dc\", \"dns\"]\n[hosts.proxy]\naddresses = [\"10.0.0.8\"]\nroles = [\"forwarder\"]\n";
-        let c = config(toml, &[]).unwrap();
-        let dc = &c.hosts[0];
-        assert_eq!((dc.name.as_str(), dc.addresses.len()), ("dc1", 2));
-        assert!(dc.roles.has(HostRole::Dc) && dc.roles.has(HostRole::Dns));
-        assert!(!dc.roles.has(HostRole::Ca) && c.hosts[1].roles.is_empty());
-        let said: Vec<String> = c.forwarders.iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["10.0.0.9", "10.0.0.8"]);
-    }
-
-    #[test]
-    fn hosts_that_cannot_be_are_named() {
-        for (toml, expect) in [
-            ("[hosts.a]\naddresses = []", "hosts.a: no address"),
-            (
-                "[hosts.a]\naddresses = [\"10.0.0.1\"]\nroles = [\"king\"]",
-                "hosts.a: unknown role `king`; there are: dc, ca",
-            ),
-            (
-                "[hosts.a]\naddresses = [\"10.0.0.1\"]\n[hosts.b]\naddresses = [\"10.0.0.1\"]",
-                "hosts.b: 10.0.0.1 is also of hosts.a",
-            ),
-            (
-                "[hosts.a]\naddreses = [\"10.0.0.1\"]",
-                "did you mean `addresses`?",
-            ),
-        ] {
-            let e = config(toml, &[]).unwrap_err().to_string();
-            assert!(e.contains(expect), "{e}");
-        }
-    }
-
-    #[test]
-    fn tuning_is_read_as_strictly_as_rules() {
-        let toml = "[allow]\nscanners = [\"10.0.0.9\"]\nproxies = [\"10.0.0.8\"]\n[levels]\n\"RW-06\" = \"low\"\n\
-             [[suppress]]\nrule = [2593060, \"RW-07\"]\nsource = [\"10.0.0.0/24\"]\naccount = [\"LAB\\\\Backup\"]\n\
-             days = [\"sat\", \"sun\"]\nhours = \"22-06\"\nreason = \"backup\"\n\
-             [[threshold]]\nrule = \"RW-06\"\ncount = 3\nseconds = 60\n";
-        let c = config(toml, &["--show-suppressed"]).unwrap();
-        assert!(c.tuning.show && c.hosts[0].roles.has(HostRole::Admin));
-        assert_eq!(c.forwarders.len(), 1);
-        assert_eq!(
-            tuning::lines(&c.tuning, &c.levels),
-            [
-                "suppress       2593060, RW-07, from 10.0.0.0/24, account lab\\backup, on sun sat, 22-06 h UTC",
-                "threshold      RW-06: from 3 within 60 s on, by source",
-                "level          RW-06: low",
-            ]
-        );
-        for (toml, expect) in [
-            (
-                "[[suppress]]\nreason = \"x\"",
-                "suppress entry 1: it would suppress everything",
-            ),
-            ("[[suppress]]\nruel = 5", "did you mean `rule`?"),
-            ("[[suppress]]\nrule = \"RW6\"", "`RW6` is no rule"),
-            (
-                "[[suppress]]\nsource = [\"10.0.0\"]",
-                "source `10.0.0`: not an address",
-            ),
-            (
-                "[[suppress]]\ndays = [\"someday\"]",
-                "unknown day `someday`; there are: sun, mon",
-            ),
-            ("[[suppress]]\nhours = \"22\"", "give two hours of UTC"),
-            (
-                "[[threshold]]\nrule = 5\ncount = 1\nseconds = 5",
-                "give `count` from 2",
-            ),
-            (
-                "[levels]\n\"RW-06\" = \"loud\"",
-                "unknown level `loud`; there are: informational",
-            ),
-        ] {
-            let e = config(toml, &[]).unwrap_err().to_string();
-            assert!(e.contains(expect), "{e}");
-        }
-    }
-
-    #[test]
-    fn values_out_of_range_say_what_to_give() {
-        for (toml, expect) in [
-            ("workers = 0", "give 1 to 64"),
-            ("[limits]\nmemory_mib = 1", "give 64 or more"),
-            (
-                "[[interfaces]]\nname = \"x\"\ntimeout_ms = 0",
-                "hold alerts back",
-            ),
-        ] {
-            let e = config(toml, &[]).unwrap_err().to_string();
-            assert!(e.contains(expect), "{e}");
-        }
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

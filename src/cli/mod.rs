@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod explain;
 mod inputs;
+mod posture;
 mod reload;
 mod run;
 mod summary;

@@ -10,11 +10,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Command, RulesCommand};
 use super::summary::Summary;
-use super::{Args, Config, Failure, check, complain, explain, inputs, reload, trial};
+use super::{Args, Config, Failure, check, complain, explain, inputs, posture, reload, trial};
 use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
 use crate::correlate::Declared;
 use crate::output::{Destination, EventTypes, UnknownType, Writer};
-use crate::sensor::{self, Memory, Outlet, Reload, Report, Setup, WriterThread};
+use crate::sensor::{self, Memory, Outlet, Reload, Report, Setup, Store, WriterThread};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
@@ -44,10 +44,16 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             check::count(&rules);
             return Ok(0);
         }
-        Some(Command::Rules(RulesCommand::Test { .. })) | None => {}
+        Some(Command::Posture { .. } | Command::Rules(RulesCommand::Test { .. })) | None => {}
     }
     let catalog = inputs::catalog(args.catalog.as_deref())?;
+    let json = match args.command {
+        Some(Command::Posture { json }) => Some(json),
+        _ => None,
+    };
     let events = match &args.events {
+        // The list comes at the end, and is all that is asked for.
+        _ if json.is_some() => EventTypes::NONE,
         Some(list) => list.parse().map_err(|e: UnknownType| Failure::new(e))?,
         None => EventTypes::default(),
     };
@@ -57,6 +63,26 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     if args.test {
         check::tell(args, &config, &rules, memory)?;
         return Ok(0);
+    }
+    let keep = match &config.state_dir {
+        Some(dir) => {
+            let (store, said) = Store::open(dir).map_err(Failure::new)?;
+            if let Some(said) = said {
+                complain(&said);
+            }
+            Some(Arc::new(store))
+        }
+        None => None,
+    };
+    if let (true, Some(json), Some(store)) = (args.read.is_empty(), json, &keep) {
+        let known = store.get().map_err(Failure::new)?;
+        posture::tell(&sensor::postures(&catalog, &known), json);
+        return Ok(0);
+    }
+    if json.is_some() && live {
+        return Err(Failure::new(
+            "posture reads captures (-r) or what a running relaywatch has kept (--state), not an interface",
+        ));
     }
     if args.read.is_empty() && !live {
         return Err(Failure::new(
@@ -73,13 +99,15 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         declared: Declared {
             forwarders: config.forwarders.clone(),
             hosts: config.hosts.clone(),
-            ..Declared::default()
+            home_nets: config.home_nets.clone(),
+            learning: Duration::from_secs(config.learning_hours * 3600),
         },
         events,
         memory,
         stats_interval: Duration::from_secs(config.stats_interval_s),
         live,
         vlan_in_flow_key: config.vlan_in_flow_key,
+        keep: keep.clone(),
         pcap_filename: None,
     };
     let stop = Arc::new(AtomicBool::new(false));
@@ -109,7 +137,15 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         summary.writer(&writer);
     }
     done?;
-    if !args.quiet {
+    if let Some(store) = keep.filter(|store| store.failed() > 0) {
+        complain(&format_args!(
+            "what is known of hosts could not be kept {} times; check the space and permissions of --state",
+            store.failed()
+        ));
+    }
+    if let Some(json) = json {
+        posture::tell(summary.postures(), json);
+    } else if !args.quiet {
         summary.print();
     }
     Ok(summary.alerts())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::event::{Incident, Level};
+use crate::event::{Incident, Level, PostureReport};
 use crate::net::Addr;
 use crate::output::Writer;
 use crate::sensor::Report;
@@ -40,6 +40,7 @@ impl Summary {
         for (level, n) in &report.alerts {
             *t.alerts.entry(*level).or_default() += n;
         }
+        t.postures.extend(report.postures.iter().cloned());
         t.titles.extend(report.titles.iter().cloned());
         t.incidents.extend(report.incidents.iter().cloned());
     }
@@ -54,6 +55,11 @@ impl Summary {
 
     pub(super) fn alerts(&self) -> u64 {
         self.total.alerts.values().sum()
+    }
+
+    /// Weaknesses of hosts. Of several captures, each has its own.
+    pub(super) fn postures(&self) -> &[PostureReport] {
+        &self.total.postures
     }
 
     pub(super) fn print(&self) {

@@ -43,6 +43,7 @@ pub(super) fn run(
         declared: Declared {
             forwarders: config.forwarders.clone(),
             hosts: config.hosts.clone(),
+            home_nets: config.home_nets.clone(),
             ..Declared::default()
         },
         events: EventTypes::default(),
@@ -50,6 +51,7 @@ pub(super) fn run(
         stats_interval: Duration::from_secs(config.stats_interval_s),
         live: false,
         vlan_in_flow_key: config.vlan_in_flow_key,
+        keep: None,
         pcap_filename: None,
     };
     let mut source = FileSource::open(capture).map_err(Failure::new)?;

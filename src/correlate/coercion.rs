@@ -16,6 +16,7 @@ use crate::event::{Call, Finding, FlowMeta, Leg, LegRole, RpcEvidence, Seen, Sig
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
+use crate::wire::Guid;
 
 /// Which call: flow, association, call id. The answer to a call inside RPC over HTTP comes on another
 /// flow; there the association alone (its virtual connection) tells, and the flow is 0.
@@ -37,6 +38,13 @@ struct Waiting {
     caller_interfaces: u64,
     /// The first host the victim authenticated to by NTLM after the call, and when.
     callback: Option<(Addr, Timestamp)>,
+}
+
+impl Waiting {
+    /// Who called: behind an RPC proxy, the client that it names.
+    fn caller(&self) -> Addr {
+        self.call.client.unwrap_or(self.flow.client.addr)
+    }
 }
 
 /// How a call was answered.
@@ -114,7 +122,8 @@ impl Coercion {
             return;
         };
         let family = method.family.clone();
-        let caller_interfaces = self.count_interfaces(s.flow.client.addr, family, s.ts);
+        let caller_interfaces =
+            self.count_interfaces(call.client.unwrap_or(s.flow.client.addr), family, s.ts);
         let key = call_key(s, call.association, call.call_id);
         let deadline = s.ts.plus(Duration::from_millis(limits::ANSWER_MILLIS));
         if let Some(old) = self.take(key) {
@@ -227,7 +236,7 @@ fn conclude(
             _ => "high",
         },
         outcome: outcome(method, answered),
-        attacker: Some(w.flow.client.addr),
+        attacker: Some(w.caller()),
         victim: Some(w.flow.server.addr),
         listener: listener(w, named.as_ref(), owner),
         family: method.family.clone(),
@@ -292,7 +301,7 @@ fn owner(
     let Some(path_host) = named.host.as_deref() else {
         return "none";
     };
-    let (caller, server) = (w.flow.client.addr, w.flow.server.addr);
+    let (caller, server) = (w.caller(), w.flow.server.addr);
     if let Some(literal) = named.literal {
         let literal = Addr::from(literal);
         return match literal {
@@ -318,7 +327,7 @@ fn owner(
 
 /// Who the victim is sent to, as far as the call or the callback tells.
 fn listener(w: &Waiting, named: Option<&PathHost>, owner: &str) -> Option<Addr> {
-    let caller = w.flow.client.addr;
+    let caller = w.caller();
     if let Some(literal) = named.and_then(|n| n.literal) {
         return Some(Addr::from(literal));
     }
@@ -354,16 +363,26 @@ fn outcome(method: &Method, answered: Option<Answered>) -> &'static str {
 }
 
 fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered>) -> Vec<String> {
-    let (caller, server) = (host(w.flow.client.addr), host(w.flow.server.addr));
+    let (caller, server) = (host(w.caller()), host(w.flow.server.addr));
     let over = if w.call.named_pipe.is_empty() {
         w.call.transport.to_owned()
     } else {
         format!("\\pipe\\{}", w.call.named_pipe)
     };
+    let number = match w.call.interface {
+        Guid::NIL => format!("message {:#x}", w.call.opnum),
+        interface => format!("{interface} opnum {}", w.call.opnum),
+    };
     let mut lines = vec![format!(
-        "{caller} called {} ({} opnum {}) on {server} over {over}",
-        method.name, w.call.interface, w.call.opnum
+        "{caller} called {} ({number}) on {server} over {over}",
+        method.name
     )];
+    if w.call.client.is_some() {
+        let proxy = host(w.flow.client.addr);
+        lines.push(format!(
+            "it came through the RPC proxy {proxy}, which says who called"
+        ));
+    }
     if w.call.sealed {
         lines.push(format!(
             "the call is sealed (authentication level 6): the path could not be read, its stub has {} bytes",
@@ -457,6 +476,7 @@ mod tests {
                 stub_len: 0,
                 path: None,
                 path_by_scan: false,
+                client: None,
             };
             let s = Sighting {
                 key: OrderKey::default(),

@@ -12,6 +12,7 @@ mod coercion;
 mod identity;
 mod incident;
 mod pattern;
+mod posture;
 mod relay;
 mod single;
 #[cfg(test)]
@@ -27,9 +28,10 @@ use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::event::{
-    Alert, Claim, Finding, FlowMeta, HostRoles, Incident, Level, Seen, Sighting, Signature, Source,
+    Alert, Claim, Finding, FlowMeta, HostRoles, IdentityChange, Incident, Knowledge, Level,
+    PostureReport, Seen, Sighting, Signature, Source,
 };
-use crate::net::{Addr, Direction};
+use crate::net::{Addr, Direction, HomeNets};
 use crate::time::Timestamp;
 
 use action::WebEnrolment;
@@ -40,6 +42,7 @@ use coercion::Coercion;
 use identity::Identity;
 use incident::Incidents;
 use pattern::{Context, Pattern};
+use posture::Postures;
 use relay::Relays;
 use single::Singles;
 use suspects::Suspects;
@@ -59,6 +62,10 @@ pub enum Verdict {
     Alert(Box<Alert>),
     /// An incident changed or closed.
     Incident(Box<Incident>),
+    /// Who is who changed.
+    Identity(Box<IdentityChange>),
+    /// A host has a weakness: told once a day, and at the end.
+    Posture(Box<PostureReport>),
 }
 
 /// What an operator told the sensor about the network.
@@ -68,6 +75,8 @@ pub struct Declared {
     pub forwarders: Vec<IpAddr>,
     /// Hosts with their addresses and roles.
     pub hosts: Vec<DeclaredHost>,
+    /// Networks of the organisation.
+    pub home_nets: HomeNets,
     /// Packet time from the first packet on during which what is *missing* counts less.
     pub learning: Duration,
 }
@@ -88,6 +97,7 @@ impl Default for Declared {
         Self {
             forwarders: Vec::new(),
             hosts: Vec::new(),
+            home_nets: HomeNets::default(),
             learning: Duration::from_secs(24 * 3600),
         }
     }
@@ -112,6 +122,10 @@ pub struct Counters {
     pub pending_evicted: u64,
     /// Names and addresses forgotten because a limit was met.
     pub identities_evicted: u64,
+    /// Addresses known.
+    pub identities: u64,
+    /// Weaknesses of hosts that there was no room for.
+    pub postures_evicted: u64,
     /// Incidents closed because a limit was met.
     pub incidents_evicted: u64,
 }
@@ -125,6 +139,7 @@ pub struct Correlator {
     /// In the order in which they look at a sighting.
     patterns: Vec<Box<dyn Pattern>>,
     incidents: Incidents,
+    postures: Postures,
     counters: Counters,
     /// Packets lost by the sensor so far, shown in alerts.
     drops: u64,
@@ -150,6 +165,7 @@ impl Correlator {
                 Box::new(Chains::default()),
             ],
             incidents: Incidents::default(),
+            postures: Postures::default(),
             counters: Counters::default(),
             drops: 0,
             cases: Vec::new(),
@@ -170,8 +186,36 @@ impl Correlator {
             return;
         }
         self.each(|pattern, cx, cases| pattern.sighting(s, cx, cases));
+        self.postures.sighting(s, &self.identity);
         self.learn(s);
         self.settle(judge, out);
+        self.changes(out);
+    }
+
+    fn changes(&mut self, out: &mut Vec<Verdict>) {
+        let changes = self.identity.changes();
+        out.extend(changes.map(|c| Verdict::Identity(Box::new(c))));
+    }
+
+    /// Everything worth keeping across a restart.
+    #[must_use]
+    pub fn knowledge(&self) -> Knowledge {
+        let mut all = Knowledge::default();
+        self.identity.snapshot(&mut all);
+        self.postures.snapshot(&mut all);
+        for pattern in &self.patterns {
+            pattern.snapshot(&mut all);
+        }
+        all
+    }
+
+    /// Takes up what an earlier run knew. Before the first sighting.
+    pub fn restore(&mut self, known: &Knowledge) {
+        self.identity.restore(known);
+        self.postures.restore(known);
+        for pattern in &mut self.patterns {
+            pattern.restore(known);
+        }
     }
 
     /// Tells the time: what waited for an answer until now is concluded, idle incidents close.
@@ -182,6 +226,9 @@ impl Correlator {
             self.settle(judge, out);
         }
         self.incidents.advance(now, out);
+        self.identity.advance(now);
+        self.changes(out);
+        self.postures.advance(now, &self.identity, out);
     }
 
     /// The end of the capture: everything open is concluded and written.
@@ -191,6 +238,13 @@ impl Correlator {
             self.settle(judge, out);
         }
         self.incidents.finish(now, out);
+        self.postures.finish(now, &self.identity, out);
+    }
+
+    /// Weaknesses of hosts, in the order in which they are worth mending.
+    #[must_use]
+    pub fn postures(&self) -> Vec<PostureReport> {
+        self.postures.reports(Timestamp::ZERO, &self.identity)
     }
 
     /// Packets the sensor has lost so far.
@@ -209,6 +263,8 @@ impl Correlator {
             exchanges_evicted: exchanges,
             pending_evicted: pending,
             identities_evicted: self.identity.evicted(),
+            identities: self.identity.len() as u64,
+            postures_evicted: self.postures.evicted(),
             incidents_evicted: self.incidents.evicted(),
             incidents: self.incidents.opened(),
             ..self.counters

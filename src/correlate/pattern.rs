@@ -6,7 +6,7 @@ use super::Case;
 use super::identity::Identity;
 use super::suspects::Suspects;
 use crate::catalog::Catalog;
-use crate::event::Sighting;
+use crate::event::{Knowledge, Sighting};
 use crate::time::Timestamp;
 
 /// Knowledge that patterns share and do not change.
@@ -36,6 +36,12 @@ pub(super) trait Pattern: fmt::Debug + Send {
 
     /// The end of the capture: concludes everything that waits.
     fn finish(&mut self, _now: Timestamp, _cx: &Context<'_>, _out: &mut Vec<Case>) {}
+
+    /// Adds what of its state is worth keeping across a restart.
+    fn snapshot(&self, _to: &mut Knowledge) {}
+
+    /// Takes up what an earlier run knew.
+    fn restore(&mut self, _from: &Knowledge) {}
 
     /// What was forgotten because a limit was met.
     fn evicted(&self) -> Evicted {

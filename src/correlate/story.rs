@@ -168,6 +168,8 @@ pub(super) fn authentication(carrier: Carrier, value: u8, response: u8) -> Authe
         target_name: String::new(),
         dns_computer: String::new(),
         mic: Mic::Present,
+        version1: false,
+        channel_bindings: false,
         message_id: 0,
         session_id: 0,
     }
@@ -209,5 +211,6 @@ pub(super) fn efs_call(path: Option<&str>, sealed: bool, call_id: u32) -> Seen {
         stub_len: 60,
         path: path.map(str::to_owned),
         path_by_scan: false,
+        client: None,
     }))
 }

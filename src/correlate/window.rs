@@ -95,6 +95,19 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         }
     }
 
+    /// Everything, in the order in which it was renewed, with that time.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V, Timestamp)> {
+        self.order.iter().filter_map(|(serial, at, key)| {
+            let (newest, value) = self.map.get(key)?;
+            (newest == serial).then_some((key, value, *at))
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
     /// Entries forgotten because there were too many.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted

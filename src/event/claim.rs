@@ -4,8 +4,24 @@ use crate::net::Addr;
 use crate::wire::Guid;
 
 /// Where evidence comes from, weakest first. A stronger one displaces a weaker one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
+    /// A name that a host gives itself where nobody checks it: NetBIOS, a certificate. It is shown, and
+    /// never owned.
+    Said,
     /// A name in NTLM: everybody may say it, and a relay repeats it.
     #[default]
     Ntlm,
@@ -26,6 +42,7 @@ impl Source {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Said => "said",
             Self::Ntlm => "ntlm",
             Self::Smb => "smb",
             Self::Kerberos => "kerberos",
@@ -39,7 +56,7 @@ impl Source {
     #[must_use]
     pub fn weight(self) -> u8 {
         match self {
-            Self::Ntlm => 0,
+            Self::Said | Self::Ntlm => 0,
             Self::Smb => 1,
             Self::Kerberos | Self::Dns | Self::Dhcp => 2,
             Self::Declared => 3,
@@ -64,6 +81,95 @@ pub struct Claim {
     pub roles: Roles,
     /// Seconds after which it is void; 0 is the usual time.
     pub ttl: u32,
+    /// Services that the host was seen to answer for: several together show a role.
+    pub services: Services,
+    /// Whom a DHCP server leased the address to: a hash of its hardware address. Ends what the one before
+    /// was called.
+    pub client: Option<u64>,
+    /// A DNS server that says it, and whom it tells.
+    pub witness: Option<Witness>,
+}
+
+/// Who says something about another host, and to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// The one that answers.
+    pub server: Addr,
+    /// The one that asked.
+    pub client: Addr,
+}
+
+/// What a host was seen to answer for. One may be pretended; a role takes what the role's hosts have in
+/// common (see [`Services::roles`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Services(pub u16);
+
+impl Services {
+    /// It issued Kerberos tickets, or refused to.
+    pub const KDC: Self = Self(1);
+    /// It answered a ping for `netlogon` as domain controller (MS-ADTS 6.3.3).
+    pub const NETLOGON: Self = Self(2);
+    /// A DNS server's SRV record names it for `_ldap._tcp.dc._msdcs` (MS-ADTS 6.3.2.3).
+    pub const SRV: Self = Self(4);
+    /// It answered LDAP.
+    pub const LDAP: Self = Self(8);
+    /// It accepted binds to an interface that only domain controllers have: directory replication, netlogon.
+    pub const DC_RPC: Self = Self(16);
+    /// It accepted binds to a certificate authority's interface, or served its pages.
+    pub const CA: Self = Self(32);
+    /// It served Exchange's pages.
+    pub const EXCHANGE: Self = Self(64);
+    /// It served Configuration Manager's clients.
+    pub const SCCM: Self = Self(128);
+    /// It served updates.
+    pub const UPDATE: Self = Self(256);
+    /// It answered SQL Server's protocol.
+    pub const SQL: Self = Self(512);
+    /// It let somebody into a share that is nobody's administrative one.
+    pub const SHARE: Self = Self(1024);
+    /// It answered for printers.
+    pub const PRINT: Self = Self(2048);
+    /// It answered DNS.
+    pub const DNS: Self = Self(4096);
+    /// A DHCP server leased it its address.
+    pub const LEASED: Self = Self(8192);
+
+    /// Both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// True if it has one of them.
+    #[must_use]
+    pub fn any(self, of: Self) -> bool {
+        self.0 & of.0 != 0
+    }
+
+    /// What a host that answers for all this is. A domain controller takes two services of which one is
+    /// only theirs: a single answer can be forged, and tools pretend to be an LDAP server.
+    #[must_use]
+    pub fn roles(self) -> Roles {
+        let own = Self(Self::KDC.0 | Self::NETLOGON.0 | Self::SRV.0 | Self::DC_RPC.0);
+        let of_dc = (self.0 & (own.0 | Self::LDAP.0)).count_ones();
+        let dc = self.any(own) && of_dc >= 2;
+        let workstation = self == Self::LEASED;
+        [
+            (dc, HostRole::Dc),
+            (self.any(Self::CA), HostRole::Ca),
+            (self.any(Self::EXCHANGE), HostRole::Exchange),
+            (self.any(Self::SCCM), HostRole::Sccm),
+            (self.any(Self::UPDATE), HostRole::Update),
+            (self.any(Self::SQL), HostRole::Sql),
+            (self.any(Self::SHARE) && !dc, HostRole::File),
+            (self.any(Self::PRINT), HostRole::Print),
+            (self.any(Self::DNS) && dc, HostRole::Dns),
+            (workstation, HostRole::Workstation),
+        ]
+        .into_iter()
+        .filter_map(|(plays, role)| plays.then_some(role))
+        .collect()
+    }
 }
 
 /// A part that a host plays in a domain.
@@ -150,6 +256,21 @@ impl Roles {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// As one number, for the store.
+    #[must_use]
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// From such a number; bits that are no role are dropped.
+    #[must_use]
+    pub fn from_bits(bits: u16) -> Self {
+        HostRole::ALL
+            .into_iter()
+            .filter(|role| bits & *role as u16 != 0)
+            .collect()
     }
 
     /// True if taking the host over is taking the domain over, or near it.

@@ -12,6 +12,7 @@ mod dns_names;
 mod finding;
 mod http;
 mod identity;
+mod known;
 mod krb5;
 mod ldap;
 mod name;
@@ -28,11 +29,14 @@ pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,
 };
 pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNegotiate, Secret};
-pub use claim::{Claim, HostRole, Roles as HostRoles, Source};
+pub use claim::{Claim, HostRole, Roles as HostRoles, Services, Source, Witness};
 pub use dns_names::{dns_opcode, dns_rcode, dns_type};
 pub use finding::Finding;
 pub use http::{HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
+pub use known::{
+    HabitRecord, HostRecord, IdentityChange, Knowledge, NameRecord, Posture, PostureReport,
+};
 pub use krb5::{KrbApReq, KrbApResult, KrbReply, KrbRequest};
 pub use ldap::{LdapBind, LdapNetlogon, LdapRequest, LdapResult, SaslLayer};
 pub use name::{DnsData, DnsMessage, DnsQuestion, DnsRecord, DnsSection, DnsSoa};
@@ -40,7 +44,7 @@ pub use rpc::{RpcBind, RpcCall, RpcEndpoint, RpcResult, RpcTransport};
 pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
 };
-pub use sighting::{Authenticate, Call, OrderKey, Seen, Sighting};
+pub use sighting::{Authenticate, Call, Laxity, OrderKey, Seen, Sighting};
 pub use smb::{SmbCommand, SmbEncrypted, SmbNegotiate, SmbSession};
 pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,

@@ -2,6 +2,7 @@
 
 use super::schema::declare_event;
 use crate::catalog::Method;
+use crate::net::Addr;
 use crate::wire::{Guid, Text};
 
 /// How a call travels (the protocol sequence, C706 appendix B).
@@ -97,6 +98,8 @@ declare_event! {
         pub detail: Option<&'a str> => "detail" Ours,
         /// Netlogon: the client's challenge or credential is all zero.
         pub zero_credential: Option<bool> => "zero_credential" Ours,
+        /// The client behind an RPC proxy, as the proxy names it (MS-RPCH 2.2.3.5.12); `src_ip` is the proxy.
+        pub client: Option<Addr> => "client_ip" Ours,
         /// The bind was not seen: the interface is what the endpoint mapper said of the port.
         pub by_endpoint: Option<bool> => "by_endpoint" Ours,
         /// Transfer syntax is NDR64.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Carrier, Claim, FlowMeta, Mic, Signature};
-use crate::net::Direction;
+use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 use crate::wire::Guid;
 
@@ -97,12 +97,34 @@ pub enum Seen {
     },
     /// Evidence of who is at an address.
     Claim(Box<Claim>),
+    /// Something that should be configured otherwise, seen at the flow's server.
+    Lax(Laxity),
     /// A rule on protocol events matched.
     RuleHit {
         /// The rule.
         signature: Arc<Signature>,
         /// What correlation rules need of the event; `None` if none is about the rule.
         captured: Option<Box<[String]>>,
+    },
+}
+
+/// What a host let pass that a hardened one would not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Laxity {
+    /// The SMB server does not require signing, and accepted a session.
+    SmbUnsigned {
+        /// Who was let in.
+        user: String,
+    },
+    /// A password went over LDAP in clear.
+    LdapSimple {
+        /// The bind's name.
+        user: String,
+    },
+    /// The endpoint mapper, or RPC behind port 593, answered.
+    Endpoint {
+        /// 135 or 593.
+        port: u16,
     },
 }
 
@@ -133,6 +155,10 @@ pub struct Authenticate {
     pub dns_computer: String,
     /// Message integrity code.
     pub mic: Mic,
+    /// The response is NTLMv1's.
+    pub version1: bool,
+    /// It is bound to a TLS channel.
+    pub channel_bindings: bool,
     /// Identity of the carrying message's bytes, 0 if unknown.
     pub message_id: u64,
     /// Identity of what a forwarder keeps, 0 if unknown.
@@ -168,4 +194,6 @@ pub struct Call {
     pub path: Option<String>,
     /// The path was found by searching.
     pub path_by_scan: bool,
+    /// The client behind a proxy; the flow's client is the proxy then.
+    pub client: Option<Addr>,
 }

@@ -19,10 +19,12 @@ use super::ldap;
 use super::protocol;
 use super::types::{EventType, EventTypes};
 use crate::event::{
-    Alert, Event, Finding, FlowMeta, Incident, OurFields, SensorRecord, StatsRecord,
+    Alert, Event, Finding, FlowMeta, IdentityChange, Incident, OurFields, PostureReport,
+    SensorRecord, StatsRecord,
 };
 use crate::net::{Addr, Direction, Endpoint};
 use crate::time::Timestamp;
+use crate::wire::Guid;
 
 /// What every line starts with: when, where, between whom.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,11 +59,16 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
             out.put(T::RpcBind, &OurFields(e));
         }
         Event::RpcCall(e) => {
-            out.put(T::Dcerpc, &protocol::rpc_request(e, transport));
+            // Messages of Windows Search are calls to us, but no DCE/RPC.
+            if e.interface != Some(Guid::NIL) {
+                out.put(T::Dcerpc, &protocol::rpc_request(e, transport));
+            }
             out.put(T::RpcCall, &OurFields(e));
         }
         Event::RpcResult(e) => {
-            out.put(T::Dcerpc, &protocol::rpc_response(e, transport));
+            if e.interface != Some(Guid::NIL) {
+                out.put(T::Dcerpc, &protocol::rpc_response(e, transport));
+            }
             out.put(T::RpcResult, &OurFields(e));
         }
         Event::RpcEndpoint(e) => out.put(T::RpcEndpoint, &OurFields(e)),
@@ -147,6 +154,18 @@ pub fn write_incident(buf: &mut Vec<u8>, header: &Header<'_>, incident: &Inciden
         EventType::Incident,
         &super::alert::incident_body(incident),
     );
+}
+
+/// Writes that who is who changed.
+pub fn write_identity(buf: &mut Vec<u8>, header: &Header<'_>, change: &IdentityChange) {
+    let body = super::known::identity_body(change);
+    line(buf, header, EventType::Identity, &body);
+}
+
+/// Writes a weakness of a host.
+pub fn write_posture(buf: &mut Vec<u8>, header: &Header<'_>, report: &PostureReport) {
+    let body = super::known::posture_body(report);
+    line(buf, header, EventType::Posture, &body);
 }
 
 /// Writes the counters that depend on packets alone.

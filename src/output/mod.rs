@@ -12,6 +12,7 @@ mod alert;
 mod community;
 mod destination;
 mod dns;
+mod known;
 mod ldap;
 mod names;
 mod protocol;
@@ -23,7 +24,8 @@ mod samples;
 mod schema_test;
 
 pub use eve::{
-    Header, write_alert, write_event, write_finding, write_incident, write_sensor, write_stats,
+    Header, write_alert, write_event, write_finding, write_identity, write_incident, write_posture,
+    write_sensor, write_stats,
 };
 pub use types::{EventType, EventTypes, UnknownType};
 pub use writer::{Destination, OpenError, Trouble, Writer};

@@ -184,6 +184,7 @@ pub(super) fn rpc_call() -> RpcCall<'static> {
         argument: Some("DC01"),
         detail: Some("DC01$"),
         zero_credential: Some(true),
+        client: Some(Addr::v4([192, 0, 2, 77])),
         by_endpoint: Some(true),
         ndr64: true,
         call_id: 2,
@@ -918,6 +919,41 @@ fn incident() -> Incident {
     }
 }
 
+fn identity() -> IdentityChange {
+    IdentityChange {
+        ts: flow().first_ts,
+        change: "moved",
+        address: addr(21),
+        name: "files1.lab.example".to_owned(),
+        names: texts(&["files1.lab.example", "files1"]),
+        roles: HostRole::File.into(),
+        source: Some(Source::Dhcp),
+        since: Some(flow().first_ts),
+        previous: Some(addr(20)),
+        learning: true,
+        suppressed: 3,
+    }
+}
+
+fn posture() -> PostureReport {
+    PostureReport {
+        ts: flow().first_ts,
+        posture: Posture {
+            kind: "smb_unsigned".to_owned(),
+            host: addr(21),
+            count: 9,
+            others: vec![addr(50), addr(51)],
+            more: 1,
+            examples: texts(&["LAB\\\\alice"]),
+            first_ts: flow().first_ts,
+            last_ts: flow().first_ts,
+        },
+        names: texts(&["files1.lab.example"]),
+        roles: HostRole::File.into(),
+        advice: "Require SMB signing.",
+    }
+}
+
 fn sensor() -> SensorRecord {
     SensorRecord {
         uptime: 60,
@@ -974,6 +1010,30 @@ pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     add("incident", &|buf| write_incident(buf, &bare, &incident()));
     add("bare incident", &|buf| {
         write_incident(buf, &bare, &Incident::default());
+    });
+    add("identity", &|buf| write_identity(buf, &bare, &identity()));
+    add("bare identity", &|buf| {
+        let least = IdentityChange {
+            change: "roles",
+            ..IdentityChange::default()
+        };
+        write_identity(buf, &bare, &least);
+    });
+    add("posture", &|buf| write_posture(buf, &bare, &posture()));
+    add("bare posture", &|buf| {
+        let least = Posture {
+            kind: "rpc_exposed".to_owned(),
+            ..Posture::default()
+        };
+        let posture = least;
+        write_posture(
+            buf,
+            &bare,
+            &PostureReport {
+                posture,
+                ..PostureReport::default()
+            },
+        );
     });
     add("stats", &|buf| {
         write_stats(buf, header.ts, &StatsRecord::default());

@@ -27,6 +27,8 @@ pub enum EventType {
     Finding,
     /// Suricata's: an HTTP request and its response.
     Http,
+    /// Ours: who is who changed.
+    Identity,
     /// Ours: the state of an incident.
     Incident,
     /// Ours: Kerberos requests, replies and tickets presented.
@@ -45,6 +47,8 @@ pub enum EventType {
     Nbns,
     /// Ours: NTLM messages, whatever carries them.
     Ntlm,
+    /// Ours: a host lets pass what a hardened one would not.
+    Posture,
     /// Ours: IPv6 router advertisements.
     RouterAdvert,
     /// Ours: a DCE/RPC presentation context with names and protection.
@@ -71,7 +75,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
@@ -82,6 +86,7 @@ impl EventType {
         Self::Dns,
         Self::Finding,
         Self::Http,
+        Self::Identity,
         Self::Incident,
         Self::Kerberos,
         Self::Krb5,
@@ -91,6 +96,7 @@ impl EventType {
         Self::Mdns,
         Self::Nbns,
         Self::Ntlm,
+        Self::Posture,
         Self::RouterAdvert,
         Self::RpcBind,
         Self::RpcCall,
@@ -118,6 +124,7 @@ impl EventType {
             Self::Dns => "dns",
             Self::Finding => "finding",
             Self::Http => "http",
+            Self::Identity => "identity",
             Self::Incident => "incident",
             Self::Kerberos => "kerberos",
             Self::Krb5 => "krb5",
@@ -127,6 +134,7 @@ impl EventType {
             Self::Mdns => "mdns",
             Self::Nbns => "nbns",
             Self::Ntlm => "ntlm",
+            Self::Posture => "posture",
             Self::RouterAdvert => "router_advert",
             Self::RpcBind => "rpc_bind",
             Self::RpcCall => "rpc_call",
@@ -144,7 +152,7 @@ impl EventType {
 
 /// A set of event types.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EventTypes(u32);
+pub struct EventTypes(u64);
 
 impl EventTypes {
     /// No type.
@@ -173,8 +181,8 @@ impl EventTypes {
     /// True if events of single packets are wanted, which only workers see.
     #[must_use]
     pub fn any_protocol(self) -> bool {
-        use EventType::{Alert, Finding, Incident, Sensor, Stats};
-        let of_others = [Alert, Finding, Incident, Sensor, Stats];
+        use EventType::{Alert, Finding, Identity, Incident, Posture, Sensor, Stats};
+        let of_others = [Alert, Finding, Identity, Incident, Posture, Sensor, Stats];
         let others = of_others.into_iter().fold(Self::NONE, Self::with);
         self.0 & !others.0 != 0
     }

@@ -2,7 +2,7 @@
 //! `decoder.rs` keeps what a conversation needs.
 //!
 //! Carriers import what they carry, never the reverse:
-//! `http, ldap, smb, dcerpc → spnego → ntlmssp, krb5`; `smb → nbss, dcerpc`; `rpch → http, dcerpc`.
+//! `http, ldap, smb, dcerpc → spnego → ntlmssp, krb5`; `smb → nbss, dcerpc, wsp`; `rpch → http, dcerpc`.
 
 pub mod arp;
 pub(crate) mod base64;
@@ -26,6 +26,7 @@ pub mod spnego;
 pub mod tds;
 pub mod tls;
 pub mod token;
+pub mod wsp;
 
 #[cfg(test)]
 pub(crate) mod drive;

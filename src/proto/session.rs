@@ -72,8 +72,8 @@ macro_rules! protocols {
             fn begin(protocol: Protocol, client: Side, key: &FlowKey, from: &'static str) -> Self {
                 match protocol {
                     $(Protocol::$name => {
-                        let new: fn(&FlowKey, &'static str) -> $decoder = $new;
-                        Self::$name { client, decoder: Box::new(new(key, from)) }
+                        let new: fn(&FlowKey, Side, &'static str) -> $decoder = $new;
+                        Self::$name { client, decoder: Box::new(new(key, client, from)) }
                     })*
                 }
             }
@@ -140,29 +140,29 @@ macro_rules! protocols {
 
 protocols! {
     /// SMB over TCP or NetBIOS.
-    Smb(smb::Decoder) = |_, _| smb::Decoder::default(), "smb", identify::smb;
+    Smb(smb::Decoder) = |_, _, _| smb::Decoder::default(), "smb", identify::smb;
     /// DCE/RPC over TCP, with or without the `ncacn_http` banner.
-    Rpc(rpch::Decoder) = |key, _| rpch::Decoder::new(key), "dcerpc", identify::rpc;
+    Rpc(rpch::Decoder) = |key, client, _| rpch::Decoder::new(key, client), "dcerpc", identify::rpc;
     /// HTTP/1, and RPC over it.
-    Http(http::Decoder<rpch::Bodies>) = |key, _| http::Decoder::new(rpch::Bodies::new(key)), "http", identify::http;
+    Http(http::Decoder<rpch::Bodies>) = |key, client, _| http::Decoder::new(rpch::Bodies::new(key, client)), "http", identify::http;
     /// HTTP/2, recognised only.
-    Http2(http::Preface) = |_, _| http::Preface, "http2", identify::http2;
+    Http2(http::Preface) = |_, _, _| http::Preface, "http2", identify::http2;
     /// LDAP.
-    Ldap(ldap::Decoder) = |_, _| ldap::Decoder::default(), "ldap", identify::ldap;
+    Ldap(ldap::Decoder) = |_, _, _| ldap::Decoder::default(), "ldap", identify::ldap;
     /// Kerberos, to a KDC over TCP.
-    Krb5(krb5::Decoder) = |_, _| krb5::Decoder::default(), "krb5", identify::krb5;
+    Krb5(krb5::Decoder) = |_, _, _| krb5::Decoder::default(), "krb5", identify::krb5;
     /// SQL Server.
-    Tds(tds::Decoder) = |_, _| tds::Decoder::default(), "tds", identify::tds;
+    Tds(tds::Decoder) = |_, _, _| tds::Decoder::default(), "tds", identify::tds;
     /// SMTP.
-    Smtp(mail::Decoder) = |_, _| mail::Decoder::new(mail::Kind::Smtp), "smtp", identify::smtp;
+    Smtp(mail::Decoder) = |_, _, _| mail::Decoder::new(mail::Kind::Smtp), "smtp", identify::smtp;
     /// IMAP.
-    Imap(mail::Decoder) = |_, _| mail::Decoder::new(mail::Kind::Imap), "imap", identify::imap;
+    Imap(mail::Decoder) = |_, _, _| mail::Decoder::new(mail::Kind::Imap), "imap", identify::imap;
     /// POP3.
-    Pop3(mail::Decoder) = |_, _| mail::Decoder::new(mail::Kind::Pop3), "pop3", identify::pop3;
+    Pop3(mail::Decoder) = |_, _, _| mail::Decoder::new(mail::Kind::Pop3), "pop3", identify::pop3;
     /// TLS, as far as it is in clear.
-    Tls(tls::Decoder) = |_, from| tls::Decoder::after(from), "tls", identify::tls;
+    Tls(tls::Decoder) = |_, _, from| tls::Decoder::after(from), "tls", identify::tls;
     /// DNS and LLMNR over TCP.
-    Dns(dns::Decoder) = |key, _| dns::Decoder::new(key), "dns", dns::probe_tcp;
+    Dns(dns::Decoder) = |key, _, _| dns::Decoder::new(key), "dns", dns::probe_tcp;
 }
 
 /// What was tried so far.

@@ -82,6 +82,7 @@ pub(super) fn call() -> RpcCall<'static> {
         argument: None,
         detail: None,
         zero_credential: None,
+        client: None,
         by_endpoint: None,
         ndr64: false,
         call_id: 1,

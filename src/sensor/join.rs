@@ -11,6 +11,7 @@ use super::correlated::RuleCorrelator;
 use super::origin;
 use super::queue::{Round, What};
 use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
+use super::store::Keeper;
 use super::tuning::Tuner;
 use super::{Outlet, REPORTED, Report, Setup};
 use crate::correlate::{Correlator, Judge, Verdict};
@@ -21,7 +22,10 @@ use crate::event::{
 };
 use crate::flow::FlowStats;
 use crate::output::{EventType, EventTypes, Header};
-use crate::output::{write_alert, write_finding, write_incident, write_sensor, write_stats};
+use crate::output::{
+    write_alert, write_finding, write_identity, write_incident, write_posture, write_sensor,
+    write_stats,
+};
 use crate::rule::{RuleSet, Scratch};
 use crate::time::Timestamp;
 
@@ -50,6 +54,7 @@ pub(super) struct Join {
     /// Lines of the round.
     out: Vec<u8>,
     report: Report,
+    store: Keeper,
 }
 
 /// The rules as the correlator sees them.
@@ -75,8 +80,13 @@ impl Join {
         let latency = Histogram::new_with_bounds(1, 100_000_000, 2)
             .or_else(|_| Histogram::new(1))
             .unwrap_or_else(|_| unreachable!("one significant digit is always allowed"));
+        let mut correlator = Correlator::new(Arc::clone(&setup.catalog), &setup.declared);
+        if let Some(known) = setup.keep.as_ref().and_then(|store| store.get().ok()) {
+            correlator.restore(&known);
+        }
         Self {
-            correlator: Correlator::new(Arc::clone(&setup.catalog), &setup.declared),
+            correlator,
+            store: Keeper::new(setup.keep.clone()),
             judge: RuleJudge {
                 rules: Arc::clone(&setup.rules),
                 scratch: Scratch::default(),
@@ -181,7 +191,12 @@ impl Join {
             self.correlated.advance(until, &mut self.verdicts);
             self.tell(filled, &mut out);
         }
+        if self.store.is_due(until, last) {
+            self.store.put(self.correlator.knowledge(), last);
+        }
         if last {
+            // The end tells everything once more.
+            self.report.postures.clear();
             self.correlator
                 .finish(until, &mut self.judge, &mut self.verdicts);
             self.tell(filled, &mut out);
@@ -225,6 +240,17 @@ impl Join {
                     }
                     self.write_alert(&alert, out);
                     self.record_latency(alert.ts, filled);
+                }
+                Verdict::Identity(change) => {
+                    if self.events.has(EventType::Identity) {
+                        self.header(change.ts, None, None, |h| write_identity(out, h, &change));
+                    }
+                }
+                Verdict::Posture(report) => {
+                    if self.events.has(EventType::Posture) {
+                        self.header(report.ts, None, None, |h| write_posture(out, h, &report));
+                    }
+                    self.report.postures.push(*report);
                 }
                 Verdict::Incident(mut incident) => {
                     self.place_legs(&mut incident.legs);
@@ -419,7 +445,9 @@ impl Join {
                 ("fragments", dissect.defrag_evictions),
                 ("exchanges", correlator.exchanges_evicted),
                 ("pending", correlator.pending_evicted),
+                ("identities", correlator.identities_evicted),
                 ("incidents", correlator.incidents_evicted),
+                ("postures", correlator.postures_evicted),
                 ("correlations", self.correlated.evicted()),
             ]
             .into(),

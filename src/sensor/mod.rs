@@ -7,6 +7,7 @@
 //! writer:         bytes to where they belong                                writer.rs
 //! ```
 
+mod claims;
 mod correlated;
 mod decoders;
 mod dispatch;
@@ -16,6 +17,7 @@ mod queue;
 mod reload;
 mod sighting;
 mod stats;
+mod store;
 mod tuning;
 mod worker;
 mod writer;
@@ -27,13 +29,14 @@ use std::time::Duration;
 
 use crate::capture::{End, Source};
 use crate::catalog::Catalog;
-use crate::correlate::Declared;
-use crate::event::{Incident, Latency, Level, SiteKey};
+use crate::correlate::{Correlator, Declared};
+use crate::event::{Incident, Knowledge, Latency, Level, PostureReport, SiteKey};
 use crate::output::EventTypes;
 use crate::rule::RuleSet;
 
 pub use reload::Reload;
 pub use stats::Memory;
+pub use store::{Store, StoreError};
 pub use tuning::{RuleRef, Suppress, Threshold, Tuning};
 pub use writer::{Outlet, WriterThread};
 
@@ -64,6 +67,8 @@ pub struct Setup {
     pub live: bool,
     /// VLAN ids tell flows apart.
     pub vlan_in_flow_key: bool,
+    /// Where what an earlier run knew is, and what is known is kept for the next.
+    pub keep: Option<Arc<Store>>,
     /// Name of the capture file for `pcap_filename`, if it is one.
     pub pcap_filename: Option<String>,
 }
@@ -85,6 +90,8 @@ pub struct Report {
     pub titles: Vec<(Level, String)>,
     /// Incidents as they closed, at most 64.
     pub incidents: Vec<Incident>,
+    /// Weaknesses of hosts, as told last.
+    pub postures: Vec<PostureReport>,
     /// Time from a packet to the alert it caused.
     pub latency: Latency,
     /// Panics caught: bugs of ours.
@@ -93,6 +100,14 @@ pub struct Report {
     pub broken: Option<String>,
     /// What the source wants the operator to know.
     pub notices: Vec<String>,
+}
+
+/// Weaknesses of hosts as a store has them.
+#[must_use]
+pub fn postures(catalog: &Arc<Catalog>, known: &Knowledge) -> Vec<PostureReport> {
+    let mut correlator = Correlator::new(Arc::clone(catalog), &Declared::default());
+    correlator.restore(known);
+    correlator.postures()
 }
 
 /// Alerts and incidents a [`Report`] remembers one by one.

@@ -110,6 +110,8 @@ fn authenticate(key: &SiteKey, e: &NtlmAuthenticate<'_>) -> Seen {
         target_name: e.target_name.to_string(),
         dns_computer: e.dns_computer_name.to_string(),
         mic: e.mic,
+        version1: e.response.starts_with("v1"),
+        channel_bindings: e.channel_bindings,
         message_id: e.message_id,
         session_id: e.session_id,
     }))
@@ -135,6 +137,7 @@ fn call(e: &RpcCall<'_>) -> Option<Seen> {
         stub_len: e.stub_len,
         path: e.path.map(str::to_owned),
         path_by_scan: e.path_by_scan,
+        client: e.client,
     })))
 }
 
@@ -150,7 +153,7 @@ fn answer(catalog: &Catalog, e: &RpcResult<'_>) -> Option<Seen> {
 
 /// Web enrolment of AD CS lives under /certsrv/ (MS-WCCE is its RPC twin; the pages are not
 /// specified). IIS takes it in any case, after any number of slashes, and percent-encoded.
-fn is_enrolment(uri: &str) -> bool {
+pub(super) fn is_enrolment(uri: &str) -> bool {
     let path = match uri.split_once("://") {
         Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)),
         None => Some(uri),

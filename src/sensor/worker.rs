@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use super::Setup;
+use super::claims::Claims;
 use super::decoders::Decoders;
 use super::origin;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
@@ -78,6 +79,7 @@ impl Worker {
                 pcap_filename: setup.pcap_filename.clone(),
                 origin,
                 catalog: Arc::clone(&setup.catalog),
+                claims: Claims::new(setup.declared.home_nets.clone()),
                 items: Vec::new(),
                 lines: Vec::new(),
                 scratch: Scratch::default(),
@@ -384,6 +386,7 @@ struct Collector {
     pcap_filename: Option<String>,
     origin: Arc<origin::Shared>,
     catalog: Arc<crate::catalog::Catalog>,
+    claims: Claims,
     items: Vec<Item>,
     lines: Vec<u8>,
     scratch: Scratch,
@@ -533,7 +536,8 @@ impl Sink for FlowSink<'_> {
             .fields()
             .filter(|f| self.collector.rules.is_interesting(f.schema()));
         let seen = seen(&self.collector.key, &self.collector.catalog, event);
-        if !wanted && judged.is_none() && seen.is_none() {
+        let speaks = Claims::may_speak(event);
+        if !wanted && judged.is_none() && seen.is_none() && !speaks {
             return;
         }
         let flow = self.meta(direction, event);
@@ -564,6 +568,13 @@ impl Sink for FlowSink<'_> {
         }
         if let Some(seen) = seen {
             self.collector.sighting(self.info, flow, direction, seen);
+        }
+        if speaks {
+            let mut claims = std::mem::take(&mut self.collector.claims);
+            for seen in claims.of(event, direction, &flow, self.info.at) {
+                self.collector.sighting(self.info, flow, direction, seen);
+            }
+            self.collector.claims = claims;
         }
     }
 }

@@ -8,6 +8,9 @@ use std::str::FromStr;
 pub struct Guid(pub u128);
 
 impl Guid {
+    /// All zero (RFC 9562 5.9): no interface.
+    pub const NIL: Self = Self(0);
+
     /// From sixteen bytes whose first three fields are little-endian (the usual Windows form).
     #[must_use]
     pub fn from_le(b: [u8; 16]) -> Self {

@@ -169,9 +169,17 @@ fn call(event: &Value) -> Call {
         "http" | "rpch" | "rpc_over_http_v2" => "ncacn_http".to_owned(),
         other => other.to_owned(),
     };
+    // Messages of Windows Search have no interface; theirs is said as nil, and their number (MS-WSP 2.2.2) as opnum.
+    let (uuid, opnum) = match text("method").as_str() {
+        "CPMCreateQueryIn" => ("00000000-0000-0000-0000-000000000000".to_owned(), 0xca),
+        _ => (
+            text("uuid").to_lowercase(),
+            event["opnum"].as_u64().unwrap_or(u64::MAX),
+        ),
+    };
     Call {
-        uuid: text("uuid").to_lowercase(),
-        opnum: event["opnum"].as_u64().unwrap_or(u64::MAX),
+        uuid,
+        opnum,
         method: text("method"),
         path: text("unc"),
         transport,

@@ -115,6 +115,7 @@ impl Sensor {
                 stats_interval: Duration::from_secs(30),
                 live: false,
                 vlan_in_flow_key: false,
+                keep: None,
                 pcap_filename: None,
             },
         })

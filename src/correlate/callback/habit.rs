@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::correlate::window::Recent;
+use crate::event::HabitRecord;
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
@@ -38,5 +39,22 @@ impl Habits {
         } else {
             self.0.insert(key, now, now);
         }
+    }
+
+    /// For the store.
+    pub(super) fn records(&self) -> impl Iterator<Item = HabitRecord> {
+        let all = self.0.iter();
+        all.map(|((client, server), first, last)| HabitRecord {
+            client: *client,
+            server: *server,
+            first: *first,
+            last,
+        })
+    }
+
+    /// From the store, oldest first.
+    pub(super) fn restore(&mut self, record: &HabitRecord) {
+        let key = (record.client, record.server);
+        self.0.insert(key, record.first, record.last);
     }
 }

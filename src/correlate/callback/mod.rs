@@ -18,7 +18,8 @@ use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, loops_back};
 use crate::event::{
-    Authenticate, Finding, FlowMeta, HostRole, Leg, LegRole, NtlmEvidence, Seen, Sighting,
+    Authenticate, Finding, FlowMeta, HostRole, Knowledge, Leg, LegRole, NtlmEvidence, Seen,
+    Sighting,
 };
 use crate::limits;
 use crate::net::Addr;
@@ -107,6 +108,16 @@ impl Pattern for Callbacks {
         self.asked.forget(now);
         self.calls.forget(now);
         self.outgoing.forget(now);
+    }
+
+    fn snapshot(&self, to: &mut Knowledge) {
+        to.habits = self.habits.records().collect();
+    }
+
+    fn restore(&mut self, from: &Knowledge) {
+        for record in &from.habits {
+            self.habits.restore(record);
+        }
     }
 
     fn evicted(&self) -> Evicted {

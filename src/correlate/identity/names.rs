@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::correlate::window::Recent;
-use crate::event::{Claim, Source};
+use crate::event::{Claim, NameRecord, Source};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
@@ -21,27 +21,46 @@ pub(crate) enum Owner {
 
 /// One address's claim to a name.
 #[derive(Clone, Debug)]
-struct Held {
-    addr: Addr,
+pub(super) struct Held {
+    pub(super) addr: Addr,
     /// The name in full, if it was heard so.
-    name: String,
-    source: Source,
-    first: Timestamp,
+    pub(super) name: String,
+    pub(super) source: Source,
+    pub(super) first: Timestamp,
     last: Timestamp,
-    until: Timestamp,
+    pub(super) until: Timestamp,
     /// Somebody else said the same while it was not settled, or it is somebody else's.
-    contested: bool,
+    pub(super) contested: bool,
+    /// It was told that it owns the name, or that it does not.
+    pub(super) told: Option<bool>,
+    /// When it will be looked at again.
+    pub(super) due: Option<Timestamp>,
 }
 
 impl Held {
-    fn lives(&self, now: Timestamp) -> bool {
+    pub(super) fn lives(&self, now: Timestamp) -> bool {
         self.until > now
     }
 
+    fn settled(&self, now: Timestamp) -> bool {
+        now.since(self.first) >= Duration::from_secs(limits::SETTLE_SECS)
+    }
+
     /// It counts as ownership.
-    fn owns(&self, now: Timestamp) -> bool {
-        let settled = now.since(self.first) >= Duration::from_secs(limits::SETTLE_SECS);
-        self.lives(now) && (self.source > Source::Ntlm || (settled && !self.contested))
+    pub(super) fn owns(&self, now: Timestamp) -> bool {
+        self.lives(now)
+            && !self.contested
+            && (self.source.weight() > Source::Ntlm.weight() || self.settled(now))
+    }
+
+    /// When that may change by itself.
+    pub(super) fn next(&self, now: Timestamp) -> Timestamp {
+        let settles = self.first.plus(Duration::from_secs(limits::SETTLE_SECS));
+        if settles > now && self.until > settles {
+            settles
+        } else {
+            self.until
+        }
     }
 }
 
@@ -78,6 +97,8 @@ impl Names {
             last: now,
             until,
             contested: false,
+            told: None,
+            due: None,
         };
         let Some(all) = self.held.get_mut(&key) else {
             self.held.insert(key, vec![new], now);
@@ -105,8 +126,17 @@ impl Names {
                 _ => return,
             }
         }
-        settle(all, &new);
+        settle(all, &new, now);
         self.held.renew(&key, now);
+    }
+
+    /// What was said of the address with a lease, or by itself, holds no longer.
+    pub(super) fn release(&mut self, addr: Addr, name: &str) {
+        if let Some(all) = self.held.get_mut(&host_part(name)) {
+            all.retain(|h| {
+                h.addr != addr || !same_name(&h.name, name) || !super::host::temporary(h.source)
+            });
+        }
     }
 
     pub(super) fn owner(&self, addr: Addr, name: &str, now: Timestamp) -> Owner {
@@ -140,52 +170,124 @@ impl Names {
     pub(super) fn shared(&self, name: &str, a: Addr, b: Addr) -> bool {
         let holds = |addr| {
             self.all(name)
-                .any(|h| h.addr == addr && h.source > Source::Smb)
+                .any(|h| h.addr == addr && h.source > Source::Smb && !h.contested)
         };
         holds(a) && holds(b)
+    }
+
+    /// Both hold one name, whatever the evidence: of declared ones.
+    pub(super) fn alike(&self, a: Addr, b: Addr) -> bool {
+        self.held.iter().any(|(_, all, _)| {
+            let mut mine = all.iter().filter(|h| h.addr == a);
+            mine.any(|m| all.iter().any(|h| h.addr == b && h.name == m.name))
+        })
     }
 
     pub(super) fn evicted(&self) -> u64 {
         self.held.evicted()
     }
 
-    fn all(&self, name: &str) -> impl Iterator<Item = &Held> {
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &Held> {
         self.held
             .get(&host_part(name))
             .into_iter()
             .flatten()
             .filter(move |h| same_name(&h.name, name))
     }
+
+    /// The address's own claim.
+    pub(super) fn held(&mut self, addr: Addr, name: &str) -> Option<&mut Held> {
+        let all = self.held.get_mut(&host_part(name))?;
+        all.iter_mut()
+            .find(|h| h.addr == addr && same_name(&h.name, name))
+    }
+
+    /// For the store: everything but what the operator declared, which may have changed by then.
+    pub(super) fn records(&self) -> impl Iterator<Item = NameRecord> {
+        let all = self.held.iter().flat_map(|(_, all, _)| all);
+        all.filter(|h| h.source != Source::Declared)
+            .map(|h| NameRecord {
+                addr: h.addr,
+                name: h.name.clone(),
+                source: h.source,
+                first: h.first,
+                last: h.last,
+                until: h.until,
+                contested: h.contested,
+            })
+    }
+
+    /// From the store.
+    pub(super) fn restore(&mut self, record: &NameRecord) {
+        let key = host_part(&record.name);
+        let held = Held {
+            addr: record.addr,
+            name: record.name.clone(),
+            source: record.source,
+            first: record.first,
+            last: record.last,
+            until: record.until,
+            contested: record.contested,
+            told: Some(!record.contested),
+            due: Some(record.until),
+        };
+        match self.held.get_mut(&key) {
+            Some(all) => {
+                let there = |h: &Held| h.addr == held.addr && same_name(&h.name, &held.name);
+                if all.len() < limits::NAMES_PER_ADDRESS && !all.iter().any(there) {
+                    all.push(held);
+                }
+            }
+            None => {
+                self.held.insert(key, vec![held], record.last);
+            }
+        }
+    }
 }
 
-/// A new or renewed claim meets the others: a stronger one displaces NTLM claims of other addresses, and
-/// an NTLM claim beside any other address's is contested, unless it was settled first.
-fn settle(all: &mut [Held], new: &Held) {
+/// A new or renewed claim meets those of other addresses.
+///
+/// - A stronger one displaces weaker ones, whatever it is.
+/// - An NTLM claim beside anybody else's is contested, unless it was settled first.
+/// - A lease, or a ticket that was accepted, is no proof against DNS, a ticket or a lease that is there
+///   already: who relays can have both. DNS may give one name to several addresses.
+fn settle(all: &mut [Held], new: &Held, now: Timestamp) {
     let rivals = |h: &Held| h.addr != new.addr && same_name(&h.name, &new.name);
     let strongest = all.iter().filter(|h| rivals(h)).map(|h| h.source).max();
     let Some(strongest) = strongest else {
         return;
     };
-    if new.source == Source::Ntlm {
+    if new.source.weight() == Source::Ntlm.weight() {
         let earlier = all
             .iter()
             .filter(|h| rivals(h))
             .any(|h| h.first <= new.first);
         for h in all.iter_mut() {
             let me = h.addr == new.addr && same_name(&h.name, &new.name);
-            let settled =
-                new.last.since(h.first) >= Duration::from_secs(limits::SETTLE_SECS) && !h.contested;
+            let settled = h.settled(new.last) && !h.contested;
             if me {
                 h.contested |= earlier || strongest > Source::Ntlm;
-            } else if rivals(h) && h.source == Source::Ntlm && !settled {
+            } else if rivals(h) && h.source.weight() == Source::Ntlm.weight() && !settled {
                 h.contested = true;
             }
         }
-    } else {
-        for h in all.iter_mut() {
-            if rivals(h) && h.source.weight() < new.source.weight() {
-                h.contested = true;
-            }
+        return;
+    }
+    let earlier = |h: &Held| {
+        let beats = match new.source {
+            Source::Kerberos | Source::Dhcp => h.source.weight() >= new.source.weight(),
+            _ => h.source.weight() > new.source.weight(),
+        };
+        rivals(h) && beats && h.owns(now)
+    };
+    let contested = all
+        .iter()
+        .any(|h| earlier(h) && (h.first <= new.first || h.source.weight() > new.source.weight()));
+    for h in all.iter_mut() {
+        if h.addr == new.addr && same_name(&h.name, &new.name) {
+            h.contested = contested;
+        } else if rivals(h) && h.source.weight() < new.source.weight() && !contested {
+            h.contested = true;
         }
     }
 }

@@ -200,6 +200,7 @@ fn call(met: &Met<'_>, header: &ClHeader<'_>, shared: &mut Shared, out: &mut dyn
         argument: some(&cl.arguments.subject),
         detail: some(&cl.arguments.detail),
         zero_credential: cl.arguments.zero_credential,
+        client: None,
         by_endpoint: None,
         ndr64: false,
         call_id: header.sequence,

@@ -465,6 +465,7 @@ impl Association {
             argument: some(&arguments.subject),
             detail: some(&arguments.detail),
             zero_credential: arguments.zero_credential,
+            client: cx.via.client,
             by_endpoint: None,
             ndr64,
             call_id: call.call_id,

@@ -37,6 +37,7 @@ mod tests;
 pub use decoder::Association;
 
 use crate::event::RpcTransport;
+use crate::net::Addr;
 
 /// How an association is reached.
 #[derive(Clone, Copy, Debug)]
@@ -47,4 +48,6 @@ pub struct Via<'a> {
     pub pipe: &'a str,
     /// Tells associations of one flow apart (pipe handle; 0 over TCP).
     pub association: u64,
+    /// The client, where a proxy between says who it is.
+    pub client: Option<Addr>,
 }

@@ -198,6 +198,11 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Searches little-endian text for a UNC path.
+pub(crate) fn scan_unc(bytes: &[u8], path: &mut String) -> bool {
+    scan(bytes, false, path)
+}
+
 /// Searches bytes for a UNC path in UTF-16 of the given order, and failing that in 8-bit text.
 fn scan(bytes: &[u8], big_endian: bool, path: &mut String) -> bool {
     scan_units(bytes, true, big_endian, path) || scan_units(bytes, false, big_endian, path)

@@ -3,7 +3,7 @@
 use super::stream::Stream;
 use super::wire::BANNER;
 use crate::event::{RpcTransport, Sink};
-use crate::net::{Direction, FlowKey};
+use crate::net::{Direction, FlowKey, Side};
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
 
@@ -21,9 +21,9 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// The connection of that key.
+    /// The connection of that key, which `client` opened.
     #[must_use]
-    pub fn new(flow: &FlowKey) -> Self {
+    pub fn new(flow: &FlowKey, client: Side) -> Self {
         let hint = [flow.a.port, flow.b.port].contains(&HTTP_RPC_EPMAP);
         let transport = if hint {
             RpcTransport::Http
@@ -31,7 +31,7 @@ impl Decoder {
             RpcTransport::Tcp
         };
         Self {
-            stream: Stream::new(*flow, false, transport),
+            stream: Stream::new(*flow, client, false, transport),
             banner: true,
             ended: (false, false),
         }

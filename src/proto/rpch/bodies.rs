@@ -3,7 +3,7 @@
 use super::stream::Stream;
 use crate::event::{RpcTransport, Sink};
 use crate::limits::TAIL_BYTES;
-use crate::net::{Direction, FlowKey};
+use crate::net::{Direction, FlowKey, Side};
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
 use crate::proto::http::{RequestHead, Tap, Wants};
@@ -18,6 +18,7 @@ const KEEP: usize = 8 * 1024;
 #[derive(Debug)]
 pub struct Bodies {
     flow: FlowKey,
+    client: Side,
     /// Made when the first body is wanted: most HTTP is no RPC.
     channel: Option<Box<Channel>>,
 }
@@ -42,11 +43,12 @@ struct Body {
 }
 
 impl Bodies {
-    /// For the connection of that key.
+    /// For the connection of that key, which `client` opened.
     #[must_use]
-    pub fn new(flow: &FlowKey) -> Self {
+    pub fn new(flow: &FlowKey, client: Side) -> Self {
         Self {
             flow: *flow,
+            client,
             channel: None,
         }
     }
@@ -71,10 +73,10 @@ impl Tap for Bodies {
             b"RPC_OUT_DATA" if !echo => Wants::Both,
             _ => return Wants::Nothing,
         };
-        let flow = self.flow;
+        let (flow, client) = (self.flow, self.client);
         self.channel.get_or_insert_with(|| {
             Box::new(Channel {
-                stream: Stream::new(flow, true, RpcTransport::Http),
+                stream: Stream::new(flow, client, true, RpcTransport::Http),
                 to_server: Body::default(),
                 to_client: Body::default(),
                 closed: (false, false),

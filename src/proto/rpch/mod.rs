@@ -8,9 +8,11 @@
 //!
 //! [`Decoder`] reads a bare TCP stream, which is also plain `ncacn_ip_tcp`; [`Bodies`] takes the HTTP
 //! bodies. Both take RTS PDUs out and hand the rest to [`dcerpc`](super::dcerpc): to an association of
-//! their own, or once a virtual connection cookie was seen, to the one that both channels share.
+//! their own, or once a virtual connection cookie was seen, to the one that both channels share. Channels
+//! that replace others (`IN_R1`, `IN_R2`, `OUT_R1`, `OUT_R2`) say the cookie again and so join it. The client that
+//! CONN/B2 names is told with every call of that leg; it is the proxy's word only.
 //!
-//! Not read: flow control, keep-alives, channel lifetimes; version 1 beyond its tunnel
+//! Not read: flow control, keep-alives, channel lifetimes, channel cookies; version 1 beyond its tunnel
 //! (`RPC_CONNECT`); RD Gateway's `RDG_*` methods, which are no RPC.
 #![cfg_attr(
     not(test),

@@ -3,7 +3,7 @@
 use super::virt::Key;
 use super::wire::{Front, Rts};
 use crate::event::{Anomaly, Event, RpcTransport, Sink};
-use crate::net::{Direction, FlowKey};
+use crate::net::{Direction, FlowKey, Side};
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
 use crate::proto::dcerpc::{Association, Via};
@@ -16,6 +16,7 @@ const ERROR_TEXT: &[u8] = b"HTTP/1.";
 #[derive(Debug)]
 pub(super) struct Stream {
     flow: FlowKey,
+    client: Side,
     /// On the leg between client and proxy.
     http: bool,
     pub(super) transport: RpcTransport,
@@ -29,9 +30,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(flow: FlowKey, http: bool, transport: RpcTransport) -> Self {
+    pub(super) fn new(flow: FlowKey, client: Side, http: bool, transport: RpcTransport) -> Self {
         Self {
             flow,
+            client,
             http,
             transport,
             own: Association::default(),
@@ -77,7 +79,10 @@ impl Stream {
         let Some(mut last) = rpch.leave(key) else {
             return;
         };
-        let via = self.via(last.id);
+        let via = Via {
+            client: last.client,
+            ..self.via(last.id)
+        };
         for direction in [Direction::ToServer, Direction::ToClient] {
             last.association
                 .stream(&via, direction, Chunk::End, catalog, out);
@@ -89,6 +94,7 @@ impl Stream {
             transport: self.transport,
             pipe: "",
             association,
+            client: None,
         }
     }
 
@@ -162,7 +168,7 @@ impl Stream {
         let Some(cookie) = rts.virtual_connection() else {
             return;
         };
-        let key = Key::new(&self.flow, self.http, *cookie);
+        let key = Key::new(&self.flow, self.client, self.http, *cookie);
         match self.channel.replace((key, rts.bears())) {
             Some((before, _)) if before == key => {}
             before => {
@@ -171,6 +177,10 @@ impl Stream {
                     self.leave(&before, shared, out);
                 }
             }
+        }
+        // On the other leg the client itself is seen.
+        if let Some(client) = rts.client_address().filter(|_| !self.http) {
+            shared.rpch.name_client(&key, client);
         }
     }
 
@@ -199,6 +209,7 @@ impl Stream {
             transport,
             pipe: "",
             association,
+            client: None,
         };
         match &self.channel {
             Some((key, bears)) => {
@@ -211,7 +222,10 @@ impl Stream {
                     };
                 }
                 let virt = rpch.get(key);
-                let via = via(virt.id);
+                let via = Via {
+                    client: virt.client,
+                    ..via(virt.id)
+                };
                 let progress = virt
                     .association
                     .stream(&via, direction, chunk, catalog, out);

@@ -7,11 +7,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::Catalog;
 use crate::net::Direction::{self, ToClient, ToServer};
-use crate::net::{Addr, Endpoint, FlowKey, Transport};
+use crate::net::{Addr, Endpoint, FlowKey, Side, Transport};
 use crate::packet::Chunk;
 use crate::proto::drive::Pipe;
 use crate::proto::testing::{Recorder, vector, vectors};
 use crate::proto::{Shared, http};
+
+mod recycling;
 
 fn shared() -> Shared {
     static BUILTIN: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::builtin()));
@@ -21,13 +23,12 @@ fn shared() -> Shared {
     }
 }
 
-fn flow(client_port: u16, server_port: u16) -> FlowKey {
+fn flow(client: u8, client_port: u16, server_port: u16) -> (FlowKey, Side) {
     FlowKey::new(
-        Endpoint::new(Addr::v4([10, 0, 0, 9]), client_port),
+        Endpoint::new(Addr::v4([10, 0, 0, client]), client_port),
         Endpoint::new(Addr::v4([10, 0, 0, 2]), server_port),
         Transport::Tcp,
     )
-    .0
 }
 
 /// One TCP connection of either kind.
@@ -43,14 +44,17 @@ struct Connection {
 
 impl Connection {
     fn bare(client_port: u16, server_port: u16) -> Self {
-        Self::new(Either::Bare(Box::new(Decoder::new(&flow(
-            client_port,
-            server_port,
-        )))))
+        Self::from_proxy(9, client_port, server_port)
+    }
+
+    fn from_proxy(proxy: u8, client_port: u16, server_port: u16) -> Self {
+        let (key, client) = flow(proxy, client_port, server_port);
+        Self::new(Either::Bare(Box::new(Decoder::new(&key, client))))
     }
 
     fn http(client_port: u16) -> Self {
-        let bodies = Bodies::new(&flow(client_port, 80));
+        let (key, client) = flow(9, client_port, 80);
+        let bodies = Bodies::new(&key, client);
         Self::new(Either::Http(Box::new(http::Decoder::new(bodies))))
     }
 

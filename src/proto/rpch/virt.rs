@@ -3,28 +3,28 @@
 use hashbrown::HashMap;
 
 use crate::limits::RPCH_CONNECTIONS;
-use crate::net::{Addr, FlowKey};
+use crate::net::{Addr, FlowKey, Side};
 use crate::proto::dcerpc::Association;
 use crate::proto::identity;
 
 /// What tells virtual connections apart.
 ///
 /// Client and proxy use the same cookie as proxy and server do, and both legs may be seen: without
-/// hosts and leg every PDU would count twice.
+/// host and leg every PDU would count twice. The two channels, and the ones that replace them, may lead
+/// through different proxies: the host is the end of the leg that is no proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    hosts: (Addr, Addr),
+    host: Addr,
     http: bool,
     cookie: [u8; 16],
 }
 
 impl Key {
-    /// The virtual connection of that cookie between the hosts of that flow; `http` on the leg
-    /// between client and proxy.
-    pub(super) fn new(flow: &FlowKey, http: bool, cookie: [u8; 16]) -> Self {
-        // A FlowKey orders by address, then port: the same hosts in any two flows between them.
+    /// The virtual connection of that cookie; `http` on the leg between client and proxy.
+    pub(super) fn new(flow: &FlowKey, client: Side, http: bool, cookie: [u8; 16]) -> Self {
+        let end = if http { client } else { client.other() };
         Self {
-            hosts: (flow.a.addr, flow.b.addr),
+            host: flow.end(end).addr,
             http,
             cookie,
         }
@@ -36,6 +36,8 @@ pub(super) struct Virtual {
     pub(super) association: Association,
     /// `Via::association`.
     pub(super) id: u64,
+    /// `Via::client`: the first that a proxy named.
+    pub(super) client: Option<Addr>,
     /// TCP connections in it.
     channels: u32,
     /// When it was used last, by [`VirtualConnections::clock`].
@@ -123,6 +125,11 @@ impl VirtualConnections {
         self.settle(key);
     }
 
+    /// A proxy says who its client is.
+    pub(super) fn name_client(&mut self, key: &Key, client: Addr) {
+        self.get(key).client.get_or_insert(client);
+    }
+
     /// A TCP connection is over; with the last one goes the virtual connection, which is returned.
     pub(super) fn leave(&mut self, key: &Key) -> Option<Virtual> {
         let entry = self.all.get_mut(key)?;
@@ -146,6 +153,7 @@ impl VirtualConnections {
             Virtual {
                 association: Association::default(),
                 id: identity(&[&key.cookie]),
+                client: None,
                 channels: 0,
                 used: 0,
                 held: ENTRY_BYTES,
@@ -183,7 +191,7 @@ mod tests {
     fn key(n: u32) -> Key {
         let mut cookie = [0; 16];
         cookie[..4].copy_from_slice(&n.to_le_bytes());
-        Key::new(&FlowKey::default(), true, cookie)
+        Key::new(&FlowKey::default(), Side::A, true, cookie)
     }
 
     #[test]

@@ -131,7 +131,6 @@ impl<'a> Rts<'a> {
     }
 
     /// The client's address as a proxy reports it.
-    #[cfg(test)]
     pub(crate) fn client_address(&self) -> Option<Addr> {
         self.commands().find_map(|c| match c {
             Command::ClientAddress(addr) => Some(addr),
@@ -172,10 +171,12 @@ impl<'a> Rts<'a> {
         }
     }
 
-    /// Which way it goes on a leg between proxy and server, if only one way is possible.
+    /// Which way it goes on a leg between proxy and server, if only one way is possible. What opens a
+    /// connection always goes to the server, also on one that replaces another.
     pub(crate) fn direction(&self) -> Option<Direction> {
         match self.name()? {
-            "CONN/A1" | "CONN/A2" | "CONN/B1" | "CONN/B2" => Some(Direction::ToServer),
+            "CONN/A1" | "CONN/A2" | "CONN/B1" | "CONN/B2" | "IN_R1/A1" | "IN_R1/A2"
+            | "OUT_R1/A3" | "OUT_R1/A4" => Some(Direction::ToServer),
             "CONN/A3" | "CONN/B3" | "CONN/C1" => Some(Direction::ToClient),
             _ => None,
         }

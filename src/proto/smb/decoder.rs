@@ -39,6 +39,7 @@ struct Reported {
     lost: bool,
     malformed: bool,
     unread: bool,
+    forgot: bool,
 }
 
 /// One direction.
@@ -311,6 +312,9 @@ impl Decoder {
         } else {
             self.connection.request(&pdu, &mut around)
         };
+        if self.connection.handles.forgot && !std::mem::replace(&mut self.reported.forgot, true) {
+            out.event(direction, &Event::Anomaly(Anomaly::new("smb", FORGOT)));
+        }
         match after {
             Ok(After::Done) => {
                 self.passed(direction, length);
@@ -451,6 +455,11 @@ const GAP: Error = Error::Malformed {
     why: "bytes are missing",
 };
 
+const FORGOT: Error = Error::Malformed {
+    what: "SMB pipes",
+    why: "are too many: one that carried RPC is forgotten",
+};
+
 const NO_SMB: Error = Error::Malformed {
     what: "NBSS message",
     why: "no SMB inside",
@@ -484,6 +493,12 @@ fn find_message(bytes: &[u8]) -> (usize, bool) {
     (bytes.len().saturating_sub(tail), false)
 }
 
+#[cfg(test)]
+#[path = "legacy_tests.rs"]
+mod legacy_tests;
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod search_tests;
 #[cfg(test)]
 #[path = "testkit.rs"]
 pub(in crate::proto::smb) mod testkit;

@@ -62,9 +62,9 @@ impl Connection {
             Command::NEGOTIATE => header.is_response,
             Command::SESSION_SETUP_ANDX | Command::TREE_CONNECT_ANDX | Command::TRANSACTION => true,
             Command::CLOSE => !header.is_response && !self.handles.is_empty(),
-            Command::NT_CREATE_ANDX | Command::WRITE_ANDX | Command::READ_ANDX => {
-                self.trees.kind(0, header.tree.into()) == Kind::Pipe
-            }
+            // On a tree whose connect was missed the answer tells whether it is a pipe.
+            Command::NT_CREATE_ANDX => self.legacy_kind(header) != Kind::Other,
+            Command::WRITE_ANDX | Command::READ_ANDX => self.legacy_kind(header) == Kind::Pipe,
             _ => false,
         }
     }
@@ -96,15 +96,16 @@ impl Connection {
                 let name = block.aligned(0, header.unicode);
                 let name = name.get(..length).unwrap_or(name);
                 let at = (0, header.tree.into());
+                let is_pipe = self.legacy_kind(header) == Kind::Pipe;
                 let handle = if header.unicode {
-                    self.handles.insert(at, None, name, true)
+                    self.handles.insert(at, None, name, is_pipe)
                 } else {
                     let wide: Vec<u8> = name.iter().flat_map(|b| [*b, 0]).collect();
-                    self.handles.insert(at, None, &wide, true)
+                    self.handles.insert(at, None, &wide, is_pipe)
                 };
                 Awaited::Create {
                     name: Vec::new(),
-                    is_pipe: true,
+                    is_pipe,
                     handle: Some(handle),
                 }
             }
@@ -112,6 +113,7 @@ impl Connection {
                 let Some((fid, data)) = wire1::transact_request(block)? else {
                     return Ok(());
                 };
+                self.legacy_learn(header, Kind::Pipe);
                 let handle = self.legacy_handle(fid, header);
                 self.legacy_data(handle, data, Direction::ToServer, around);
                 Awaited::Data(handle)
@@ -186,15 +188,24 @@ impl Connection {
                 self.trees.insert(0, header.tree.into(), kind);
             }
             Command::NT_CREATE_ANDX => {
+                let resource = if wire1::is_pipe(block)? {
+                    Kind::Pipe
+                } else {
+                    Kind::Other
+                };
                 if let Some(Awaited::Create {
                     handle: Some(handle),
                     ..
                 }) = self.legacy_answered(header)
                 {
+                    let is_pipe = self.legacy_kind(header) == Kind::Pipe || resource == Kind::Pipe;
                     match ok.then(|| block.word(5)).transpose()? {
-                        Some(fid) => self.handles.bind(handle, file(fid)),
-                        None => self.handles.remove(handle),
+                        Some(fid) if is_pipe => self.handles.bind(handle, file(fid)),
+                        _ => self.handles.remove(handle),
                     }
+                }
+                if ok {
+                    self.legacy_learn(header, resource);
                 }
             }
             Command::TRANSACTION | Command::READ_ANDX => {
@@ -216,6 +227,17 @@ impl Connection {
     fn legacy_answered(&mut self, header: &Header) -> Option<Awaited> {
         let request = self.pending.take(MARK | u64::from(header.message));
         request.map(|request| request.awaited)
+    }
+
+    fn legacy_kind(&self, header: &Header) -> Kind {
+        self.trees.kind(0, header.tree.into())
+    }
+
+    /// What a tree leads to whose connect was missed.
+    fn legacy_learn(&mut self, header: &Header, kind: Kind) {
+        if self.legacy_kind(header) == Kind::Unknown {
+            self.trees.insert(0, header.tree.into(), kind);
+        }
     }
 
     fn legacy_handle(&mut self, fid: u16, header: &Header) -> u32 {

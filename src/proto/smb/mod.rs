@@ -4,7 +4,7 @@
 //! ```text
 //! decoder    NBSS messages and the commands inside: what to look at, what to pass over
 //! commands   SMB 2 and 3: session setup → spnego
-//! pipes      what is said on pipes → dcerpc
+//! pipes      what is said on pipes → dcerpc, wsp
 //! legacy     SMB 1: the same in its words
 //! compressed   what is inside the compression transform; xpress undoes it
 //! tables     bounded state of one connection
@@ -19,7 +19,7 @@
 //! compression (0xFC) of more than [`SMB_PLAIN_BYTES`](crate::limits::SMB_PLAIN_BYTES) or by LZ4 (counted, and said
 //! once a connection unless it is file data), signatures, compression contexts, handles opened on another connection of the
 //! same session (multichannel; their pipe data is recognised as RPC, without the pipe's name). Of SMB 1: file
-//! commands, legacy session setups without extended security, TRANSACTION_SECONDARY, and no `smb` events.
+//! commands, reads and writes on a tree of which neither connect, open of a pipe nor TransactNmPipe was seen, legacy session setups without extended security, TRANSACTION_SECONDARY, and no `smb` events.
 #![cfg_attr(
     not(test),
     deny(

@@ -9,6 +9,7 @@ use crate::event::{RpcTransport, Sink};
 use crate::limits::{RPC_WHOLE_BYTES, SMB_PIPES_BYTES, TAIL_BYTES};
 use crate::net::Direction;
 use crate::proto::dcerpc::{Association, Via};
+use crate::proto::wsp;
 use crate::wire::{Error, Result};
 
 impl Connection {
@@ -22,7 +23,7 @@ impl Connection {
         out: &mut dyn Sink,
     ) {
         let serial = handle;
-        let Some(handle) = self.handles.get(serial) else {
+        let Some(handle) = self.handles.give(serial) else {
             return;
         };
         let Some(association) = &mut handle.association else {
@@ -35,6 +36,7 @@ impl Connection {
             transport: RpcTransport::Pipe,
             pipe: &handle.name,
             association: handle.serial.into(),
+            client: None,
         };
         association.pipe(&via, direction, bytes, catalog, out);
         // Looked at only when this pipe holds something: adding up all pipes costs.
@@ -48,6 +50,7 @@ impl Connection {
                 transport: RpcTransport::Pipe,
                 pipe: &handle.name,
                 association: serial.into(),
+                client: None,
             };
             association.pipe_shed(&via, catalog, out);
         }
@@ -133,6 +136,20 @@ impl Connection {
                 let head = data.head(RPC_HEAD).of(pdu.bytes, WHAT)?;
                 if looks_like_rpc(head, handle.certain) {
                     false
+                } else if data.length >= wsp::HEADER
+                    && wsp::may_be(data.head(wsp::HEADER).of(pdu.bytes, WHAT)?, direction)
+                {
+                    let shown = TAIL_BYTES.saturating_sub(data.at);
+                    let bytes = data.head(shown).of(pdu.bytes, WHAT)?;
+                    let via = Via {
+                        transport: RpcTransport::Pipe,
+                        pipe: &handle.name,
+                        association: handle.serial.into(),
+                        client: None,
+                    };
+                    let message = (bytes, data.length);
+                    wsp::message(&via, direction, message, around.catalog, around.out);
+                    return Ok(After::Done);
                 } else {
                     let chain = &around.chain;
                     self.trees.missed(chain.session, chain.tree);
@@ -180,6 +197,16 @@ impl Connection {
         if open.association.is_none() {
             let head = bytes.get(..RPC_HEAD).unwrap_or(bytes);
             if !looks_like_rpc(head, true) {
+                if wsp::may_be(bytes, direction) {
+                    let via = Via {
+                        transport: RpcTransport::Pipe,
+                        pipe: &open.name,
+                        association: open.serial.into(),
+                        client: None,
+                    };
+                    let message = (bytes, bytes.len());
+                    wsp::message(&via, direction, message, around.catalog, around.out);
+                }
                 return;
             }
             open.association = Some(Box::new(Association::default()));

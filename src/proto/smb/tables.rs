@@ -227,6 +227,10 @@ pub(super) struct Handles {
     /// Oldest first.
     all: VecDeque<Handle>,
     last: u32,
+    /// Counts what pipes are given, so that those given nothing for long are known.
+    clock: u64,
+    /// A pipe had to be forgotten on which something was said.
+    pub(super) forgot: bool,
 }
 
 /// One open file that is or may be a pipe.
@@ -244,6 +248,8 @@ pub(super) struct Handle {
     pub(super) certain: bool,
     /// Begins with the first bytes that look like RPC.
     pub(super) association: Option<Box<Association>>,
+    /// When it was opened or given something last.
+    used: u64,
 }
 
 impl Handle {
@@ -275,12 +281,15 @@ impl Handles {
         certain: bool,
     ) -> u32 {
         if self.all.len() >= SMB_PIPES {
-            // One that carried RPC goes last: opening more pipes costs a peer nothing.
-            let worth = |h: &Handle| (h.association.is_some(), h.certain);
+            // One that carried RPC goes last: opening more pipes costs a peer nothing. Of those the one
+            // goes on which nothing was said for longest.
+            let worth = |h: &Handle| (h.association.is_some(), h.certain, h.used);
             let least = (0..).zip(&self.all).min_by_key(|(_, h)| worth(h));
             let least = least.map_or(0, |(at, _)| at);
-            self.all.remove(least);
+            let gone = self.all.remove(least);
+            self.forgot |= gone.is_some_and(|h| h.association.is_some());
         }
+        self.clock = self.clock.saturating_add(1);
         self.last = self.last.wrapping_add(1).max(1);
         self.all.push_back(Handle {
             serial: self.last,
@@ -290,8 +299,18 @@ impl Handles {
             name: pipe_name(name),
             certain,
             association: None,
+            used: self.clock,
         });
         self.last
+    }
+
+    /// The handle, which is about to be given something.
+    pub(super) fn give(&mut self, serial: u32) -> Option<&mut Handle> {
+        self.clock = self.clock.saturating_add(1);
+        let used = self.clock;
+        let handle = self.get(serial)?;
+        handle.used = used;
+        Some(handle)
     }
 
     pub(super) fn find(&self, session: u64, file: FileId) -> Option<u32> {
@@ -532,6 +551,34 @@ mod tests {
         assert!(handles.get(file).is_none());
         assert!(handles.get(pipe).is_none(), "then the oldest");
         assert_eq!(handles.all.len(), SMB_PIPES);
+    }
+
+    #[test]
+    fn the_pipe_that_is_in_use_stays() {
+        let mut handles = Handles::default();
+        let old = handles.insert((1, 1), Some([1; 16]), b"", true);
+        let mut idle = None;
+        for serial in std::iter::once(old).chain(
+            (1..SMB_PIPES)
+                .map(|n| {
+                    let file = [u8::try_from(n).unwrap(); 16];
+                    handles.insert((1, 2), Some(file), b"", true)
+                })
+                .collect::<Vec<_>>(),
+        ) {
+            handles.get(serial).unwrap().association = Some(Box::default());
+            idle = idle.or(Some(serial).filter(|s| *s != old));
+        }
+        // All carried RPC; on the oldest something is said again.
+        handles.give(old);
+        assert!(!handles.forgot);
+        let new = handles.insert((1, 1), None, b"", true);
+        assert!(handles.get(old).is_some(), "in use");
+        assert!(handles.get(idle.unwrap()).is_none(), "idle for longest");
+        assert!(handles.forgot, "which is said");
+        // One that never carried anything goes before all of them.
+        handles.insert((1, 1), None, b"", true);
+        assert!(handles.get(new).is_none());
     }
 
     #[test]

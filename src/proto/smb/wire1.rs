@@ -238,6 +238,18 @@ pub fn read_response<'a>(block: &Block<'a>) -> Result<&'a [u8]> {
     }
 }
 
+/// True if a NT_CREATE_ANDX response opened a pipe (MS-CIFS 2.2.4.64.2): word byte 63 `ResourceType` is 1
+/// or 2, a pipe of bytes or of messages. An answer without words opened nothing.
+///
+/// # Errors
+/// `Malformed`.
+pub fn is_pipe(block: &Block<'_>) -> Result<bool> {
+    match block.count() {
+        0 => Ok(false),
+        _ => Ok(matches!(block.word(63)?, 1 | 2)),
+    }
+}
+
 /// Security blob of a SESSION_SETUP_ANDX with extended security (MS-SMB 2.2.4.6): length at word
 /// byte 14 of a request of 12 words, at 6 of a response of 4. Other counts have none.
 ///

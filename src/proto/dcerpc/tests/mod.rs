@@ -78,6 +78,7 @@ const VIA: Via<'static> = Via {
     transport: RpcTransport::Tcp,
     pipe: "",
     association: 0,
+    client: None,
 };
 
 /// Plays one direction as the flow would: what is not taken comes again in front.
