@@ -232,6 +232,23 @@ pub const EXCHANGES_PER_SOURCE: usize = 1_024;
 pub const ANSWER_MILLIS: u64 = 500;
 /// Detections waiting for their answer.
 pub const PENDING_FINDINGS: usize = 4_096;
+/// Sessions whose account is remembered for what is done over them. Beyond it the one authenticated longest ago
+/// is forgotten, and what is done over it is nobody's.
+pub const ACTION_SESSIONS: usize = 16_384;
+/// Actions of one client that wait for their answer; what is more is not looked at.
+pub const ACTIONS_PER_SOURCE: usize = 64;
+/// Actions kept of a session in case it turns out to be relayed; the oldest goes first.
+pub const ACTIONS_PER_FLOW: usize = 8;
+/// Seconds after a relay within which a ticket asked for by one of its hosts belongs to it: a certificate is
+/// used when it suits the attacker, mostly the same day.
+pub const FOLLOW_UP_SECS: u64 = 24 * 3600;
+/// Pairs of client and domain controller whose all-zero credentials are counted.
+pub const ZERO_CREDENTIALS: usize = 4_096;
+/// All-zero credentials within [`ZERO_SECS`] that make an attack: MS-NRPC draws 8 random bytes, and even one such
+/// credential comes up by chance once in 2^64.
+pub const ZERO_TRIES: u64 = 10;
+/// Seconds over which they are counted.
+pub const ZERO_SECS: u64 = 60;
 /// Incidents open at once. Beyond it the one idle longest is closed.
 pub const INCIDENTS: usize = 4_096;
 /// Seconds without news after which an incident is closed.

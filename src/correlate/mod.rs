@@ -11,6 +11,7 @@ mod chain;
 mod coercion;
 mod identity;
 mod incident;
+mod neighbour;
 mod pattern;
 mod posture;
 mod relay;
@@ -34,13 +35,14 @@ use crate::event::{
 use crate::net::{Addr, Direction, HomeNets};
 use crate::time::Timestamp;
 
-use action::WebEnrolment;
+use action::{FollowUps, LdapWrites, RpcEnrolment, WebEnrolment};
 use callback::Callbacks;
 pub use case::Case;
 use chain::Chains;
 use coercion::Coercion;
 use identity::Identity;
 use incident::Incidents;
+use neighbour::Neighbours;
 use pattern::{Context, Pattern};
 use posture::Postures;
 use relay::Relays;
@@ -160,6 +162,10 @@ impl Correlator {
                 Box::new(Relays::new(declared)),
                 Box::new(Singles::new(declared)),
                 Box::new(WebEnrolment::default()),
+                Box::new(RpcEnrolment::default()),
+                Box::new(LdapWrites::default()),
+                Box::new(Neighbours::default()),
+                Box::new(FollowUps::default()),
                 Box::new(Coercion::default()),
                 Box::new(Callbacks::default()),
                 Box::new(Chains::default()),

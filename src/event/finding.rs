@@ -95,5 +95,17 @@ declare_event! {
         pub uri: String => "uri" Ours,
         /// Action: method of an HTTP request.
         pub http_method: String => "http_method" Ours,
+        /// Action: what was done: an LDAP attribute or class, `dcsync`, `dcshadow`, `zerologon`, `printnightmare`, `remote-exec`, `enrolment`, `pkinit`, `s4u`, `adidns`.
+        pub action: String => "action" Ours,
+        /// Action: what it was done to: a distinguished name, service, task, driver, account.
+        pub object: String => "object" Ours,
+        /// Action: more about it: command, driver file, certificate attributes.
+        pub detail: String => "detail" Ours,
+        /// Action: it was done over a relayed session, or by a host of a relay's story.
+        pub relayed: bool => "relayed" Ours,
+        /// Action: authentication level of the RPC session (MS-RPCE 2.2.1.1.8); 1 is none.
+        pub auth_level: Option<u8> => "auth_level" Ours,
+        /// Action: how many times, where one time says nothing.
+        pub count: u64 => "count" Ours,
     }
 }

@@ -4,6 +4,7 @@
 //! matched and written it. One declaration per event ([`declare_event!`]) is at once the struct,
 //! the fields a rule may name, and the object that EVE carries.
 
+mod action;
 mod address;
 mod alert;
 mod auth;
@@ -16,6 +17,7 @@ mod known;
 mod krb5;
 mod ldap;
 mod name;
+pub mod neighbour;
 mod rpc;
 mod schema;
 mod sighting;
@@ -24,6 +26,7 @@ mod stats;
 mod tds;
 mod tls;
 
+pub use action::{DirectoryWrite, Operation, TicketRequest};
 pub use address::{Arp, ArpOperation, Dhcp, DhcpMessage, Dhcpv6, Prefix, RouterAdvert};
 pub use alert::{
     Alert, FlowMeta, Incident, Leg, LegRole, Level, NtlmEvidence, Roles, RpcEvidence, Signature,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Carrier, Claim, FlowMeta, Mic, Signature};
+use super::{Carrier, Claim, DirectoryWrite, FlowMeta, Mic, Operation, Signature, TicketRequest};
 use crate::net::{Addr, Direction};
 use crate::time::Timestamp;
 use crate::wire::Guid;
@@ -94,6 +94,37 @@ pub enum Seen {
         method: String,
         /// Request target.
         uri: String,
+    },
+    /// An LDAP request that changes the directory.
+    DirectoryWrite(Box<DirectoryWrite>),
+    /// The answer to one.
+    DirectoryResult {
+        /// messageID.
+        message_id: u32,
+        /// resultCode.
+        code: u32,
+    },
+    /// A call of an interface whose abuse has a name.
+    Operation(Box<Operation>),
+    /// The answer to one.
+    OperationResult {
+        /// As in the call.
+        association: u64,
+        /// C706 call id.
+        call_id: u32,
+        /// Fault status.
+        fault: Option<u32>,
+        /// Return value, if readable.
+        status: Option<u32>,
+    },
+    /// A ticket for replication between domain controllers was shown (MS-DRSR 2.2.3.2).
+    ReplicationTicket,
+    /// A KDC is asked with a certificate, or in another's name.
+    TicketRequest(Box<TicketRequest>),
+    /// A dynamic update of DNS (RFC 2136) sets a name.
+    NameUpdate {
+        /// The name, lower case.
+        name: String,
     },
     /// Evidence of who is at an address.
     Claim(Box<Claim>),

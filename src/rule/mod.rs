@@ -37,6 +37,8 @@ mod oracle;
 #[cfg(test)]
 mod shipped;
 #[cfg(test)]
+mod shipped_actions;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod zeek_tests;
@@ -377,6 +379,7 @@ impl Loader {
         let mut by_event: Vec<EventRules> = Vec::new();
         let mut joins = Vec::new();
         let mut linker = Linker::default();
+        let mut texts = source::Texts::default();
         for (nth, mut draft) in std::mem::take(&mut self.drafts) {
             let bound = self.bind(nth, &draft);
             let signature = Arc::new(std::mem::take(&mut draft.signature));
@@ -407,7 +410,7 @@ impl Loader {
                 status: draft.status,
                 file: self.name(nth).to_owned(),
                 line: draft.at.line,
-                text: self.document(nth, draft.at.line),
+                text: texts.document(&self.files, nth, draft.at.line),
             });
         }
         for (nth, signature, join) in joins {
@@ -467,14 +470,6 @@ impl Loader {
             }
         }
         bound
-    }
-
-    /// The text of a document that begins at this line.
-    fn document(&self, file: usize, line: u32) -> String {
-        let text = self.files.get(file).map_or("", |f| &f.text);
-        let from = text.lines().skip(line.saturating_sub(1) as usize);
-        let lines: Vec<&str> = from.take_while(|l| !l.starts_with("---")).collect();
-        lines.join("\n")
     }
 
     fn name(&self, file: usize) -> &str {

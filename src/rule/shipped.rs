@@ -4,7 +4,7 @@ use super::tests::hits;
 use super::{RuleSet, RuleSource, SIDS};
 use crate::event::{Finding, Level};
 
-fn builtin() -> RuleSet {
+pub(super) fn builtin() -> RuleSet {
     RuleSet::load(&[RuleSource::Builtin]).unwrap_or_else(|errors| {
         let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
         panic!("{}", all.join("\n\n"))
@@ -12,7 +12,7 @@ fn builtin() -> RuleSet {
 }
 
 /// `sid level` of the only hit, or `-`.
-fn verdict(rules: &RuleSet, finding: &Finding) -> String {
+pub(super) fn verdict(rules: &RuleSet, finding: &Finding) -> String {
     let hits = hits(rules, finding);
     assert!(hits.len() <= 1, "{finding:?} fits {hits:?}");
     match hits.first() {
@@ -228,7 +228,7 @@ fn web_enrolment_levels() {
     let table = [
         ("/certsrv/certfnsh.asp", true,  "high",   "success", "2593150 critical"),
         ("/CertSrv/certnew.cer?ReqID=7", false, "medium", "unknown", "2593150 critical"),
-        ("/certsrv/certfnsh.asp", true,  "high",   "failure", "2593151 high"),
+        ("/certsrv/certfnsh.asp", true,  "high",   "failure", "2593151 low"),
         ("/certsrv/certfnsh.asp", true,  "low",    "success", "2593152 low"),  // no relay seen
         ("/certsrv/",             true,  "low",    "failure", "2593152 low"),
         ("/certsrv/",             false, "low",    "success", "-"),            // a person with a browser

@@ -7,6 +7,7 @@
 //! writer:         bytes to where they belong                                writer.rs
 //! ```
 
+mod actions;
 mod claims;
 mod correlated;
 mod decoders;

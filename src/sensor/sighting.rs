@@ -85,10 +85,12 @@ pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Optio
         }),
         Event::RpcCall(e) => call(e),
         Event::RpcResult(e) => answer(catalog, e),
-        Event::HttpRequest(e) if is_enrolment(e.uri) => Some(Seen::Request {
-            method: e.method.to_owned(),
-            uri: e.uri.to_owned(),
-        }),
+        Event::HttpRequest(e) if is_enrolment(e.uri) || is_enrolment_service(e.uri) => {
+            Some(Seen::Request {
+                method: e.method.to_owned(),
+                uri: e.uri.to_owned(),
+            })
+        }
         _ => None,
     }
 }
@@ -175,9 +177,34 @@ pub(super) fn is_enrolment(uri: &str) -> bool {
     })
 }
 
+/// The policy and enrolment web services (MS-XCEP 2.1, MS-WSTEP 2.1; the names of their folders are those that AD CS
+/// gives them).
+fn is_enrolment_service(uri: &str) -> bool {
+    let has = |part: &[u8]| {
+        uri.as_bytes()
+            .windows(part.len())
+            .any(|w| w.eq_ignore_ascii_case(part))
+    };
+    has(b"/service.svc") && (has(b"/ADPolicyProvider_CEP_") || has(b"_CES_"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn enrolment_services() {
+        for uri in [
+            "/ADPolicyProvider_CEP_Kerberos/service.svc/CEP",
+            "/lab-CA_CES_Kerberos/service.svc/CES",
+            "/lab-ca_ces_usernamepassword/SERVICE.svc",
+        ] {
+            assert!(is_enrolment_service(uri), "{uri}");
+        }
+        for uri in ["/", "/service.svc", "/x_CES_y/", "/y/service.svc?_CE_"] {
+            assert!(!is_enrolment_service(uri), "{uri}");
+        }
+    }
 
     #[test]
     fn enrolment_pages_however_they_are_spelt() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use super::Setup;
+use super::actions::done;
 use super::claims::Claims;
 use super::decoders::Decoders;
 use super::origin;
@@ -536,8 +537,9 @@ impl Sink for FlowSink<'_> {
             .fields()
             .filter(|f| self.collector.rules.is_interesting(f.schema()));
         let seen = seen(&self.collector.key, &self.collector.catalog, event);
+        let done = done(event);
         let speaks = Claims::may_speak(event);
-        if !wanted && judged.is_none() && seen.is_none() && !speaks {
+        if !wanted && judged.is_none() && seen.is_none() && done.is_none() && !speaks {
             return;
         }
         let flow = self.meta(direction, event);
@@ -566,7 +568,7 @@ impl Sink for FlowSink<'_> {
                 self.collector.sighting(self.info, flow, direction, hit);
             }
         }
-        if let Some(seen) = seen {
+        for seen in [seen, done].into_iter().flatten() {
             self.collector.sighting(self.info, flow, direction, seen);
         }
         if speaks {

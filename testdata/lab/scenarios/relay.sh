@@ -230,7 +230,7 @@ scenario_relay_smb_rpc_tsch() {
   relay_on smb -t "rpc://$CA" -rpc-mode TSCH -c 'ver'
   machine_smb $EVIL
   sleep 5
-  truth "${RELAY[@]}" target=$CA expect=relay:smb-rpc "$IMPACKET_TOOLS" \
+  truth "${RELAY[@]}" target=$CA expect=relay:smb-rpc expect=rpc-attack:remote-exec "$IMPACKET_TOOLS" \
     notes="The task scheduler: SchRpcRegisterTask, Run and Delete over a relayed bind at level CONNECT, all in clear. The scheduler is a stand-in that runs nothing."
 }
 
