@@ -76,6 +76,7 @@ fn sections() -> impl Iterator<Item = &'static str> {
 }
 
 fn section(id: &str) -> Option<&'static str> {
+    sections().find(|name| *name == id)?;
     let heading = format!("\n## {id}");
     let start = HANDBOOK.find(&heading).map(|at| at + 1)?;
     let text = HANDBOOK.get(start..)?;
