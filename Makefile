@@ -5,7 +5,7 @@ FUZZ ?= session
 FUZZ_SECS ?= 60
 BENCH_PCAP ?= target/bench/mix.pcap
 
-.PHONY: help deps build demo test lint eval eval-accept bench bench-smoke fuzz lab lab-smoke clean
+.PHONY: help deps build demo test ci-full lint eval eval-accept bench bench-smoke fuzz lab lab-smoke clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ test: deps lint ## every check there is
 	cargo test --locked
 	$(MAKE) --no-print-directory bench-smoke
 
+ci-full: ## checks that need more than apt and cargo (sigma-cli from PyPI); skips only what .ci/skips lists
+	.ci/full
+
 lint: deps ## format and clippy
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
@@ -42,11 +45,13 @@ bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 	cargo bench --locked --bench replay -- $(BENCH_PCAP)
 	cargo bench --locked --bench decode
 	cargo bench --locked --bench correlate
+	cargo bench --locked --bench rules
 
 bench-smoke: deps ## the benches on a small capture: that they run, not how fast
 	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile dev --bench replay -- $(DEMO)
 	cargo bench --locked --profile dev --bench decode -- --quick
 	cargo bench --locked --profile dev --bench correlate -- --quick
+	cargo bench --locked --profile dev --bench rules -- --quick
 
 # libFuzzer's instrumentation is unstable; RUSTC_BOOTSTRAP=1 lets a stable compiler do it.
 # Needs `cargo install cargo-fuzz`. Bodies: src/fuzzing.rs; `make test` replays seeds through them.

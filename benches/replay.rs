@@ -103,6 +103,8 @@ fn setup(workers: usize) -> Setup {
     Setup {
         workers,
         rules: Arc::new(RuleSet::load(&[RuleSource::Builtin]).expect("shipped rules load")),
+        reload: relaywatch::sensor::Reload::default(),
+        tuning: Arc::default(),
         catalog: Arc::new(Catalog::builtin()),
         key: Arc::new(SiteKey::new(&[1; 32])),
         declared: Declared::default(),

@@ -294,6 +294,8 @@ pub const CALLBACKS_PER_HOST: usize = 32;
 pub const HABITS: usize = 262_144;
 /// Seconds that such a pair is remembered without news.
 pub const HABIT_SECS: u64 = 7 * 24 * 3600;
+/// Sources counted for thresholds of the configuration. Beyond it the oldest count begins anew.
+pub const THRESHOLD_SOURCES: usize = 4_096;
 /// Changes of identity told of one address within a minute; more are only counted.
 pub const CHANGES_PER_ADDRESS: u32 = 16;
 /// Changes of identity told in all within a minute; more are only counted.

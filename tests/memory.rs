@@ -57,6 +57,8 @@ fn setup() -> Setup {
     Setup {
         workers: 1,
         rules: Arc::new(RuleSet::load(&[RuleSource::Builtin]).unwrap()),
+        reload: relaywatch::sensor::Reload::default(),
+        tuning: Arc::default(),
         catalog: Arc::new(Catalog::builtin()),
         key: Arc::new(SiteKey::new(&[1; 32])),
         declared: Declared::default(),

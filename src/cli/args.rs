@@ -76,6 +76,10 @@ pub struct Args {
     #[arg(short = 'T', long = "test")]
     pub test: bool,
 
+    /// Write alerts that the configuration suppresses as well, marked "suppressed"
+    #[arg(long)]
+    pub show_suppressed: bool,
+
     /// Exit with 1 if there was an alert
     #[arg(long)]
     pub fail_on_alert: bool,
@@ -139,6 +143,11 @@ pub enum Command {
     /// Look at rules
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Explain a detector: what it means, how to confirm, contain, and silence it rightly
+    Explain {
+        /// As RW-06
+        id: String,
+    },
     /// List what hosts let pass that hardened ones would not (-r and --state go before "posture")
     Posture {
         /// As JSON, one line a weakness, as `posture` events are
@@ -157,5 +166,18 @@ pub enum RulesCommand {
         /// Rule file or folder
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+    },
+    /// Show a rule as written
+    Show {
+        /// Its sid, id, or detector (then all of that detector's)
+        rule: String,
+    },
+    /// Try rules on a capture: what matched, what nearly did, and which condition failed
+    Test {
+        /// Rule file or folder
+        path: PathBuf,
+        /// Capture to try them on
+        #[arg(short = 'r', long = "read", value_name = "FILE", required = true)]
+        capture: PathBuf,
     },
 }

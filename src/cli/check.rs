@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure};
+use super::{Args, Config, Failure, tuning};
 use crate::capture::interface;
 use crate::correlate::costs;
 use crate::limits;
@@ -44,6 +44,7 @@ pub(super) fn tell(
             config.outputs.join(", ")
         }
     ));
+    lines.extend(tuning::lines(&config.tuning, &config.levels));
     network_lines(&mut lines, config);
     memory_lines(&mut lines, config, memory);
     lines.push(format!(
@@ -117,7 +118,7 @@ pub(super) fn count(rules: &RuleSet) {
     )]);
 }
 
-fn print(lines: &[String]) {
+pub(super) fn print(lines: &[String]) {
     let mut out = std::io::stdout().lock();
     for line in lines {
         // If stdout is gone there is nobody to tell.

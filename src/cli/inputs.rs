@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Config, Failure, complain};
+use super::{Config, Failure, complain, tuning};
 use crate::capture::first_timestamp;
 use crate::catalog::Catalog;
 use crate::event::SiteKey;
@@ -113,18 +113,18 @@ pub(super) fn rules(config: &Config) -> Result<RuleSet, Failure> {
         sources.push(RuleSource::Builtin);
     }
     sources.extend(config.rules.iter().cloned().map(RuleSource::Path));
-    RuleSet::load(&sources).map_err(|errors| {
+    let level = |rule: &_| tuning::level(&config.levels, rule);
+    let rules = RuleSet::load_with(&sources, &level).map_err(|errors| {
         let mut text = String::new();
         for error in &errors {
             text.push_str(&format!("{error}\n"));
         }
         let many = if errors.len() == 1 { "" } else { "s" };
-        text.push_str(&format!(
-            "{} error{many} in rules; nothing was started",
-            errors.len()
-        ));
+        text.push_str(&format!("{} error{many} in rules", errors.len()));
         Failure(text)
-    })
+    })?;
+    tuning::check(&config.tuning, &config.levels, &rules).map_err(Failure)?;
+    Ok(rules)
 }
 
 /// The RPC catalogue, with a folder's entries over the built-in ones.

@@ -3,10 +3,14 @@
 mod args;
 mod check;
 mod config;
+mod explain;
 mod inputs;
 mod posture;
+mod reload;
 mod run;
 mod summary;
+mod trial;
+mod tuning;
 
 use std::fmt::Display;
 use std::io::Write;

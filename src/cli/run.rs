@@ -10,11 +10,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Command, RulesCommand};
 use super::summary::Summary;
-use super::{Args, Config, Failure, check, complain, inputs, posture};
+use super::{Args, Config, Failure, check, complain, explain, inputs, posture, reload, trial};
 use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
 use crate::correlate::Declared;
 use crate::output::{Destination, EventTypes, UnknownType, Writer};
-use crate::sensor::{self, Memory, Outlet, Report, Setup, Store, WriterThread};
+use crate::sensor::{self, Memory, Outlet, Reload, Report, Setup, Store, WriterThread};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
@@ -22,8 +22,20 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     if let Some(Command::Rules(RulesCommand::Check { paths })) = &args.command {
         config.rules.extend(paths.iter().cloned());
     }
+    if let Some(Command::Rules(RulesCommand::Test { path, capture })) = &args.command {
+        trial::run(&config, args, path, capture)?;
+        return Ok(0);
+    }
     let rules = Arc::new(inputs::rules(&config)?);
     match &args.command {
+        Some(Command::Explain { id }) => {
+            explain::detector(id, &rules)?;
+            return Ok(0);
+        }
+        Some(Command::Rules(RulesCommand::Show { rule })) => {
+            explain::show(rule, &rules)?;
+            return Ok(0);
+        }
         Some(Command::Rules(RulesCommand::List)) => {
             check::list(&rules);
             return Ok(0);
@@ -32,7 +44,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             check::count(&rules);
             return Ok(0);
         }
-        Some(Command::Posture { .. }) | None => {}
+        Some(Command::Posture { .. } | Command::Rules(RulesCommand::Test { .. })) | None => {}
     }
     let catalog = inputs::catalog(args.catalog.as_deref())?;
     let json = match args.command {
@@ -80,6 +92,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     let setup = Setup {
         workers: config.workers,
         rules,
+        reload: Reload::default(),
+        tuning: Arc::new(config.tuning.clone()),
         catalog,
         key: Arc::new(inputs::site_key(&config, live)?),
         declared: Declared {
@@ -108,6 +122,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
+    let _reloading = reload::Watch::start(config.clone(), setup.reload.clone())?;
     let writer = Writer::open(&destinations).map_err(Failure::new)?;
     let thread = WriterThread::start(writer, |trouble| complain(trouble))
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;

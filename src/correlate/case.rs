@@ -85,6 +85,7 @@ impl Case {
                 .map(|leg| leg.flow.gaps)
                 .fold(0, u32::saturating_add),
             drops,
+            suppressed: false,
         }
     }
 }

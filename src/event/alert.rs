@@ -299,6 +299,8 @@ pub struct Alert {
     pub gaps: u32,
     /// Packets the sensor had lost by then.
     pub drops: u64,
+    /// The operator does not want to hear it.
+    pub suppressed: bool,
 }
 
 /// The state of an incident when it is written.

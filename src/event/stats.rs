@@ -126,6 +126,14 @@ pub struct AppCounts {
 pub struct DetectStats {
     /// Alerts written.
     pub alert: u64,
+    /// Alerts that the configuration suppresses.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub alerts_suppressed: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// EVE `sensor`: what depends on the machine and on this run, and what Suricata has no name for.

@@ -71,6 +71,8 @@ struct Context<'a> {
     runbook: Option<&'static str>,
     gaps: u32,
     drops: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    suppressed: bool,
 }
 
 pub(super) fn alert_body(alert: &Alert) -> AlertBody<'_> {
@@ -124,6 +126,7 @@ pub(super) fn alert_body(alert: &Alert) -> AlertBody<'_> {
             runbook: runbook(detector),
             gaps: alert.gaps,
             drops: alert.drops,
+            suppressed: alert.suppressed,
         },
     }
 }

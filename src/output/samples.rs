@@ -873,6 +873,7 @@ fn alert() -> Alert {
         alert_id: 2,
         gaps: 0,
         drops: 0,
+        suppressed: true,
     }
 }
 
@@ -888,6 +889,7 @@ fn bare_alert() -> Alert {
         rpc: None,
         ntlm: Some(NtlmEvidence::default()),
         evidence: Vec::new(),
+        suppressed: false,
         ..alert()
     }
 }

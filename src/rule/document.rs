@@ -279,7 +279,7 @@ fn header(node: &Node, draft: &mut Draft, problems: &mut Vec<Problem>) {
 }
 
 /// Suricata's classification that goes with a level.
-fn category(level: Level) -> &'static str {
+pub(super) fn category(level: Level) -> &'static str {
     match level {
         Level::Critical | Level::High => "Attempted Administrator Privilege Gain",
         Level::Medium => "Potentially Bad Traffic",

@@ -1,6 +1,6 @@
 //! One compiled test: a field, and what its value must be.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use regex::Regex;
@@ -52,14 +52,24 @@ pub(super) enum Op {
 
 /// An address range, as `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Network {
+pub struct Network {
     address: IpAddr,
     bits: u8,
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
 impl Network {
     /// Reads `address/bits`, or an address alone.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    ///
+    /// # Errors
+    ///
+    /// Why it is none.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
@@ -77,7 +87,9 @@ impl Network {
         Ok(Self { address, bits })
     }
 
-    fn contains(self, address: IpAddr) -> bool {
+    /// True if the address is in it.
+    #[must_use]
+    pub fn contains(self, address: IpAddr) -> bool {
         let differ = match (self.address, address) {
             (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(u32::from(a) ^ u32::from(b)) << 96,
             (IpAddr::V6(a), IpAddr::V6(b)) => u128::from(a) ^ u128::from(b),

@@ -25,6 +25,7 @@ mod matcher;
 mod occurrences;
 mod pattern;
 mod source;
+mod trial;
 mod view;
 mod yaml;
 mod zeek;
@@ -51,12 +52,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 pub use error::RuleError;
-pub use matcher::Scratch;
+pub use matcher::{Network, Scratch};
 pub use occurrences::{Correlated, Occurrence, Occurrences};
 pub use source::RuleSource;
+pub use trial::{Near, Trial, Tried};
 pub use view::OnFlow;
 
-use crate::event::{EventSchema, Fields, Finding, Signature};
+use crate::event::{EventSchema, Fields, Finding, Level, Signature};
 use crate::wire::Guid;
 use compile::Bound;
 use condition::Expr;
@@ -86,6 +88,8 @@ pub struct Rule {
     pub file: String,
     /// Line it begins at.
     pub line: u32,
+    /// The document as written.
+    pub text: String,
 }
 
 /// A document that is no rule for us. Not an error.
@@ -110,6 +114,8 @@ pub struct RuleSet {
     correlations: Vec<Correlation>,
     /// What correlations need of the events that their rules match.
     links: Links,
+    /// Every rule says why it does not match.
+    trial: Option<Arc<Trial>>,
 }
 
 /// The rules for one kind of event.
@@ -137,6 +143,18 @@ impl RuleSet {
     ///
     /// Everything that is wrong with any of them.
     pub fn load(sources: &[RuleSource]) -> Result<Self, Vec<RuleError>> {
+        Self::load_with(sources, &|_| None)
+    }
+
+    /// The same with other levels than the rules have, where `level` says one.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with any of them.
+    pub fn load_with(
+        sources: &[RuleSource],
+        level: &dyn Fn(&Signature) -> Option<Level>,
+    ) -> Result<Self, Vec<RuleError>> {
         let mut loader = Loader::default();
         for source in sources {
             source::read(source, &mut loader.files, &mut loader.errors);
@@ -144,6 +162,12 @@ impl RuleSet {
         loader.documents();
         loader.retire();
         loader.number();
+        for (_, draft) in &mut loader.drafts {
+            if let Some(level) = level(&draft.signature) {
+                draft.signature.level = level;
+                document::category(level).clone_into(&mut draft.signature.category);
+            }
+        }
         loader.finish()
     }
 
@@ -159,6 +183,11 @@ impl RuleSet {
             return;
         };
         scratch.next_event(schema.fields.len() + view::FIELDS);
+        if let Some(trial) = &self.trial {
+            for (signature, expr) in &rules.compiled {
+                trial.note(signature, expr, event, scratch);
+            }
+        }
         rules.index.candidates(event, scratch);
         let candidates = std::mem::take(&mut scratch.candidates);
         for &nth in &candidates {
@@ -170,6 +199,11 @@ impl RuleSet {
             }
         }
         scratch.candidates = candidates;
+    }
+
+    /// From now on leaves in `trial` what every rule made of every event. Slow.
+    pub fn try_out(&mut self, trial: Arc<Trial>) {
+        self.trial = Some(trial);
     }
 
     /// What correlations need to know of an event that this rule matched; nothing if none is about it.
@@ -347,6 +381,7 @@ impl Loader {
         let mut by_event: Vec<EventRules> = Vec::new();
         let mut joins = Vec::new();
         let mut linker = Linker::default();
+        let mut texts = source::Texts::default();
         for (nth, mut draft) in std::mem::take(&mut self.drafts) {
             let bound = self.bind(nth, &draft);
             let signature = Arc::new(std::mem::take(&mut draft.signature));
@@ -377,6 +412,7 @@ impl Loader {
                 status: draft.status,
                 file: self.name(nth).to_owned(),
                 line: draft.at.line,
+                text: texts.document(&self.files, nth, draft.at.line),
             });
         }
         for (nth, signature, join) in joins {
@@ -400,6 +436,7 @@ impl Loader {
             by_event,
             correlations,
             links,
+            trial: None,
         })
     }
 

@@ -33,6 +33,31 @@ pub(super) struct File {
     pub(super) text: String,
 }
 
+/// The texts of documents, cut out of the file at hand.
+#[derive(Default)]
+pub(super) struct Texts {
+    file: Option<usize>,
+    /// Where each line of it begins.
+    starts: Vec<usize>,
+}
+
+impl Texts {
+    /// The document that begins at this line, up to the next `---`.
+    pub(super) fn document(&mut self, files: &[File], file: usize, line: u32) -> String {
+        let text = files.get(file).map_or("", |f| &f.text);
+        // Once a file, which may hold ten thousand rules.
+        if self.file != Some(file) {
+            let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+            self.starts = std::iter::once(0).chain(breaks).collect();
+            self.file = Some(file);
+        }
+        let start = self.starts.get(line.saturating_sub(1) as usize);
+        let from = start.and_then(|at| text.get(*at..)).unwrap_or_default();
+        let end = from.find("\n---").unwrap_or(from.len());
+        from.get(..end).unwrap_or_default().to_owned()
+    }
+}
+
 /// Reads a source. What cannot be read goes to `errors`.
 pub(super) fn read(source: &RuleSource, files: &mut Vec<File>, errors: &mut Vec<RuleError>) {
     match source {

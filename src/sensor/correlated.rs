@@ -30,6 +30,12 @@ impl RuleCorrelator {
         }
     }
 
+    /// Goes on with other rules; what those still count is kept.
+    pub(super) fn change(&mut self, rules: Arc<RuleSet>) {
+        self.rules = rules;
+        self.occurrences.keep_of(&self.rules);
+    }
+
     /// Counts a rule's hit. True if that was all it is there for.
     pub(super) fn hears(&mut self, s: &Sighting, out: &mut Vec<Verdict>) -> bool {
         let Seen::RuleHit {

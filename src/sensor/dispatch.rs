@@ -10,6 +10,7 @@ use super::queue::{Batch, Lanes};
 use super::stats::CaptureSnapshot;
 use crate::capture::{End, Fill, Source};
 use crate::packet::{Block, DissectOptions, Dissector, Packet};
+use crate::rule::RuleSet;
 use crate::time::Timestamp;
 
 /// Reads the source to its end.
@@ -33,6 +34,7 @@ pub(super) fn run(
         capture: CaptureSnapshot::default(),
         now: Timestamp::ZERO,
         round: 0,
+        rules: Arc::clone(&setup.rules),
     };
     let mut end = None;
     while end.is_none() {
@@ -59,6 +61,9 @@ pub(super) fn run(
             end = Some(End::Finished);
         }
         d.round += 1;
+        if let Some(new) = setup.reload.take() {
+            d.rules = new;
+        }
         if !d.flush(block, lanes, filled, end.is_some()) {
             break;
         }
@@ -74,6 +79,7 @@ struct Dispatch {
     /// Time of the newest frame; never goes back.
     now: Timestamp,
     round: u64,
+    rules: Arc<RuleSet>,
 }
 
 impl Dispatch {
@@ -127,6 +133,7 @@ impl Dispatch {
                 number: self.capture.packets,
                 capture: self.capture,
                 filled,
+                rules: Arc::clone(&self.rules),
                 last,
             };
             alive &= lanes.send(lane, batch);

@@ -12,6 +12,7 @@ use super::origin;
 use super::queue::{Round, What};
 use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
 use super::store::Keeper;
+use super::tuning::Tuner;
 use super::{Outlet, REPORTED, Report, Setup};
 use crate::correlate::{Correlator, Judge, Verdict};
 use crate::event::{
@@ -62,12 +63,14 @@ pub(super) struct Join {
 struct RuleJudge {
     rules: Arc<RuleSet>,
     scratch: Scratch,
+    tuner: Tuner,
+    now: Timestamp,
 }
 
 impl Judge for RuleJudge {
     fn judge(&mut self, finding: &Finding, hits: &mut Vec<Arc<Signature>>) {
         self.rules.matches(finding, &mut self.scratch, hits);
-        hits.retain(|s| !self.rules.is_silent(s));
+        hits.retain(|s| !self.rules.is_silent(s) && !self.tuner.mutes(s, finding, self.now));
     }
 }
 
@@ -89,6 +92,8 @@ impl Join {
             judge: RuleJudge {
                 rules: Arc::clone(&setup.rules),
                 scratch: Scratch::default(),
+                tuner: Tuner::new(Arc::clone(&setup.tuning)),
+                now: Timestamp::ZERO,
             },
             correlated: RuleCorrelator::new(Arc::clone(&setup.rules)),
             events: setup.events,
@@ -151,6 +156,12 @@ impl Join {
                 *slot = kinds.iter().copied().collect();
             }
         }
+        if let Some((_, round)) = rounds.first()
+            && !Arc::ptr_eq(&round.rules, &self.judge.rules)
+        {
+            self.judge.rules = Arc::clone(&round.rules);
+            self.correlated.change(Arc::clone(&round.rules));
+        }
         self.correlator.set_drops(self.drops());
         let filled = rounds.iter().map(|(_, r)| r.filled).min();
         let mut items: Vec<_> = rounds
@@ -164,6 +175,7 @@ impl Join {
                     out.extend_from_slice(round.lines.get(*start..*end).unwrap_or_default());
                 }
                 What::Sighting(s) => {
+                    self.judge.now = s.ts;
                     if !self.correlated.hears(s, &mut self.verdicts) {
                         self.correlator
                             .sighting(s, &mut self.judge, &mut self.verdicts);
@@ -175,6 +187,7 @@ impl Join {
         let last = rounds.iter().any(|(_, r)| r.last);
         if until > Timestamp::ZERO {
             self.first_ts.get_or_insert(until);
+            self.judge.now = until;
             self.correlator
                 .advance(until, &mut self.judge, &mut self.verdicts);
             self.correlated.advance(until, &mut self.verdicts);
@@ -203,6 +216,8 @@ impl Join {
     /// Writes what the correlator concluded.
     fn tell(&mut self, filled: Option<Instant>, out: &mut Vec<u8>) {
         self.correlated.findings(&mut self.verdicts);
+        let (rules, drops) = (Arc::clone(&self.judge.rules), self.drops());
+        self.judge.tuner.review(&rules, drops, &mut self.verdicts);
         for verdict in std::mem::take(&mut self.verdicts) {
             match verdict {
                 Verdict::Finding(case, _) => {
@@ -212,19 +227,20 @@ impl Join {
                         });
                     }
                 }
+                Verdict::Alert(alert) if alert.suppressed && !self.judge.tuner.shows() => {}
                 Verdict::Alert(mut alert) => {
                     self.place_legs(&mut alert.legs);
+                    if alert.suppressed {
+                        self.write_alert(&alert, out);
+                        continue;
+                    }
                     let level = alert.signature.level;
                     *self.report.alerts.entry(level).or_default() += 1;
                     if self.report.titles.len() < REPORTED {
                         let title = describe(&alert);
                         self.report.titles.push((level, title));
                     }
-                    if self.events.has(EventType::Alert) {
-                        self.header(alert.ts, Some(&alert.flow), Some(alert.pcap_cnt), |h| {
-                            write_alert(out, h, &alert);
-                        });
-                    }
+                    self.write_alert(&alert, out);
                     self.record_latency(alert.ts, filled);
                 }
                 Verdict::Identity(change) => {
@@ -250,6 +266,14 @@ impl Join {
                     }
                 }
             }
+        }
+    }
+
+    fn write_alert(&self, alert: &Alert, out: &mut Vec<u8>) {
+        if self.events.has(EventType::Alert) {
+            self.header(alert.ts, Some(&alert.flow), Some(alert.pcap_cnt), |h| {
+                write_alert(out, h, alert);
+            });
         }
     }
 
@@ -374,7 +398,9 @@ impl Join {
                 },
             },
             detect: DetectStats {
-                alert: self.correlator.counters().alerts + self.correlated.alerts(),
+                alert: (self.correlator.counters().alerts + self.correlated.alerts())
+                    .saturating_sub(self.judge.tuner.unwritten()),
+                alerts_suppressed: self.judge.tuner.suppressed(),
             },
         }
     }

@@ -10,14 +10,17 @@
 mod actions;
 mod claims;
 mod correlated;
+mod decoders;
 mod dispatch;
 mod join;
 mod origin;
 mod queue;
+mod reload;
 mod sighting;
 mod stats;
 mod store;
 mod trace;
+mod tuning;
 mod worker;
 mod writer;
 
@@ -33,8 +36,10 @@ use crate::event::{Incident, Knowledge, Latency, Level, PostureReport, SiteKey};
 use crate::output::EventTypes;
 use crate::rule::RuleSet;
 
+pub use reload::Reload;
 pub use stats::Memory;
 pub use store::{Store, StoreError};
+pub use tuning::{RuleRef, Suppress, Threshold, Tuning};
 pub use writer::{Outlet, WriterThread};
 
 /// Everything a run needs besides its source.
@@ -44,6 +49,10 @@ pub struct Setup {
     pub workers: usize,
     /// Compiled rules.
     pub rules: Arc<RuleSet>,
+    /// Where new rules come from while it runs.
+    pub reload: Reload,
+    /// What the operator does not want to hear.
+    pub tuning: Arc<Tuning>,
     /// Interfaces and methods.
     pub catalog: Arc<Catalog>,
     /// Keys the hashes of secrets.

@@ -13,6 +13,7 @@ use super::stats::{CaptureSnapshot, WorkerSnapshot};
 use crate::event::{Anomaly, OrderKey, Sighting};
 use crate::limits;
 use crate::packet::{Block, Packet};
+use crate::rule::RuleSet;
 use crate::time::Timestamp;
 
 /// Packets of one block for one worker.
@@ -27,6 +28,8 @@ pub(super) struct Batch {
     pub(super) capture: CaptureSnapshot,
     /// When the block was filled, for latency.
     pub(super) filled: Instant,
+    /// The rules from this batch on: the same for all workers, so that a change is in no packet's way.
+    pub(super) rules: Arc<RuleSet>,
     /// The capture is over.
     pub(super) last: bool,
 }
@@ -44,6 +47,8 @@ pub(super) struct Round {
     /// Anomalies so far by kind; only if they changed.
     pub(super) anomalies: Option<Vec<(Anomaly, u64)>>,
     pub(super) filled: Instant,
+    /// Those of the batch.
+    pub(super) rules: Arc<RuleSet>,
     pub(super) last: bool,
 }
 

@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use super::Setup;
 use super::actions::done;
 use super::claims::Claims;
+use super::decoders::Decoders;
 use super::origin;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
 use super::sighting::{keyed, protocol_of, seen};
@@ -41,38 +42,6 @@ struct FlowState {
     held: u32,
     /// Sides that ended.
     ended: [bool; 2],
-}
-
-/// Memory of the decoders of one worker's flows.
-#[derive(Debug)]
-struct Decoders {
-    /// Bytes they hold.
-    held: usize,
-    /// Bytes they may hold.
-    limit: usize,
-    /// Flows that lost theirs.
-    evicted: u64,
-}
-
-impl Decoders {
-    /// A flow's decoder holds `now`.
-    fn settle(&mut self, state: &mut FlowState, now: usize) {
-        let now = u32::try_from(now).unwrap_or(u32::MAX);
-        let before = std::mem::replace(&mut state.held, now);
-        self.held = self
-            .held
-            .saturating_sub(before as usize)
-            .saturating_add(now as usize);
-    }
-
-    fn full(&self) -> bool {
-        self.held > self.limit
-    }
-
-    /// More than one flow may hold while there is too much.
-    fn greedy(&self, held: usize) -> bool {
-        held > limits::DECODER_FAIR_BYTES.max(self.limit / 1024)
-    }
 }
 
 /// One worker thread's state.
@@ -151,8 +120,12 @@ impl Worker {
             number,
             capture,
             filled,
+            rules,
             last,
         } = batch;
+        if !Arc::ptr_eq(&rules, &self.collector.rules) {
+            self.collector.rules = Arc::clone(&rules);
+        }
         self.packets(&block, &packets);
         self.collector.expiring = Some(number);
         self.expire(until, last);
@@ -181,6 +154,7 @@ impl Worker {
             worker: self.stats,
             anomalies: changed.then(|| collector.anomalies.iter().map(|(k, n)| (*k, *n)).collect()),
             filled,
+            rules,
             last,
         };
         (round, used)
@@ -203,7 +177,7 @@ impl Worker {
             if let (None, Some(packet)) = (fed, fed_now.last())
                 && let Some(mut state) = self.table.forget(packet)
             {
-                self.decoders.settle(&mut state, 0);
+                self.decoders.settle(&mut state.held, 0);
             }
             if self.decoders.full()
                 && let Some(packet) = fed_now.last()
@@ -295,7 +269,7 @@ impl Deliver<FlowState> for Decoding<'_> {
             return progress;
         }
         let grew = held > state.held as usize;
-        self.decoders.settle(state, held);
+        self.decoders.settle(&mut state.held, held);
         if grew && self.decoders.full() && self.decoders.greedy(held) {
             self.give_up(info, state);
             progress = Progress::Done;
@@ -337,7 +311,7 @@ impl Deliver<FlowState> for Decoding<'_> {
     }
 
     fn ended(&mut self, _: &FlowInfo, state: &mut FlowState, _: Ended) {
-        self.decoders.settle(state, 0);
+        self.decoders.settle(&mut state.held, 0);
     }
 }
 
@@ -383,7 +357,7 @@ impl Decoding<'_> {
             }
         }
         state.session.close();
-        self.decoders.settle(state, 0);
+        self.decoders.settle(&mut state.held, 0);
         self.decoders.evicted += 1;
     }
 }

@@ -105,6 +105,8 @@ impl Sensor {
             setup: Setup {
                 workers: 1,
                 rules: Arc::new(rules),
+                reload: relaywatch::sensor::Reload::default(),
+                tuning: Arc::default(),
                 catalog: Arc::new(Catalog::builtin()),
                 key: Arc::new(SiteKey::new(&[7; 32])),
                 declared: Declared::default(),

@@ -1,0 +1,193 @@
+//! What a configuration may say, and what it is told.
+
+use super::*;
+use clap::Parser;
+
+fn config(toml: &str, args: &[&str]) -> Result<Config, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.toml");
+    std::fs::write(&path, toml).unwrap();
+    let mut argv = vec!["relaywatch", "-c", path.to_str().unwrap()];
+    argv.extend(args);
+    Config::from_args(&Args::try_parse_from(argv).unwrap())
+}
+
+#[test]
+fn arguments_win_over_the_file() {
+    let toml = "workers = 3\nrules = [\"a\"]\n[limits]\nmemory_mib = 100\n[[interfaces]]\nname = \"eth1\"\nring_mib = 8\n";
+    let c = config(toml, &["-w", "2", "-S", "b", "-i", "eth1", "-f", "tcp"]).unwrap();
+    assert_eq!((c.workers, c.memory_mib), (2, 100));
+    assert_eq!(c.rules, [Path::new("a"), Path::new("b")]);
+    let eth1 = &c.interfaces[0];
+    assert_eq!((eth1.ring_mib, eth1.bpf.as_deref()), (8, Some("tcp")));
+    assert!(c.builtin_rules);
+    assert!(!config(toml, &["-S", "none"]).unwrap().builtin_rules);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
+    let e = config("# comment\nwokers = 3\n", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(e.contains("line 2"), "{e}");
+    assert!(e.contains("unknown field `wokers`"), "{e}");
+    assert!(e.ends_with("did you mean `workers`?"), "{e}");
+}
+
+#[test]
+fn hosts_have_addresses_and_roles() {
+    let toml = "forwarders = [\"10.0.0.9\"]\n[hosts.dc1]\naddresses = [\"10.0.0.1\", \"fd00::1\"]\nroles = [\"dc\", \"dns\"]\n[hosts.proxy]\naddresses = [\"10.0.0.8\"]\nroles = [\"forwarder\"]\n";
+    let c = config(toml, &[]).unwrap();
+    let dc = &c.hosts[0];
+    assert_eq!((dc.name.as_str(), dc.addresses.len()), ("dc1", 2));
+    assert!(dc.roles.has(HostRole::Dc) && dc.roles.has(HostRole::Dns));
+    assert!(!dc.roles.has(HostRole::Ca) && c.hosts[1].roles.is_empty());
+    let said: Vec<String> = c.forwarders.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["10.0.0.9", "10.0.0.8"]);
+}
+
+#[test]
+fn networks_learning_and_state_from_file_and_flags() {
+    let toml = "home_nets = [\"192.0.2.0/24\"]\nlearning_hours = 2\nstate_dir = \"/var/lib/x\"\n";
+    let c = config(toml, &["-i", "eth0"]).unwrap();
+    assert_eq!(c.home_nets.to_string(), "192.0.2.0/24");
+    assert_eq!(
+        (c.learning_hours, c.state_dir.as_deref()),
+        (2, Some(Path::new("/var/lib/x")))
+    );
+    let replay = config(toml, &["-r", "x.pcap"]).unwrap();
+    assert_eq!(replay.state_dir, None, "a replay keeps nothing of itself");
+    let flags = [
+        "-r",
+        "x.pcap",
+        "--state",
+        "d",
+        "--home-net",
+        "10.0.0.0/8",
+        "--learning-hours",
+        "0",
+    ];
+    let c = config(toml, &flags).unwrap();
+    assert_eq!(c.home_nets.to_string(), "10.0.0.0/8");
+    assert_eq!(
+        (c.learning_hours, c.state_dir.as_deref()),
+        (0, Some(Path::new("d")))
+    );
+    let c = config(
+        "",
+        &[
+            "--host",
+            "dc1=10.0.0.1,fd00::1=dc,dns",
+            "--host",
+            "pc=10.0.0.9",
+        ],
+    )
+    .unwrap();
+    assert_eq!(
+        (c.hosts[0].addresses.len(), c.hosts[1].roles.is_empty()),
+        (2, true)
+    );
+    assert!(c.hosts[0].roles.has(HostRole::Dns));
+    for (args, expect) in [
+        (
+            ["--host", "dc1"],
+            "--host dc1: it takes a name and an address",
+        ),
+        (["--host", "dc1=x"], "x is not an address"),
+        (["--host", "dc1=10.0.0.1=dcc"], "did you mean `dc`?"),
+        (
+            ["--home-net", "10.0.0.0/40"],
+            "more bits than the address has",
+        ),
+        (["--learning-hours", "9999"], "give 0 to 8760"),
+    ] {
+        let e = config("", &args).unwrap_err().to_string();
+        assert!(e.contains(expect), "{e}");
+    }
+    let e = config("home_net = []", &[]).unwrap_err().to_string();
+    assert!(e.contains("did you mean `home_nets`?"), "{e}");
+}
+
+#[test]
+fn hosts_that_cannot_be_are_named() {
+    for (toml, expect) in [
+        ("[hosts.a]\naddresses = []", "hosts.a: no address"),
+        (
+            "[hosts.a]\naddresses = [\"10.0.0.1\"]\nroles = [\"king\"]",
+            "hosts.a: unknown role `king`; there are: dc, ca",
+        ),
+        (
+            "[hosts.a]\naddresses = [\"10.0.0.1\"]\n[hosts.b]\naddresses = [\"10.0.0.1\"]",
+            "hosts.b: 10.0.0.1 is also of hosts.a",
+        ),
+        (
+            "[hosts.a]\naddreses = [\"10.0.0.1\"]",
+            "did you mean `addresses`?",
+        ),
+    ] {
+        let e = config(toml, &[]).unwrap_err().to_string();
+        assert!(e.contains(expect), "{e}");
+    }
+}
+
+#[test]
+fn tuning_is_read_as_strictly_as_rules() {
+    let toml = "[allow]\nscanners = [\"10.0.0.9\"]\nproxies = [\"10.0.0.8\"]\n[levels]\n\"RW-06\" = \"low\"\n\
+         [[suppress]]\nrule = [2593060, \"RW-07\"]\nsource = [\"10.0.0.0/24\"]\naccount = [\"LAB\\\\Backup\"]\n\
+         days = [\"sat\", \"sun\"]\nhours = \"22-06\"\nreason = \"backup\"\n\
+         [[threshold]]\nrule = \"RW-06\"\ncount = 3\nseconds = 60\n";
+    let c = config(toml, &["--show-suppressed"]).unwrap();
+    assert!(c.tuning.show && c.hosts[0].roles.has(HostRole::Admin));
+    assert_eq!(c.forwarders.len(), 1);
+    assert_eq!(
+        tuning::lines(&c.tuning, &c.levels),
+        [
+            "suppress       2593060, RW-07, from 10.0.0.0/24, account lab\\backup, on sun sat, 22-06 h UTC",
+            "threshold      RW-06: from 3 within 60 s on, by source",
+            "level          RW-06: low",
+        ]
+    );
+    for (toml, expect) in [
+        (
+            "[[suppress]]\nreason = \"x\"",
+            "suppress entry 1: it would suppress everything",
+        ),
+        ("[[suppress]]\nruel = 5", "did you mean `rule`?"),
+        ("[[suppress]]\nrule = \"RW6\"", "`RW6` is no rule"),
+        (
+            "[[suppress]]\nsource = [\"10.0.0\"]",
+            "source `10.0.0`: not an address",
+        ),
+        (
+            "[[suppress]]\ndays = [\"someday\"]",
+            "unknown day `someday`; there are: sun, mon",
+        ),
+        ("[[suppress]]\nhours = \"22\"", "give two hours of UTC"),
+        (
+            "[[threshold]]\nrule = 5\ncount = 1\nseconds = 5",
+            "give `count` from 2",
+        ),
+        (
+            "[levels]\n\"RW-06\" = \"loud\"",
+            "unknown level `loud`; there are: informational",
+        ),
+    ] {
+        let e = config(toml, &[]).unwrap_err().to_string();
+        assert!(e.contains(expect), "{e}");
+    }
+}
+
+#[test]
+fn values_out_of_range_say_what_to_give() {
+    for (toml, expect) in [
+        ("workers = 0", "give 1 to 64"),
+        ("[limits]\nmemory_mib = 1", "give 64 or more"),
+        (
+            "[[interfaces]]\nname = \"x\"\ntimeout_ms = 0",
+            "hold alerts back",
+        ),
+    ] {
+        let e = config(toml, &[]).unwrap_err().to_string();
+        assert!(e.contains(expect), "{e}");
+    }
+}
