@@ -64,6 +64,7 @@ fn call(opnum: u16) -> RpcCall<'static> {
     }
 }
 
+#[allow(clippy::disallowed_methods)] // measuring is what this is for
 fn main() {
     let quick = std::env::args().any(|a| a == "--quick" || a == "--test");
     let rounds = if quick { 1_000 } else { 200_000 };

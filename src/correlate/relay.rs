@@ -5,6 +5,7 @@
 //! target answers (at most 500 ms after its newest message) and is then concluded: who relayed
 //! whom, or that a device merely passed the connection on (catalogue B.3), or nothing.
 
+mod changed;
 mod conclude;
 mod exchange;
 #[cfg(test)]
@@ -267,7 +268,11 @@ impl Relays {
     }
 
     fn conclude(&mut self, number: u64, out: &mut Vec<Case>) {
-        let found = conclude::relay(&self.legs(number), &self.forwarders);
+        let legs = self.legs(number);
+        let found = conclude::relay(&legs, &self.forwarders);
+        let changed = found
+            .as_ref()
+            .and_then(|relay| changed::flags(&legs, relay));
         if let Some(candidate) = self.candidates.remove(&number) {
             self.deadlines.remove(&(candidate.deadline, number));
             for id in candidate.legs {
@@ -275,6 +280,7 @@ impl Relays {
             }
         }
         out.extend(found);
+        out.extend(changed);
     }
 }
 

@@ -311,6 +311,7 @@ fn one_leg_levels() {
         (of("RW-18", &|f| f.test = "mic"), "2593180 high"),
         (of("RW-18", &|f| (f.test, f.confidence) = ("mic", "medium")), "2593181 medium"),
         (of("RW-18", &|f| (f.test, f.confidence) = ("flags", "low")), "2593182 informational"),
+        (of("RW-18", &|f| f.test = "flags"), "2593183 low"),
     ];
     for (finding, want) in table {
         assert_eq!(verdict(&rules, &finding), want, "{finding:?}");

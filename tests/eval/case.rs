@@ -89,6 +89,8 @@ pub(crate) struct Truth {
     pub(crate) malicious: bool,
     /// Addresses of each role; empty where there is none.
     pub(crate) roles: [Vec<String>; 4],
+    /// The role can be told from the file: `also` alone names a host that is not in it.
+    pub(crate) told: [bool; 4],
     pub(crate) expect: Vec<String>,
     pub(crate) looks_like: Vec<String>,
     /// Detectors that may speak up although nothing malicious is in it, with a reason elsewhere.
@@ -115,7 +117,7 @@ pub(crate) struct Truth {
 }
 
 /// Labels whose answer depends on whose address is whose.
-const IDENTITY: [&str; 3] = ["one-leg:", "krb-misplaced:", "follow-up:"];
+const IDENTITY: [&str; 4] = ["one-leg:", "krb-misplaced:", "follow-up:", "tier0-outbound"];
 
 impl Truth {
     /// Reads the JSON beside a capture, of this project's lab or of the shared one.
@@ -132,8 +134,9 @@ impl Truth {
             warm_up: json["warm_up"].as_str().map(str::to_owned),
             ..Self::default()
         };
-        for (slot, role) in truth.roles.iter_mut().zip(ROLES) {
+        for ((slot, told), role) in truth.roles.iter_mut().zip(&mut truth.told).zip(ROLES) {
             *slot = texts(&json[role]);
+            *told = !slot.is_empty();
             slot.extend(texts(&json["also"][role]));
         }
         for label in texts(&json["expect"]) {

@@ -108,7 +108,11 @@ impl Judge<'_> {
                 continue;
             }
             *explained = true;
-            let wrong = errors(truth, label, entry, alert);
+            let mut wrong = errors(truth, label, entry, alert);
+            if !answers {
+                // What speaks of it as well need not say everything, but what it says must be so.
+                wrong.retain(|w| !w.starts_with("no "));
+            }
             if wrong.is_empty() {
                 judged.right.insert(alert.detector.clone());
                 // A device that passes connections on is no attack found.
@@ -183,7 +187,8 @@ fn transport(label: &str, truth: &Truth) -> String {
 /// What an alert says that is not so, and what it should say and does not.
 fn errors(truth: &Truth, label: &str, entry: &Entry, alert: &Alert) -> Vec<String> {
     let mut wrong = Vec::new();
-    for ((said, known), role) in alert.roles.iter().zip(&truth.roles).zip(ROLES) {
+    let roles = truth.roles.iter().zip(truth.told).zip(ROLES);
+    for (said, ((known, told), role)) in alert.roles.iter().zip(roles) {
         let required = entry.roles.iter().any(|r| r == role);
         let [attackers, _, listeners, _] = &truth.roles;
         let relays = !label.starts_with("coercion:");
@@ -200,7 +205,7 @@ fn errors(truth: &Truth, label: &str, entry: &Entry, alert: &Alert) -> Vec<Strin
                 };
                 wrong.push(format!("{role} {said} is {truth}"));
             }
-            None if required && !known.is_empty() => wrong.push(format!("no {role}")),
+            None if required && told => wrong.push(format!("no {role}")),
             _ => {}
         }
     }

@@ -58,6 +58,8 @@ pub(crate) fn declared() -> Result<Declared> {
     Ok(Declared {
         forwarders: config.forwarders,
         hosts: config.hosts,
+        // Who says who is who has watched long enough, too.
+        learning: std::time::Duration::ZERO,
         ..Declared::default()
     })
 }

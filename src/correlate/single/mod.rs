@@ -128,8 +128,9 @@ impl Singles {
         let flow = waiting.case.flow.flow_id;
         let mut case = waiting.case;
         if let Some(relay) = self.explained.get(&flow) {
-            // What tampering and reflection add is not said by the relay itself.
-            let says_all = matches!(case.finding.detector, "RW-03" | "RW-04" | "RW-05");
+            // What a missing code and reflection add is not said by the relay itself; flags are compared there.
+            let pair = (case.finding.detector, case.finding.test);
+            let says_all = matches!(pair, ("RW-03" | "RW-04" | "RW-05", _) | ("RW-18", "flags"));
             if relay.forwarded || says_all {
                 return;
             }

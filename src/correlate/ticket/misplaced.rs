@@ -35,8 +35,6 @@ pub(super) fn server(
             f.named = "other";
             f.owner = Some(owner);
             f.owner_source = source.name();
-            f.target = Some(owner);
-            f.target_tier0 = cx.identity.roles(owner).is_tier0();
             f.confidence = if source == Source::Ntlm {
                 "medium"
             } else {

@@ -62,8 +62,8 @@ pub(super) struct Tickets {
     granted: Recent<[u8; 16], Grant>,
     kdcs: Recent<Addr, ()>,
     waiting: VecDeque<Waiting>,
-    /// Flows between which a device passes connections on.
-    forwarded: Recent<u64, ()>,
+    /// Flows whose ticket RW-13 speaks of, a target's leg or one that a device passed on; true if it did.
+    explained: Recent<u64, bool>,
     forwarders: Vec<Addr>,
     evicted: u64,
 }
@@ -77,7 +77,7 @@ impl Tickets {
             granted: Recent::new(limits::EXCHANGES, life),
             kdcs: Recent::new(limits::KDCS, Duration::from_secs(limits::IDENTITY_SECS)),
             waiting: VecDeque::new(),
-            forwarded: Recent::new(limits::EXCHANGES, relay),
+            explained: Recent::new(limits::EXCHANGES, relay),
             forwarders: declared
                 .forwarders
                 .iter()
@@ -104,10 +104,10 @@ impl Tickets {
             if declared.iter().any(|a| self.forwarders.contains(a)) {
                 Arc::make_mut(&mut case.finding).forwarded = true;
             }
-            if case.finding.forwarded {
-                for flow in [s.flow.flow_id, other] {
-                    self.forwarded.insert(flow, (), s.ts);
-                }
+            let forwarded = case.finding.forwarded;
+            self.explained.insert(s.flow.flow_id, forwarded, s.ts);
+            if forwarded {
+                self.explained.insert(other, forwarded, s.ts);
             }
             self.wait(ticket.session, case);
         }
@@ -182,8 +182,13 @@ impl Tickets {
     }
 
     fn conclude(&self, waiting: Waiting, out: &mut Vec<Case>) {
-        let passed_on = self.forwarded.get(&waiting.case.flow.flow_id).is_some();
-        if waiting.case.finding.detector == "RW-14" && passed_on {
+        // Who the ticket was given to is worth saying of a relay too; that its target is not the service's host is not.
+        let finding = &waiting.case.finding;
+        let superfluous = match self.explained.get(&waiting.case.flow.flow_id) {
+            Some(forwarded) => *forwarded || finding.test != "client",
+            None => false,
+        };
+        if finding.detector == "RW-14" && superfluous {
             return;
         }
         out.push(waiting.case);

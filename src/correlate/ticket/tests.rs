@@ -62,7 +62,7 @@ fn known() -> Declared {
 fn found(story: Story) -> Vec<Finding> {
     let story = story.end(60_000);
     let all = story.findings();
-    all.into_iter().map(Finding::clone).collect()
+    all.into_iter().cloned().collect()
 }
 
 fn brief(findings: &[Finding]) -> Vec<(&'static str, &'static str, &'static str)> {

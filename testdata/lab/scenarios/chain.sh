@@ -2,7 +2,7 @@
 
 CHAIN=("${COERCED_HERE[@]}" family=chain)
 USER_CHAIN=(malicious=yes attacker=$EVIL victim=$WS1 listener=$EVIL family=chain)
-WEAK_LDAP=(expect=relay:smb-ldap expect=tampering:flags)
+WEAK_LDAP=(expect=relay:smb-ldap)
 COERCED_SMB=(expect=coercion:efsr expect=callback:smb)
 
 FILE_SERVER=${FILES_NAME^^}\$

