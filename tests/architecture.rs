@@ -88,9 +88,10 @@ fn payloads_do_not_know_their_carriers() {
         "ntlmssp" | "krb5" | "epm" | "tls" => 0,
         "spnego" => 1,
         "nbss" => 1,
-        "dcerpc" | "http" | "ldap" | "dns" | "wsp" => 2,
-        "smb" | "rpch" | "tds" | "mail" => 3,
-        _ => 4,
+        "dcerpc" | "http" | "ldap" | "dns" => 2,
+        "wsp" => 3,
+        "smb" | "rpch" | "tds" | "mail" => 4,
+        _ => 5,
     };
     let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/proto");
     let mut all = Vec::new();
