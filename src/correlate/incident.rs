@@ -170,8 +170,9 @@ impl Incidents {
     /// The incident a case belongs to. None if it names nobody.
     fn find_or_open(&mut self, case: &Case, who: &Identity, out: &mut Vec<Verdict>) -> Option<u64> {
         let f = &case.finding;
-        // A leg that shows no victim tells its story by the host in the middle.
-        let listener = f.listener.or(f.attacker.filter(|_| f.victim.is_none()));
+        // A leg that shows no victim tells its story by the host in the middle, an action by who did it.
+        let by = f.victim.is_none() || f.kind == "action";
+        let listener = f.listener.or(f.attacker.filter(|_| by));
         let key = (f.victim, listener);
         if key == (None, None) {
             return None;

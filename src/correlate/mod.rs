@@ -354,7 +354,8 @@ impl Correlator {
                     held_back.push(case);
                 } else {
                     self.judge(&case, judge);
-                    self.tell(case, true, out);
+                    let loud = !case.finding.quiet;
+                    self.tell(case, loud, out);
                 }
             }
             self.settled = settled;

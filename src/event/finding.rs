@@ -123,6 +123,8 @@ declare_event! {
         /// Precursor: a relay, callback or coercion by the same host tells the story.
         pub explained: bool => "explained" Ours,
         ;
+        /// It adds to its incident and is no alert of its own: another one tells the story.
+        pub quiet: bool,
         /// The ticket, for Kerberos: an alert shows it as `context.krb`.
         pub krb: Option<Arc<KrbEvidence>>,
     }

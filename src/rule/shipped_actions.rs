@@ -115,7 +115,7 @@ fn neighbour_levels() {
         (as_is("dcsync", &nothing), "2593240 critical"),
         (as_is("dcshadow", &nothing), "2593240 critical"),
         (as_is("dcsync", &relayed), "2593240 critical"),
-        (as_is("dcsync", &learning), "2593241 medium"),
+        (as_is("dcsync", &learning), "2593242 low"),
         (as_is("dcsync", &refused), "2593241 medium"),
         (as_is("dcsync", &as_controller), "2593242 low"),
         (as_is("dcsync", &admin), "-"),

@@ -145,7 +145,10 @@ impl Waiting {
             .pop_front_if(|(due, _)| now.is_none_or(|now| *due <= now))
         {
             let explained = who(&case.finding).is_some_and(|a| self.explained.get(&a).is_some());
-            Arc::make_mut(&mut case.finding).explained = explained;
+            let finding = Arc::make_mut(&mut case.finding);
+            finding.explained = explained;
+            // Whose tool it is belongs to the story that the relay or callback tells.
+            finding.quiet = explained && finding.detector == "RW-19";
             out.push(case);
         }
     }
