@@ -329,8 +329,8 @@ scenario_nas_static_challenge() {
   shows 'ntlmssp.ntlmserverchallenge == 5a:3c:96:e1:d2:78:0b:4f'
 }
 
-# webdav HOST USER PASSWORD AGENT
-webdav() {
+# browse_webdav HOST USER PASSWORD AGENT
+browse_webdav() {
   local dav=(-A "$4" -u "$DOMAIN\\$2:$3")
   on "$1" "${CURL[@]}" "${dav[@]}" -X OPTIONS http://$CA/app/documents/ --next "${CURL[@]:1}" "${dav[@]}" \
     -X PROPFIND -H 'Depth: 1' -H 'translate: f' http://$CA/app/documents/ -o /dev/null http://$CA/app/documents/plan.docx
@@ -338,8 +338,8 @@ webdav() {
 
 scenario_webdav_explorer() {
   record webdav_explorer
-  webdav ws1 $ALICE "$ALICE_PW" 'Microsoft-WebDAV-MiniRedir/10.0.19045'
-  webdav ws2 $BOB "$BOB_PW" 'Microsoft-WebDAV-MiniRedir/10.0.22631'
+  browse_webdav ws1 $ALICE "$ALICE_PW" 'Microsoft-WebDAV-MiniRedir/10.0.19045'
+  browse_webdav ws2 $BOB "$BOB_PW" 'Microsoft-WebDAV-MiniRedir/10.0.22631'
   benign "RW-22" tools="$CURL_VERSION" \
     notes="Explorer opens a document library over WebDAV: the redirector's User-Agent, but users and not machines, from workstations, to a known web server on port 80. curl in place of the redirector."
   shows 'http.request.method == "PROPFIND"'
@@ -347,9 +347,9 @@ scenario_webdav_explorer() {
 
 scenario_webdav_office() {
   record webdav_office
-  webdav ws1 $ALICE "$ALICE_PW" 'Microsoft Office Word 2016 (16.0.5395) Windows NT 10.0'
-  webdav ws2 $BOB "$BOB_PW" 'Microsoft Office Protocol Discovery'
-  webdav ws3 $BOB "$BOB_PW" 'gvfs/1.50.3'
+  browse_webdav ws1 $ALICE "$ALICE_PW" 'Microsoft Office Word 2016 (16.0.5395) Windows NT 10.0'
+  browse_webdav ws2 $BOB "$BOB_PW" 'Microsoft Office Protocol Discovery'
+  browse_webdav ws3 $BOB "$BOB_PW" 'gvfs/1.50.3'
   benign "RW-22" tools="$CURL_VERSION" \
     notes="WebDAV by programs that are not the redirector. curl in their place."
   shows 'http.request.method == "PROPFIND"'

@@ -279,13 +279,18 @@ scenario_dhcp_two_servers() {
 
 scenario_router_ipv6() {
   local host
-  for host in gw1 ws1 ws2; do ip netns exec $NS$host sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.eth0.accept_dad=0; done
+  # A router needs a link-local address; network.sh makes none. It comes when IPv6 is switched on.
+  for host in gw1 ws1 ws2; do
+    ip netns exec $NS$host sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.eth0.addr_gen_mode=0 \
+      net.ipv6.conf.eth0.accept_dad=0
+    ip netns exec $NS$host sysctl -qw net.ipv6.conf.all.disable_ipv6=0
+  done
   ip -n ${NS}gw1 addr add fd10::1/64 dev eth0 nodad
   record router_ipv6
   "$HERE/in_host" gw1 dnsmasq -k -C /dev/null -p 0 -i eth0 --bind-dynamic --enable-ra --dhcp-range=fd10::100,fd10::1ff,64,10m \
     --dhcp-option=option6:dns-server,[fd10::10] --dhcp-leasefile="$RUN/leases6" -u root > "$RUN/dnsmasq6.log" 2>&1 &
   SERVERS+=($!)
-  sleep 3
+  sleep 10  # dnsmasq announces within 16 seconds of its start, or when asked
   for host in ws1 ws2; do get_address $host -6; done
   sleep 4
   stop_servers

@@ -289,7 +289,7 @@ scenario_ipv6_pipe() {
 }
 
 # third LABEL METHOD PIPE FORM-OF-PATH NAME: the listener is another host than the caller
-third_party() {
+by_third_party() {
   callback_with libsmbclient
   record "$5"
   listen drop $DROP
@@ -298,8 +298,8 @@ third_party() {
     notes="The caller and the listener are two hosts: $2."
 }
 
-scenario_third_party_efsr() { third_party efsr efsr-4 lsarpc "\\\\$DROP\\share\\file.txt" third_party_efsr; }
-scenario_third_party_rprn() { third_party rprn rprn-65 spoolss "\\\\$DROP" third_party_rprn; }
+scenario_third_party_efsr() { by_third_party efsr efsr-4 lsarpc "\\\\$DROP\\share\\file.txt" third_party_efsr; }
+scenario_third_party_rprn() { by_third_party rprn rprn-65 spoolss "\\\\$DROP" third_party_rprn; }
 
 scenario_third_party_smb3enc() {
   set_encryption default
