@@ -33,9 +33,9 @@ fn precursor_levels() {
         ("RW-21", "dhcp",      "dhcp",   "medium", "l", "2593212 medium"),
         ("RW-21", "dhcpv6",    "dhcpv6", "medium", "l", "2593212 medium"),
         ("RW-21", "tkey",      "dns",    "medium", "l", "2593213 medium"),
-        ("RW-21", "ra",        "ndp",    "medium", "",  "2593214 medium"),
-        ("RW-21", "rdnss",     "ndp",    "medium", "",  "2593214 medium"),
-        ("RW-21", "dhcp_second", "dhcp", "medium", "",  "2593214 medium"),
+        ("RW-21", "ra",        "ndp",    "medium", "",  "2593214 low"),
+        ("RW-21", "rdnss",     "ndp",    "medium", "",  "2593214 low"),
+        ("RW-21", "dhcp_second", "dhcp", "medium", "",  "2593214 low"),
         ("RW-21", "ra",        "ndp",    "medium", "l", "2593215 low"),
         ("RW-21", "dhcp_second", "dhcp", "medium", "l", "2593215 low"),           // split scope
         ("RW-21", "wpad",      "http",   "medium", "l", "2593216 low"),

@@ -87,7 +87,13 @@ pub(super) fn client(shown: &Shown, grant: Option<&Grant>, cx: &Context<'_>) -> 
     f.attacker_admin = cx.identity.roles(client).has(HostRole::Admin);
     // Delegation hands a forwarded ticket-granting ticket on, by design.
     let delegated = kdc && !grant.initial;
-    f.confidence = if delegated { "low" } else { "medium" };
+    // A host has addresses of both families, and asks over one what it uses over the other.
+    let other_family = grant.clients.iter().all(|a| a.is_v4() != client.is_v4());
+    f.confidence = if delegated || other_family {
+        "low"
+    } else {
+        "medium"
+    };
     let mut evidence = vec![
         format!(
             "the ticket for {} was given to {} by {}, and {client} used it",
