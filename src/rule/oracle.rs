@@ -5,6 +5,7 @@
 //! - a number in quotes for a field of numbers: matches here, since YAML authors quote freely.
 //! - `neq`: unknown there.
 //! - `base64` whole: there without padding; and `base64offset` of UTF-16, which it shifts by whole units.
+//! - `base64offset` with `all`: there every value must be found at each of its three offsets.
 //! - search words: there they must be a whole value; by the specification they are searched for.
 //! - `?` behind `*`: there `*?` does not match `?*`, since it does not try again further on.
 //! - `fieldref` without `cased`: compares letter case there.
@@ -58,7 +59,11 @@ fn item() -> impl Strategy<Value = String> {
                 }
                 _ => values,
             };
-            let all = if all && values.len() > 1 { "|all" } else { "" };
+            let all = if all && values.len() > 1 && !m.contains("base64offset") {
+                "|all"
+            } else {
+                ""
+            };
             let quoted: Vec<String> = values.iter().map(|v| format!("'{v}'")).collect();
             format!("'{f}{m}{all}': [{}]", quoted.join(", "))
         });
@@ -162,7 +167,11 @@ fn as_json(f: &Finding) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    // The same rules every time: a new difference of the two is for whoever changes one of them.
+    #![proptest_config(ProptestConfig {
+        rng_seed: proptest::test_runner::RngSeed::Fixed(24),
+        ..ProptestConfig::with_cases(192)
+    })]
     #[test]
     fn says_what_sigma_rust_says(
         a in selection(), b in selection(), other in selection(), c in condition(), f in event(),
