@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, tuning};
+use super::{Args, Config, Failure, outputs, tuning};
 use crate::capture::interface;
 use crate::correlate::costs;
 use crate::limits;
@@ -33,17 +33,10 @@ pub(super) fn tell(
         ));
     }
     lines.push(format!(
-        "workers        {} and one capture, one correlator, one writer thread",
+        "workers        {} and one capture, one correlator thread, one for each output",
         config.workers
     ));
-    lines.push(format!(
-        "outputs        {}",
-        if config.outputs.is_empty() {
-            "stdout".to_owned()
-        } else {
-            config.outputs.join(", ")
-        }
-    ));
+    lines.extend(outputs::lines(config));
     lines.extend(tuning::lines(&config.tuning, &config.levels));
     network_lines(&mut lines, config);
     memory_lines(&mut lines, config, memory);
@@ -62,7 +55,7 @@ pub(super) fn tell(
         limits::HABITS,
         limits::POSTURES
     ));
-    let mut broken = Vec::new();
+    let mut broken = outputs::problems(config);
     for wanted in &config.interfaces {
         match interface(&wanted.name) {
             Ok(state) => lines.push(format!(

@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod explain;
 mod inputs;
+mod outputs;
 mod posture;
 mod reload;
 mod run;

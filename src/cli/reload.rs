@@ -1,29 +1,32 @@
-//! SIGUSR2: the rules are read again while the sensor runs.
+//! Signals while the sensor runs. SIGUSR2: the rules are read again. SIGHUP: output files are opened again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use signal_hook::consts::SIGUSR2;
+use signal_hook::consts::{SIGHUP, SIGUSR2};
 
 use super::{Config, Failure, complain, inputs};
-use crate::sensor::Reload;
+use crate::sensor::{Outlet, Reload};
 
 /// How long a signal may wait to be seen.
 const POLL: Duration = Duration::from_millis(100);
 
-/// A thread that waits for the signal, beside those that must not wait. Ends when dropped.
+/// A thread that waits for the signals, beside those that must not wait. Ends when dropped.
 pub(super) struct Watch {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
-    pub(super) fn start(config: Config, to: Reload) -> Result<Self, Failure> {
+    pub(super) fn start(config: Config, to: Reload, outlet: Outlet) -> Result<Self, Failure> {
         let asked = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(SIGUSR2, Arc::clone(&asked))
-            .map_err(|e| Failure::new(format_args!("cannot watch for signals: {e}")))?;
+        let reopen = Arc::new(AtomicBool::new(false));
+        for (signal, flag) in [(SIGUSR2, &asked), (SIGHUP, &reopen)] {
+            signal_hook::flag::register(signal, Arc::clone(flag))
+                .map_err(|e| Failure::new(format_args!("cannot watch for signals: {e}")))?;
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
@@ -31,6 +34,9 @@ impl Watch {
             .spawn(move || {
                 while !ends.load(Ordering::Relaxed) {
                     std::thread::park_timeout(POLL);
+                    if reopen.swap(false, Ordering::Relaxed) {
+                        outlet.reopen();
+                    }
                     if asked.swap(false, Ordering::Relaxed) {
                         reload(&config, &to);
                     }

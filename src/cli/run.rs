@@ -10,11 +10,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Command, RulesCommand};
 use super::summary::Summary;
-use super::{Args, Config, Failure, check, complain, explain, inputs, posture, reload, trial};
+use super::{
+    Args, Config, Failure, check, complain, explain, inputs, outputs, posture, reload, trial,
+};
 use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
 use crate::correlate::Declared;
-use crate::output::{Destination, EventTypes, UnknownType, Writer};
-use crate::sensor::{self, Memory, Outlet, Reload, Report, Setup, Store, WriterThread};
+use crate::output::{EventTypes, UnknownType};
+use crate::sensor::{self, Memory, Outlet, Reload, Report, Setup, Store};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
@@ -51,13 +53,18 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         Some(Command::Posture { json }) => Some(json),
         _ => None,
     };
-    let events = match &args.events {
+    let mut events = match &args.events {
         // The list comes at the end, and is all that is asked for.
         _ if json.is_some() => EventTypes::NONE,
         Some(list) => list.parse().map_err(|e: UnknownType| Failure::new(e))?,
         None => EventTypes::default(),
     };
-    let destinations = destinations(&config)?;
+    let outputs = outputs::select(&config, events);
+    if json.is_none() {
+        events = outputs
+            .iter()
+            .fold(EventTypes::NONE, |all, (_, of)| all.and(*of));
+    }
     let live = !config.interfaces.is_empty();
     let memory = Memory::mib(config.memory_mib);
     if args.test {
@@ -122,20 +129,15 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
-    let _reloading = reload::Watch::start(config.clone(), setup.reload.clone())?;
-    let writer = Writer::open(&destinations).map_err(Failure::new)?;
-    let thread = WriterThread::start(writer, |trouble| complain(trouble))
-        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
-    let outlet = thread.outlet();
+    let threads = outputs::start(&outputs, live)?;
+    let outlet = threads.outlet();
+    let _reloading = reload::Watch::start(config.clone(), setup.reload.clone(), outlet.clone())?;
     let mut summary = Summary::new(args.verbose);
     let done = match job {
         Job::Watch(mut source) => watch(source.as_mut(), &setup, &outlet, &stop, &mut summary),
         Job::Replay(files) => replay(&files, args, &setup, &outlet, &stop, &mut summary),
     };
-    drop(outlet);
-    if let Some(writer) = thread.finish() {
-        summary.writer(&writer);
-    }
+    summary.outputs(&threads.finish());
     done?;
     if let Some(store) = keep.filter(|store| store.failed() > 0) {
         complain(&format_args!(
@@ -154,17 +156,6 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
 enum Job {
     Watch(Box<dyn Source>),
     Replay(Vec<PathBuf>),
-}
-
-fn destinations(config: &Config) -> Result<Vec<Destination>, Failure> {
-    if config.outputs.is_empty() {
-        return Ok(vec![Destination::Stdout]);
-    }
-    config
-        .outputs
-        .iter()
-        .map(|text| text.parse().map_err(Failure::new))
-        .collect()
 }
 
 fn open_interfaces(config: &Config) -> Result<Box<dyn Source>, Failure> {

@@ -22,7 +22,7 @@ use crate::event::{
 };
 use crate::flow::FlowStats;
 use crate::limits;
-use crate::output::{EventType, EventTypes, Header};
+use crate::output::{EventType, EventTypes, Header, Lines, OutputCounters};
 use crate::output::{
     write_alert, write_finding, write_identity, write_incident, write_posture, write_sensor,
     write_stats,
@@ -53,7 +53,7 @@ pub(super) struct Join {
     latency: Histogram<u64>,
     verdicts: Vec<Verdict>,
     /// Lines of the round.
-    out: Vec<u8>,
+    out: Lines,
     report: Report,
     store: Keeper,
 }
@@ -111,7 +111,7 @@ impl Join {
             anomalies: vec![BTreeMap::new(); setup.workers],
             latency,
             verdicts: Vec::new(),
-            out: Vec::new(),
+            out: Lines::default(),
             report: Report::default(),
         }
     }
@@ -172,7 +172,7 @@ impl Join {
         for (round, item) in items {
             match &item.what {
                 What::Line { start, end } => {
-                    out.extend_from_slice(round.lines.get(*start..*end).unwrap_or_default());
+                    out.append(&round.lines, *start..*end);
                 }
                 What::Sighting(s) => {
                     self.judge.now = s.ts;
@@ -203,18 +203,17 @@ impl Join {
                 .finish(until, &mut self.judge, &mut self.verdicts);
             self.tell(filled, &mut out);
         }
-        self.stats(until, last, &mut out);
-        // Most rounds say nothing: the writer is not woken for those.
-        if out.is_empty() {
-            self.out = out;
-        } else {
-            outlet.send(out);
-            self.out = outlet.buffer();
+        self.stats(until, last, outlet, &mut out);
+        // Most rounds say nothing: the outputs are not woken for those.
+        if !out.is_empty() {
+            outlet.send(&out);
+            out.clear();
         }
+        self.out = out;
     }
 
     /// Writes what the correlator concluded.
-    fn tell(&mut self, filled: Option<Instant>, out: &mut Vec<u8>) {
+    fn tell(&mut self, filled: Option<Instant>, out: &mut Lines) {
         self.correlated.findings(&mut self.verdicts);
         let (rules, drops) = (Arc::clone(&self.judge.rules), self.drops());
         self.judge.tuner.review(&rules, drops, &mut self.verdicts);
@@ -269,7 +268,7 @@ impl Join {
         }
     }
 
-    fn write_alert(&self, alert: &Alert, out: &mut Vec<u8>) {
+    fn write_alert(&self, alert: &Alert, out: &mut Lines) {
         if self.events.has(EventType::Alert) {
             self.header(alert.ts, Some(&alert.flow), Some(alert.pcap_cnt), |h| {
                 write_alert(out, h, alert);
@@ -327,7 +326,7 @@ impl Join {
     }
 
     /// A `stats` and a `sensor` event when the interval is over, and at the end.
-    fn stats(&mut self, until: Timestamp, last: bool, out: &mut Vec<u8>) {
+    fn stats(&mut self, until: Timestamp, last: bool, outlet: &Outlet, out: &mut Lines) {
         let due = match self.next_stats {
             Some(at) => until >= at,
             None => {
@@ -343,7 +342,7 @@ impl Join {
             write_stats(out, until, &self.stats_record(until));
         }
         if self.events.has(EventType::Sensor) {
-            write_sensor(out, until, &self.sensor_record());
+            write_sensor(out, until, &self.sensor_record(outlet));
         }
     }
 
@@ -405,7 +404,7 @@ impl Join {
         }
     }
 
-    fn sensor_record(&self) -> SensorRecord {
+    fn sensor_record(&self, outlet: &Outlet) -> SensorRecord {
         let Totals {
             flow,
             panics,
@@ -454,6 +453,7 @@ impl Join {
             ]
             .into(),
             decode_errors: self.decode_errors(),
+            outputs: outputs(outlet),
             memory: MemoryStats {
                 flows: flow.record_bytes,
                 held: flow.held_bytes,
@@ -506,6 +506,12 @@ struct Totals {
     panics: u64,
     evicted_decoders: u64,
     events: u64,
+}
+
+/// Counters of every output.
+fn outputs(outlet: &Outlet) -> BTreeMap<String, BTreeMap<&'static str, u64>> {
+    let one = |c: &OutputCounters| (c.name.clone(), c.all().into());
+    outlet.counters().iter().map(|c| one(c)).collect()
 }
 
 /// What the summary says of an alert.
