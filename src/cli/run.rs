@@ -9,18 +9,20 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Command, RulesCommand};
+use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inputs, outputs, posture, reload, trial,
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, outputs, posture, trial,
 };
 use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
 use crate::correlate::Declared;
 use crate::output::{EventTypes, UnknownType};
-use crate::sensor::{self, Memory, Outlet, Reload, Report, Setup, Store};
+use crate::sensor::{self, Health, Memory, Outlet, Reload, Report, Setup, Store};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     let mut config = Config::from_args(args).map_err(Failure::new)?;
+    log::set(config.service.log_format, config.service.log_level);
     if let Some(Command::Rules(RulesCommand::Check { paths })) = &args.command {
         config.rules.extend(paths.iter().cloned());
     }
@@ -46,7 +48,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             check::count(&rules);
             return Ok(0);
         }
-        Some(Command::Posture { .. } | Command::Rules(RulesCommand::Test { .. })) | None => {}
+        _ => {}
     }
     let catalog = inputs::catalog(args.catalog.as_deref())?;
     let json = match args.command {
@@ -100,6 +102,11 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         workers: config.workers,
         rules,
         reload: Reload::default(),
+        health: if live || config.service.control.is_some() || config.service.metrics.is_some() {
+            Health::watched()
+        } else {
+            Health::default()
+        },
         tuning: Arc::new(config.tuning.clone()),
         catalog,
         key: Arc::new(inputs::site_key(&config, live)?),
@@ -129,14 +136,16 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
+    let service = Service::bind(&config, setup.reload.clone(), setup.health.clone())?;
     let threads = outputs::start(&outputs, live)?;
     let outlet = threads.outlet();
-    let _reloading = reload::Watch::start(config.clone(), setup.reload.clone(), outlet.clone())?;
+    let running = service.start(outlet.clone())?;
     let mut summary = Summary::new(args.verbose);
     let done = match job {
         Job::Watch(mut source) => watch(source.as_mut(), &setup, &outlet, &stop, &mut summary),
         Job::Replay(files) => replay(&files, args, &setup, &outlet, &stop, &mut summary),
     };
+    drop(running);
     summary.outputs(&threads.finish());
     done?;
     if let Some(store) = keep.filter(|store| store.failed() > 0) {
@@ -147,6 +156,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }
     if let Some(json) = json {
         posture::tell(summary.postures(), json);
+    } else if !args.quiet && log::is_json() {
+        inform(&summary.text().trim_end());
     } else if !args.quiet {
         summary.print();
     }
