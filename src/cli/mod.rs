@@ -7,6 +7,7 @@ mod explain;
 mod inputs;
 mod posture;
 mod reload;
+mod report;
 mod run;
 mod summary;
 mod trial;

@@ -10,7 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Command, RulesCommand};
 use super::summary::Summary;
-use super::{Args, Config, Failure, check, complain, explain, inputs, posture, reload, trial};
+use super::{
+    Args, Config, Failure, check, complain, explain, inputs, posture, reload, report, trial,
+};
 use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
 use crate::correlate::Declared;
 use crate::output::{Destination, EventTypes, UnknownType, Writer};
@@ -18,6 +20,15 @@ use crate::sensor::{self, Memory, Outlet, Reload, Report, Setup, Store, WriterTh
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    if let Some(Command::Report {
+        eve,
+        page,
+        incidents,
+    }) = &args.command
+    {
+        report::write(eve, page, usize::from(*incidents), args.quiet)?;
+        return Ok(0);
+    }
     let mut config = Config::from_args(args).map_err(Failure::new)?;
     if let Some(Command::Rules(RulesCommand::Check { paths })) = &args.command {
         config.rules.extend(paths.iter().cloned());
@@ -44,7 +55,12 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             check::count(&rules);
             return Ok(0);
         }
-        Some(Command::Posture { .. } | Command::Rules(RulesCommand::Test { .. })) | None => {}
+        Some(
+            Command::Posture { .. }
+            | Command::Report { .. }
+            | Command::Rules(RulesCommand::Test { .. }),
+        )
+        | None => {}
     }
     let catalog = inputs::catalog(args.catalog.as_deref())?;
     let json = match args.command {
