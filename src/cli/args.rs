@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use super::service::{ServiceArgs, Verb};
+
 /// Watches for Windows hosts being coerced into authenticating, and for that authentication being relayed.
 ///
 /// Reads captures (-r) or watches interfaces (-i), and writes alerts, incidents and statistics as
@@ -19,6 +21,7 @@ use clap::{ArgAction, Parser, Subcommand};
   relaywatch -i eth1 -o /var/log/eve.json      watch a mirror port
   relaywatch -r capture.pcap posture           what should be hardened
   relaywatch -T -c relaywatch.toml             say what would be done, and stop
+  relaywatch status                            how the running sensor is
 
 Exit status: 0 ran, 1 --fail-on-alert and there was one, 2 could not run."
 )]
@@ -135,6 +138,9 @@ pub struct Args {
     /// Milliseconds a capture block waits to be filled
     #[arg(long, value_name = "MS", help_heading = "Tuning")]
     pub timeout_ms: Option<u32>,
+
+    #[command(flatten)]
+    pub service: ServiceArgs,
 }
 
 /// Commands that do not look at packets.
@@ -172,6 +178,27 @@ The page is one file without scripts. It needs no network, and prints.")]
         /// Incidents told in full, the worst first; of the others only the number is told
         #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=2_000))]
         incidents: u16,
+    },
+    /// Say how the running sensor is: does it see the traffic, did it miss anything, what to do
+    ///
+    /// Exit status: 0 healthy, 1 degraded, 2 not reachable.
+    Status {
+        /// As one line of JSON
+        #[arg(long)]
+        json: bool,
+        /// Its control socket (default: the configuration's, or /run/relaywatch/control.sock)
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+    },
+    /// Tell the running sensor to do something
+    ///
+    /// Exit status: 0 done, 1 refused, 2 not reachable.
+    Control {
+        /// What
+        verb: Verb,
+        /// Its control socket (default: the configuration's, or /run/relaywatch/control.sock)
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
     },
 }
 

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use self::event::{Head, Line};
 use self::lines::{Lines, Next};
 use self::story::Collected;
-use super::{Failure, complain};
+use super::{Failure, complain, inform};
 
 /// Broken lines told one by one; the others are only counted.
 const TOLD: u64 = 5;
@@ -82,7 +82,7 @@ pub(super) fn write(
     })?;
     if !quiet && page != Path::new("-") {
         let many = if count == 1 { "" } else { "s" };
-        complain(&format_args!("{name}: {count} incident{many}"));
+        inform(&format_args!("{name}: {count} incident{many}"));
     }
     Ok(())
 }
