@@ -8,6 +8,7 @@ mod inputs;
 mod log;
 mod outputs;
 mod posture;
+mod report;
 mod run;
 mod service;
 mod summary;

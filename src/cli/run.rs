@@ -12,7 +12,8 @@ use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inform, inputs, log, outputs, posture, trial,
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, outputs, posture, report,
+    trial,
 };
 use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
 use crate::correlate::Declared;
@@ -21,6 +22,15 @@ use crate::sensor::{self, Health, Memory, Outlet, Reload, Report, Setup, Store};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    if let Some(Command::Report {
+        eve,
+        page,
+        incidents,
+    }) = &args.command
+    {
+        report::write(eve, page, usize::from(*incidents), args.quiet)?;
+        return Ok(0);
+    }
     let mut config = Config::from_args(args).map_err(Failure::new)?;
     log::set(config.service.log_format, config.service.log_level);
     if let Some(Command::Rules(RulesCommand::Check { paths })) = &args.command {
