@@ -11,6 +11,7 @@ mod run;
 mod summary;
 mod trial;
 mod tuning;
+mod watch;
 
 use std::fmt::Display;
 use std::io::Write;
