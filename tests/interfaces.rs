@@ -3,6 +3,8 @@
 //!
 //! Needs root and iproute2; says `skipped: interfaces` and passes without.
 
+#![allow(clippy::disallowed_methods)] // a test may look at a clock and start a thread
+
 mod common;
 
 use std::fs::File;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use super::service::{ServiceArgs, Verb};
+
 /// Watches for Windows hosts being coerced into authenticating, and for that authentication being relayed.
 ///
 /// Reads captures (-r) or watches interfaces (-i), and writes alerts, incidents and statistics as
@@ -20,6 +22,7 @@ use clap::{ArgAction, Parser, Subcommand};
   relaywatch -i tap0 -i tap1 -o eve.json       watch both outputs of a TAP
   relaywatch -r capture.pcap posture           what should be hardened
   relaywatch -T -c relaywatch.toml             say what would be done, and stop
+  relaywatch status                            how the running sensor is
 
 Exit status: 0 ran, 1 --fail-on-alert and there was one, 2 could not run."
 )]
@@ -144,6 +147,9 @@ pub struct Args {
     /// Do not see frames that are not for this host
     #[arg(short = 'p', long, help_heading = "Tuning")]
     pub no_promisc: bool,
+
+    #[command(flatten)]
+    pub service: ServiceArgs,
 }
 
 /// Commands that do not look at packets.
@@ -162,6 +168,27 @@ pub enum Command {
         /// As JSON, one line a weakness, as `posture` events are
         #[arg(long)]
         json: bool,
+    },
+    /// Say how the running sensor is: does it see the traffic, did it miss anything, what to do
+    ///
+    /// Exit status: 0 healthy, 1 degraded, 2 not reachable.
+    Status {
+        /// As one line of JSON
+        #[arg(long)]
+        json: bool,
+        /// Its control socket (default: the configuration's, or /run/relaywatch/control.sock)
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+    },
+    /// Tell the running sensor to do something
+    ///
+    /// Exit status: 0 done, 1 refused, 2 not reachable.
+    Control {
+        /// What
+        verb: Verb,
+        /// Its control socket (default: the configuration's, or /run/relaywatch/control.sock)
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
     },
 }
 

@@ -121,6 +121,12 @@ pub(super) fn count(rules: &RuleSet) {
     )]);
 }
 
+/// Prints whole lines on stdout.
+pub(super) fn print_text(text: &str) {
+    // If stdout is gone there is nobody to tell.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
 pub(super) fn print(lines: &[String]) {
     let mut out = std::io::stdout().lock();
     for line in lines {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
-use super::tuning;
+use super::{service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
@@ -53,6 +53,12 @@ struct File {
     pub levels: BTreeMap<String, String>,
     /// Suppressed alerts are written, marked.
     pub show_suppressed: bool,
+    /// Where it can be asked.
+    pub control: service::ControlSection,
+    /// Where its metrics are.
+    pub metrics: service::MetricsSection,
+    /// Messages on stderr.
+    pub log: service::LogSection,
 }
 
 /// `[hosts.NAME]`.
@@ -228,6 +234,8 @@ pub struct Config {
     pub tuning: Tuning,
     /// Levels of rules, other than theirs.
     pub levels: Vec<(RuleRef, Level)>,
+    /// Where it can be asked, and how it speaks.
+    pub service: service::Settings,
 }
 
 impl Config {
@@ -313,6 +321,15 @@ impl Config {
             stats_interval_s: args.stats_interval.or(file.stats_interval_s).unwrap_or(30),
             tuning,
             levels: tuning::levels(&file.levels)?,
+            service: service::Settings::new(
+                file.control,
+                file.metrics,
+                file.log,
+                &args.service,
+                args.quiet,
+                live,
+            )
+            .map_err(ConfigError)?,
         };
         config.check()?;
         Ok(config)
@@ -494,7 +511,7 @@ fn read(path: &Path) -> Result<File, ConfigError> {
 /// The key nearest to the unknown one that the parser complains about.
 fn suggestion(message: &str) -> Option<&'static str> {
     let unknown = message.strip_prefix("unknown field `")?.split('`').next()?;
-    let all = KEYS.iter().chain(tuning::KEYS);
+    let all = KEYS.iter().chain(tuning::KEYS).chain(service::KEYS);
     all.map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
         .min()
         .filter(|(distance, _)| *distance <= 3)

@@ -9,18 +9,22 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Command, RulesCommand};
+use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inputs, posture, reload, trial, watch,
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
 use crate::output::{Destination, EventTypes, UnknownType, Writer};
-use crate::sensor::{self, Input, Memory, Outlet, Reload, Report, Setup, Store, WriterThread};
+use crate::sensor::{
+    self, Health, Input, Memory, Outlet, Reload, Report, Setup, Store, WriterThread,
+};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     let mut config = Config::from_args(args).map_err(Failure::new)?;
+    log::set(config.service.log_format, config.service.log_level);
     if let Some(Command::Rules(RulesCommand::Check { paths })) = &args.command {
         config.rules.extend(paths.iter().cloned());
     }
@@ -46,7 +50,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             check::count(&rules);
             return Ok(0);
         }
-        Some(Command::Posture { .. } | Command::Rules(RulesCommand::Test { .. })) | None => {}
+        _ => {}
     }
     let catalog = inputs::catalog(args.catalog.as_deref())?;
     let json = match args.command {
@@ -95,6 +99,11 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         workers: config.workers,
         rules,
         reload: Reload::default(),
+        health: if live || config.service.control.is_some() || config.service.metrics.is_some() {
+            Health::watched()
+        } else {
+            Health::default()
+        },
         tuning: Arc::new(config.tuning.clone()),
         catalog,
         key: Arc::new(inputs::site_key(&config, live)?),
@@ -124,16 +133,18 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
-    let _reloading = reload::Watch::start(config.clone(), setup.reload.clone())?;
+    let service = Service::bind(&config, setup.reload.clone(), setup.health.clone())?;
     let writer = Writer::open(&destinations).map_err(Failure::new)?;
     let thread = WriterThread::start(writer, |trouble| complain(trouble))
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     let outlet = thread.outlet();
+    let running = service.start()?;
     let mut summary = Summary::new(args.verbose);
     let done = match job {
         Job::Watch(inputs) => watch::run(inputs, &setup, &outlet, &stop, &mut summary),
         Job::Replay(files) => replay(&files, args, &setup, &outlet, &stop, &mut summary),
     };
+    drop(running);
     drop(outlet);
     if let Some(writer) = thread.finish() {
         summary.writer(&writer);
@@ -147,6 +158,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }
     if let Some(json) = json {
         posture::tell(summary.postures(), json);
+    } else if !args.quiet && log::is_json() {
+        inform(&summary.text().trim_end());
     } else if !args.quiet {
         summary.print();
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::config::Interface;
 use super::summary::Summary;
-use super::{Failure, complain};
+use super::{Failure, complain, inform};
 use crate::capture::{CaptureError, LiveOptions, LiveSource, Source};
 use crate::sensor::{self, Input, Open, Outlet, Setup, Several};
 
@@ -27,7 +27,7 @@ pub(super) fn open(interfaces: &[Interface], quiet: bool) -> Result<Vec<Input>, 
             });
         }
         if !quiet {
-            complain(&format_args!(
+            inform(&format_args!(
                 "watching {}: {}",
                 interface.name,
                 interface.how()

@@ -42,9 +42,11 @@ pub(super) fn run(
         round: 0,
         rules: Arc::clone(&setup.rules),
     };
+    let beat = setup.health.thread("capture");
     let mut end = None;
     while end.is_none() {
         lanes.reclaim();
+        beat.beat();
         let mut block = lanes.block();
         match source.fill(&mut block) {
             Fill::Frames => {}
@@ -134,6 +136,9 @@ impl Dispatch {
                     batch.push(packet);
                 }
             }
+        }
+        if !frames.is_empty() {
+            self.capture.last_packet = Some(self.now);
         }
         self.capture.dissect = self.dissector.stats();
     }

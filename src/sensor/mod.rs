@@ -12,6 +12,7 @@ mod claims;
 mod correlated;
 mod decoders;
 mod dispatch;
+mod health;
 mod join;
 mod origin;
 mod queue;
@@ -37,6 +38,7 @@ use crate::event::{Incident, Knowledge, Latency, Level, PostureReport, SiteKey};
 use crate::output::EventTypes;
 use crate::rule::RuleSet;
 
+pub use health::{Beat, Dump, Health, LastAlert, Snapshot, Told, clocks};
 pub use reload::Reload;
 pub use several::{Input, Open, Several};
 pub use stats::Memory;
@@ -53,6 +55,8 @@ pub struct Setup {
     pub rules: Arc<RuleSet>,
     /// Where new rules come from while it runs.
     pub reload: Reload,
+    /// What it shows of itself while it runs.
+    pub health: Health,
     /// What the operator does not want to hear.
     pub tuning: Arc<Tuning>,
     /// Interfaces and methods.
@@ -137,9 +141,11 @@ pub fn run(
             let (tx, rx) = crossbeam_channel::bounded(crate::limits::QUEUE_BATCHES);
             rounds.push(rx);
             let worker = worker::Worker::new(setup, Arc::clone(&origin));
+            let name = format!("worker-{n}");
+            let beat = setup.health.thread(&name);
             std::thread::Builder::new()
-                .name(format!("worker-{n}"))
-                .spawn_scoped(scope, move || worker.run(&lane, &tx))?;
+                .name(name)
+                .spawn_scoped(scope, move || worker.run(&lane, &tx, &beat))?;
         }
         let join = join::Join::new(setup, Arc::clone(&origin));
         let joined = std::thread::Builder::new()

@@ -106,6 +106,7 @@ impl Sensor {
                 workers: 1,
                 rules: Arc::new(rules),
                 reload: relaywatch::sensor::Reload::default(),
+                health: relaywatch::sensor::Health::default(),
                 tuning: Arc::default(),
                 catalog: Arc::new(Catalog::builtin()),
                 key: Arc::new(SiteKey::new(&[7; 32])),
