@@ -17,6 +17,7 @@ mod live;
 mod series;
 
 pub use error::CaptureError;
+pub(crate) use file::unpacked;
 pub use file::{FileSource, first_timestamp};
 pub use filter::Filter;
 pub use live::{Interface, LiveOptions, LiveSource, interface, interfaces};

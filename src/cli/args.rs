@@ -169,6 +169,25 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a page for people of what was written: incidents with a picture, evidence, and what to do
+    #[command(after_help = "Examples:
+  relaywatch report eve.json -o report.html          one log
+  relaywatch report eve.json*.zst -o report.html     rotated logs too, plain, gzip or zstd
+  relaywatch -r capture.pcap --events alert,incident,stats,sensor,posture,identity -o eve.json
+  relaywatch report eve.json -o report.html          a capture, with posture and names of hosts
+
+The page is one file without scripts. It needs no network, and prints.")]
+    Report {
+        /// EVE JSON lines: files (plain, gzip, zstd), or - for standard input
+        #[arg(value_name = "EVE", required = true)]
+        eve: Vec<PathBuf>,
+        /// The page to write, or - for standard output
+        #[arg(short = 'o', long = "output", value_name = "FILE")]
+        page: PathBuf,
+        /// Incidents told in full, the worst first; of the others only the number is told
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+        incidents: u16,
+    },
     /// Say how the running sensor is: does it see the traffic, did it miss anything, what to do
     ///
     /// Exit status: 0 healthy, 1 degraded, 2 not reachable.

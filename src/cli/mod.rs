@@ -7,6 +7,7 @@ mod explain;
 mod inputs;
 mod log;
 mod posture;
+mod report;
 mod run;
 mod service;
 mod summary;

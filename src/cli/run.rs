@@ -12,7 +12,8 @@ use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, trial, watch,
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, trial,
+    watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
@@ -23,6 +24,15 @@ use crate::sensor::{
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    if let Some(Command::Report {
+        eve,
+        page,
+        incidents,
+    }) = &args.command
+    {
+        report::write(eve, page, usize::from(*incidents), args.quiet)?;
+        return Ok(0);
+    }
     let mut config = Config::from_args(args).map_err(Failure::new)?;
     log::set(config.service.log_format, config.service.log_level);
     if let Some(Command::Rules(RulesCommand::Check { paths })) = &args.command {
