@@ -14,6 +14,7 @@ mod service;
 mod summary;
 mod trial;
 mod tuning;
+mod watch;
 
 use std::fmt::Display;
 use std::process::ExitCode;
