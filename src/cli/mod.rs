@@ -9,6 +9,7 @@ mod log;
 mod posture;
 mod run;
 mod service;
+mod shipped;
 mod summary;
 mod trial;
 mod tuning;
@@ -52,6 +53,10 @@ pub fn main() -> ExitCode {
             return asking(&args, socket.as_deref(), |path| {
                 service::print_answer(path, *verb)
             });
+        }
+        Some(Command::Completions { shell }) => {
+            shipped::completions(*shell);
+            return ExitCode::SUCCESS;
         }
         _ => {}
     }

@@ -11,7 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
-use super::{Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, trial};
+use super::{
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, shipped, trial,
+};
 use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
 use crate::correlate::Declared;
 use crate::output::{Destination, EventTypes, UnknownType, Writer};
@@ -19,6 +21,10 @@ use crate::sensor::{self, Health, Memory, Outlet, Reload, Report, Setup, Store, 
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    if let Some(Command::Man { dir }) = &args.command {
+        shipped::man(dir)?;
+        return Ok(0);
+    }
     let mut config = Config::from_args(args).map_err(Failure::new)?;
     log::set(config.service.log_format, config.service.log_level);
     if let Some(Command::Rules(RulesCommand::Check { paths })) = &args.command {
