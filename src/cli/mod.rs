@@ -7,12 +7,14 @@ mod explain;
 mod inputs;
 mod log;
 mod posture;
+mod report;
 mod run;
 mod service;
 mod shipped;
 mod summary;
 mod trial;
 mod tuning;
+mod watch;
 
 use std::fmt::Display;
 use std::process::ExitCode;

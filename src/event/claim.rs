@@ -77,6 +77,8 @@ pub struct Claim {
     pub server: bool,
     /// SMB ServerGuid.
     pub guid: Option<Guid>,
+    /// Addresses that the host says it has. It may say any, so it counts only where each says the other.
+    pub interfaces: Vec<Addr>,
     /// What it shows the host to be.
     pub roles: Roles,
     /// Seconds after which it is void; 0 is the usual time.

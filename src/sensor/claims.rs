@@ -54,6 +54,8 @@ impl Claims {
             | Event::KrbApReq(_)
             | Event::KrbApResult(_)
             | Event::SmbNegotiate(_)
+            | Event::SmbNetbios(_)
+            | Event::SmbInterfaces(_)
             | Event::SmbSession(_)
             | Event::Tls(_) => true,
             Event::NtlmChallenge(e) => e.carrier == Carrier::Tds,
@@ -101,15 +103,29 @@ impl Claims {
                 }
             }
             Event::SmbSession(e) if e.outcome == "accepted" => self.session(e, flow),
-            Event::SmbNegotiate(e) if e.server_guid != Guid::default() => {
+            Event::SmbNegotiate(e) => {
                 self.push(Claim {
                     addr: flow.server.addr,
                     source: Source::Smb,
                     server: true,
-                    guid: Some(e.server_guid),
+                    guid: e.server_guid.filter(|guid| *guid != Guid::default()),
                     ..Claim::default()
                 });
             }
+            // Whom it calls is a guess of the client's; what it calls itself nobody checks.
+            Event::SmbNetbios(e) => self.push(Claim {
+                addr: flow.client.addr,
+                names: names([&e.calling.to_string(), ""]),
+                source: Source::Said,
+                ..Claim::default()
+            }),
+            Event::SmbInterfaces(e) => self.push(Claim {
+                addr: flow.server.addr,
+                source: Source::Smb,
+                server: true,
+                interfaces: e.addresses.to_vec(),
+                ..Claim::default()
+            }),
             Event::LdapNetlogon(e) => self.push(Claim {
                 addr: flow.server.addr,
                 names: names([e.dns_host, e.nb_computer]),
@@ -187,6 +203,7 @@ impl Claims {
     fn push(&mut self, claim: Claim) {
         let says = !claim.names.is_empty()
             || claim.guid.is_some()
+            || !claim.interfaces.is_empty()
             || claim.client.is_some()
             || claim.services != Services::default();
         if says && (self.home.contains(claim.addr) || claim.addr == Addr::default()) {
