@@ -47,6 +47,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         return Ok(0);
     }
     let rules = Arc::new(inputs::rules(&config)?);
+    check::warn_of_deprecated(&rules);
     match &args.command {
         Some(Command::Explain { id }) => {
             explain::detector(id, &rules)?;
