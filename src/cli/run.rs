@@ -13,7 +13,7 @@ use super::service::Service;
 use super::summary::Summary;
 use super::{
     Args, Config, Failure, check, complain, explain, inform, inputs, log, outputs, posture, report,
-    trial, watch,
+    shipped, trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
@@ -22,6 +22,10 @@ use crate::sensor::{self, Health, Input, Memory, Outlet, Reload, Report, Setup, 
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    if let Some(Command::Man { dir }) = &args.command {
+        shipped::man(dir)?;
+        return Ok(0);
+    }
     if let Some(Command::Report {
         eve,
         page,
