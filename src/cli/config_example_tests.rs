@@ -139,6 +139,6 @@ fn as_shipped_it_lacks_only_the_interface() {
     let place = |path: &Option<PathBuf>| path.clone().unwrap().display().to_string();
     assert_eq!(place(&shipped.state_dir), "/var/lib/relaywatch");
     assert_eq!(place(&shipped.key_file), "/etc/relaywatch/relaywatch.key");
-    assert_eq!(shipped.outputs, ["/var/log/relaywatch/eve.json"]);
+    assert_eq!(shipped.outputs[0].name, "/var/log/relaywatch/eve.json");
     assert!(config(EXAMPLE, &[]).interfaces.is_empty());
 }
