@@ -91,7 +91,7 @@ fn sensor(path: &Path, setup: &Setup) -> Report {
         setup,
         &outlet,
         &AtomicBool::new(false),
-        &mut |_| {},
+        &mut |_, _| {},
     )
     .expect("threads");
     drop(outlet);
@@ -104,6 +104,7 @@ fn setup(workers: usize) -> Setup {
         workers,
         rules: Arc::new(RuleSet::load(&[RuleSource::Builtin]).expect("shipped rules load")),
         reload: relaywatch::sensor::Reload::default(),
+        health: relaywatch::sensor::Health::default(),
         tuning: Arc::default(),
         catalog: Arc::new(Catalog::builtin()),
         key: Arc::new(SiteKey::new(&[1; 32])),

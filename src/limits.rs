@@ -12,6 +12,15 @@ pub const FRAME_BYTES: usize = 512 * 1024;
 /// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
 
+/// Milliseconds between ticks on a silent interface: detections that wait are that much late, and each costs every
+/// thread a wake-up.
+pub const TICK_MILLIS: i64 = 2;
+/// Milliseconds that an interface may be behind the others before they stop waiting for it. What it delivers
+/// after that is processed with the time at which it came, and counted as `late`.
+pub const SKEW_MILLIS: u64 = 100;
+/// Blocks waiting to be merged, of one of several captures. Then its ring fills, and the kernel counts what is dropped.
+pub const MERGE_BLOCKS: usize = 4;
+
 /// VLAN tags taken off a frame (two are common). A frame with more counts as not IP.
 pub const VLAN_TAGS: usize = 4;
 /// IPv6 extension headers and authentication headers passed over in one IP packet. One with more is dropped
@@ -130,10 +139,18 @@ pub const SMB_PIPES_BYTES: usize = 512 * 1024;
 pub const SMB_SESSIONS: usize = 64;
 /// Tree connects of one SMB connection. Beyond it the oldest is forgotten.
 pub const SMB_TREES: usize = 128;
+/// Transactions of one SMB 1 connection whose data is not all there. Beyond it the oldest is forgotten.
+pub const SMB_TRANSACTIONS: usize = 4;
+/// Pieces of one of them that came before their turn. Beyond it the transaction is forgotten, and that is said.
+pub const SMB_TRANSACTION_PIECES: usize = 16;
+/// Bytes held for these pieces; likewise. A transaction on a pipe has 64 KiB at most.
+pub const SMB_TRANSACTION_BYTES: usize = 64 * 1024;
 /// Requests of one SMB connection whose answers are awaited. Beyond it the oldest is forgotten.
 pub const SMB_PENDING: usize = 256;
 /// Bytes of a share's, file's or pipe's name kept until its request is answered: 260 UTF-16 units.
 pub const SMB_NAME_BYTES: usize = 520;
+/// Addresses that are taken from what one SMB server tells of its interfaces.
+pub const SMB_INTERFACES: usize = 16;
 /// Sizes of encrypted messages kept of one SMB connection and direction: its first ones. A coercion by EFSR has
 /// six or seven from the client; what comes later is counted.
 pub const SMB_ENCRYPTED_SIZES: usize = 16;

@@ -58,6 +58,7 @@ fn setup() -> Setup {
         workers: 1,
         rules: Arc::new(RuleSet::load(&[RuleSource::Builtin]).unwrap()),
         reload: relaywatch::sensor::Reload::default(),
+        health: relaywatch::sensor::Health::default(),
         tuning: Arc::default(),
         catalog: Arc::new(Catalog::builtin()),
         key: Arc::new(SiteKey::new(&[1; 32])),
@@ -86,7 +87,7 @@ fn measure(capture: Vec<u8>) -> (Report, usize, usize) {
         &setup,
         &outlet,
         &AtomicBool::new(false),
-        &mut |_| {},
+        &mut |_, _| {},
     )
     .unwrap();
     let made = ALLOCATIONS.load(Ordering::Relaxed) - before;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use super::service::{ServiceArgs, Verb};
+
 /// Watches for Windows hosts being coerced into authenticating, and for that authentication being relayed.
 ///
 /// Reads captures (-r) or watches interfaces (-i), and writes alerts, incidents and statistics as
@@ -17,8 +19,10 @@ use clap::{ArgAction, Parser, Subcommand};
   relaywatch -r captures/ -o eve.json          every capture of a folder, in order of time
   relaywatch -r capture.pcap --events all      protocol events too
   relaywatch -i eth1 -o /var/log/eve.json      watch a mirror port
+  relaywatch -i tap0 -i tap1 -o eve.json       watch both outputs of a TAP
   relaywatch -r capture.pcap posture           what should be hardened
   relaywatch -T -c relaywatch.toml             say what would be done, and stop
+  relaywatch status                            how the running sensor is
 
 Exit status: 0 ran, 1 --fail-on-alert and there was one, 2 could not run."
 )]
@@ -40,7 +44,7 @@ pub struct Args {
     #[arg(long, requires = "read")]
     pub continuous: bool,
 
-    /// Watch an interface
+    /// Watch an interface; give it again for another
     #[arg(short = 'i', long, value_name = "IFACE")]
     pub interface: Vec<String>,
 
@@ -135,6 +139,17 @@ pub struct Args {
     /// Milliseconds a capture block waits to be filled
     #[arg(long, value_name = "MS", help_heading = "Tuning")]
     pub timeout_ms: Option<u32>,
+
+    /// Capture threads that share an interface's packets, when one is not enough
+    #[arg(long, value_name = "N", help_heading = "Tuning")]
+    pub fanout: Option<u16>,
+
+    /// Do not see frames that are not for this host
+    #[arg(short = 'p', long, help_heading = "Tuning")]
+    pub no_promisc: bool,
+
+    #[command(flatten)]
+    pub service: ServiceArgs,
 }
 
 /// Commands that do not look at packets.
@@ -153,6 +168,46 @@ pub enum Command {
         /// As JSON, one line a weakness, as `posture` events are
         #[arg(long)]
         json: bool,
+    },
+    /// Make a page for people of what was written: incidents with a picture, evidence, and what to do
+    #[command(after_help = "Examples:
+  relaywatch report eve.json -o report.html          one log
+  relaywatch report eve.json*.zst -o report.html     rotated logs too, plain, gzip or zstd
+  relaywatch -r capture.pcap --events alert,incident,stats,sensor,posture,identity -o eve.json
+  relaywatch report eve.json -o report.html          a capture, with posture and names of hosts
+
+The page is one file without scripts. It needs no network, and prints.")]
+    Report {
+        /// EVE JSON lines: files (plain, gzip, zstd), or - for standard input
+        #[arg(value_name = "EVE", required = true)]
+        eve: Vec<PathBuf>,
+        /// The page to write, or - for standard output
+        #[arg(short = 'o', long = "output", value_name = "FILE")]
+        page: PathBuf,
+        /// Incidents told in full, the worst first; of the others only the number is told
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+        incidents: u16,
+    },
+    /// Say how the running sensor is: does it see the traffic, did it miss anything, what to do
+    ///
+    /// Exit status: 0 healthy, 1 degraded, 2 not reachable.
+    Status {
+        /// As one line of JSON
+        #[arg(long)]
+        json: bool,
+        /// Its control socket (default: the configuration's, or /run/relaywatch/control.sock)
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+    },
+    /// Tell the running sensor to do something
+    ///
+    /// Exit status: 0 done, 1 refused, 2 not reachable.
+    Control {
+        /// What
+        verb: Verb,
+        /// Its control socket (default: the configuration's, or /run/relaywatch/control.sock)
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
     },
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
-use super::tuning;
+use super::{service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
@@ -53,6 +53,12 @@ struct File {
     pub levels: BTreeMap<String, String>,
     /// Suppressed alerts are written, marked.
     pub show_suppressed: bool,
+    /// Where it can be asked.
+    pub control: service::ControlSection,
+    /// Where its metrics are.
+    pub metrics: service::MetricsSection,
+    /// Messages on stderr.
+    pub log: service::LogSection,
 }
 
 /// `[hosts.NAME]`.
@@ -81,6 +87,50 @@ pub struct Interface {
     /// Capture filter.
     #[serde(default)]
     pub bpf: Option<String>,
+    /// See frames that are not for this host.
+    #[serde(default = "default_promisc")]
+    pub promisc: bool,
+    /// Capture threads that share the interface's packets.
+    #[serde(default = "default_fanout")]
+    pub fanout: u16,
+}
+
+impl Interface {
+    /// The interface with default settings.
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ring_mib: default_ring(),
+            timeout_ms: default_timeout(),
+            bpf: None,
+            promisc: default_promisc(),
+            fanout: default_fanout(),
+        }
+    }
+
+    /// How it is captured from, for people.
+    pub(super) fn how(&self) -> String {
+        let each = if self.fanout > 1 {
+            format!(", {} captures with such a buffer each", self.fanout)
+        } else {
+            String::new()
+        };
+        format!(
+            "buffer {} MiB{each}, timeout {} ms, {}promiscuous, filter {}",
+            self.ring_mib,
+            self.timeout_ms,
+            if self.promisc { "" } else { "not " },
+            self.bpf.as_deref().unwrap_or("none")
+        )
+    }
+}
+
+fn default_promisc() -> bool {
+    true
+}
+
+fn default_fanout() -> u16 {
+    1
 }
 
 fn default_ring() -> u32 {
@@ -88,7 +138,7 @@ fn default_ring() -> u32 {
 }
 
 fn default_timeout() -> u32 {
-    5
+    2
 }
 
 /// `[limits]`.
@@ -126,6 +176,8 @@ const KEYS: &[&str] = &[
     "ring_mib",
     "timeout_ms",
     "bpf",
+    "promisc",
+    "fanout",
     "memory_mib",
     "show_suppressed",
 ];
@@ -182,6 +234,8 @@ pub struct Config {
     pub tuning: Tuning,
     /// Levels of rules, other than theirs.
     pub levels: Vec<(RuleRef, Level)>,
+    /// Where it can be asked, and how it speaks.
+    pub service: service::Settings,
 }
 
 impl Config {
@@ -204,12 +258,7 @@ impl Config {
                         .iter()
                         .find(|i| i.name == *name)
                         .cloned()
-                        .unwrap_or(Interface {
-                            name: name.clone(),
-                            ring_mib: default_ring(),
-                            timeout_ms: default_timeout(),
-                            bpf: None,
-                        })
+                        .unwrap_or_else(|| Interface::named(name))
                 })
                 .collect();
         }
@@ -219,6 +268,8 @@ impl Config {
         for interface in &mut interfaces {
             interface.ring_mib = args.ring_mib.unwrap_or(interface.ring_mib);
             interface.timeout_ms = args.timeout_ms.unwrap_or(interface.timeout_ms);
+            interface.fanout = args.fanout.unwrap_or(interface.fanout);
+            interface.promisc &= !args.no_promisc;
             if args.filter.is_some() {
                 interface.bpf.clone_from(&args.filter);
             }
@@ -270,6 +321,15 @@ impl Config {
             stats_interval_s: args.stats_interval.or(file.stats_interval_s).unwrap_or(30),
             tuning,
             levels: tuning::levels(&file.levels)?,
+            service: service::Settings::new(
+                file.control,
+                file.metrics,
+                file.log,
+                &args.service,
+                args.quiet,
+                live,
+            )
+            .map_err(ConfigError)?,
         };
         config.check()?;
         Ok(config)
@@ -300,7 +360,24 @@ impl Config {
                 self.learning_hours
             ));
         }
-        for i in &self.interfaces {
+        for (n, i) in self.interfaces.iter().enumerate() {
+            if self
+                .interfaces
+                .iter()
+                .take(n)
+                .any(|other| other.name == i.name)
+            {
+                return bad(format!(
+                    "interface {}: given twice; everything on it would be seen twice; for several capture threads set fanout",
+                    i.name
+                ));
+            }
+            if !(1..=16).contains(&i.fanout) {
+                return bad(format!(
+                    "interface {}: fanout = {}: give 1 to 16 capture threads",
+                    i.name, i.fanout
+                ));
+            }
             if !(1..=1000).contains(&i.timeout_ms) {
                 return bad(format!(
                     "interface {}: timeout_ms = {}: give 1 to 1000; 0 would hold alerts back until a block is full",
@@ -434,7 +511,7 @@ fn read(path: &Path) -> Result<File, ConfigError> {
 /// The key nearest to the unknown one that the parser complains about.
 fn suggestion(message: &str) -> Option<&'static str> {
     let unknown = message.strip_prefix("unknown field `")?.split('`').next()?;
-    let all = KEYS.iter().chain(tuning::KEYS);
+    let all = KEYS.iter().chain(tuning::KEYS).chain(service::KEYS);
     all.map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
         .min()
         .filter(|(distance, _)| *distance <= 3)

@@ -67,7 +67,7 @@ pub(super) fn show(wanted: &str, rules: &RuleSet) -> Result<(), Failure> {
 }
 
 /// Names of all sections.
-fn sections() -> impl Iterator<Item = &'static str> {
+pub(super) fn sections() -> impl Iterator<Item = &'static str> {
     HANDBOOK
         .lines()
         .filter_map(|l| l.strip_prefix("## "))
@@ -75,7 +75,7 @@ fn sections() -> impl Iterator<Item = &'static str> {
         .map(|l| l.get(..5).unwrap_or(l))
 }
 
-fn section(id: &str) -> Option<&'static str> {
+pub(super) fn section(id: &str) -> Option<&'static str> {
     sections().find(|name| *name == id)?;
     let heading = format!("\n## {id}");
     let start = HANDBOOK.find(&heading).map(|at| at + 1)?;

@@ -5,18 +5,23 @@ mod check;
 mod config;
 mod explain;
 mod inputs;
+mod log;
 mod posture;
-mod reload;
+mod report;
 mod run;
+mod service;
 mod summary;
 mod trial;
 mod tuning;
+mod watch;
 
 use std::fmt::Display;
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use args::Command;
+use log::LogLevel;
 
 pub use args::Args;
 pub use config::{Config, ConfigError};
@@ -38,20 +43,56 @@ pub fn main() -> ExitCode {
     quiet_panics();
     // clap prints help and usage errors itself; a usage error exits with 2.
     let args = Args::parse();
+    log::set(args.service.log_format.unwrap_or_default(), LogLevel::Info);
+    match &args.command {
+        Some(Command::Status { json, socket }) => {
+            return asking(&args, socket.as_deref(), |path| {
+                service::print_status(path, *json)
+            });
+        }
+        Some(Command::Control { verb, socket }) => {
+            return asking(&args, socket.as_deref(), |path| {
+                service::print_answer(path, *verb)
+            });
+        }
+        _ => {}
+    }
     match run::execute(&args) {
         Ok(alerts) if args.fail_on_alert && alerts > 0 => ExitCode::from(1),
         Ok(_) => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(&failure);
+            log::say(LogLevel::Error, &failure.to_string());
             ExitCode::from(2)
         }
     }
 }
 
-/// One message on stderr, with the program's name.
+/// Asks a running sensor, at the socket given, or the configuration's, or where a service has it.
+fn asking(
+    args: &Args,
+    given: Option<&std::path::Path>,
+    ask: impl FnOnce(&std::path::Path) -> ExitCode,
+) -> ExitCode {
+    if let Some(path) = given {
+        return ask(path);
+    }
+    match Config::from_args(args) {
+        Ok(config) => ask(&config.service.ask),
+        Err(e) => {
+            log::say(LogLevel::Error, &e.to_string());
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Something is wrong and it goes on.
 fn complain(what: &dyn Display) {
-    // If stderr is gone there is nobody to tell.
-    let _ = writeln!(std::io::stderr().lock(), "relaywatch: {what}");
+    log::say(LogLevel::Warning, &what.to_string());
+}
+
+/// Something went as it should.
+fn inform(what: &dyn Display) {
+    log::say(LogLevel::Info, &what.to_string());
 }
 
 /// A panic is a bug of ours. Its text might quote packet bytes, so only the place is told.
@@ -61,8 +102,11 @@ fn quiet_panics() {
             || "unknown place".to_owned(),
             |l| format!("{}:{}", l.file(), l.line()),
         );
-        complain(&format_args!(
-            "internal error at {place}; the flow is dropped and counted, please report it"
-        ));
+        log::say(
+            LogLevel::Error,
+            &format!(
+                "internal error at {place}; the flow is dropped and counted, please report it"
+            ),
+        );
     }));
 }

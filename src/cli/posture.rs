@@ -55,7 +55,7 @@ fn table(all: &[PostureReport]) -> String {
     text
 }
 
-fn title(kind: &str) -> &str {
+pub(super) fn title(kind: &str) -> &str {
     match kind {
         "adcs_web_http" => "Certificate enrolment over HTTP",
         "ldap_unsigned" => "LDAP accepts NTLM without signing",

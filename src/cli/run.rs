@@ -9,16 +9,32 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Command, RulesCommand};
+use super::service::Service;
 use super::summary::Summary;
-use super::{Args, Config, Failure, check, complain, explain, inputs, posture, reload, trial};
-use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
+use super::{
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, trial,
+    watch,
+};
+use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
 use crate::output::{Destination, EventTypes, UnknownType, Writer};
-use crate::sensor::{self, Memory, Outlet, Reload, Report, Setup, Store, WriterThread};
+use crate::sensor::{
+    self, Health, Input, Memory, Outlet, Reload, Report, Setup, Store, WriterThread,
+};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    if let Some(Command::Report {
+        eve,
+        page,
+        incidents,
+    }) = &args.command
+    {
+        report::write(eve, page, usize::from(*incidents), args.quiet)?;
+        return Ok(0);
+    }
     let mut config = Config::from_args(args).map_err(Failure::new)?;
+    log::set(config.service.log_format, config.service.log_level);
     if let Some(Command::Rules(RulesCommand::Check { paths })) = &args.command {
         config.rules.extend(paths.iter().cloned());
     }
@@ -27,6 +43,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         return Ok(0);
     }
     let rules = Arc::new(inputs::rules(&config)?);
+    check::warn_of_deprecated(&rules);
     match &args.command {
         Some(Command::Explain { id }) => {
             explain::detector(id, &rules)?;
@@ -44,7 +61,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             check::count(&rules);
             return Ok(0);
         }
-        Some(Command::Posture { .. } | Command::Rules(RulesCommand::Test { .. })) | None => {}
+        _ => {}
     }
     let catalog = inputs::catalog(args.catalog.as_deref())?;
     let json = match args.command {
@@ -93,6 +110,11 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         workers: config.workers,
         rules,
         reload: Reload::default(),
+        health: if live || config.service.control.is_some() || config.service.metrics.is_some() {
+            Health::watched()
+        } else {
+            Health::default()
+        },
         tuning: Arc::new(config.tuning.clone()),
         catalog,
         key: Arc::new(inputs::site_key(&config, live)?),
@@ -118,20 +140,22 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }
     // Opened before the outputs: an output file is not touched when there is nothing to write.
     let job = if live {
-        Job::Watch(open_interfaces(&config)?)
+        Job::Watch(watch::open(&config.interfaces, args.quiet)?)
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
-    let _reloading = reload::Watch::start(config.clone(), setup.reload.clone())?;
+    let service = Service::bind(&config, setup.reload.clone(), setup.health.clone())?;
     let writer = Writer::open(&destinations).map_err(Failure::new)?;
     let thread = WriterThread::start(writer, |trouble| complain(trouble))
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     let outlet = thread.outlet();
+    let running = service.start()?;
     let mut summary = Summary::new(args.verbose);
     let done = match job {
-        Job::Watch(mut source) => watch(source.as_mut(), &setup, &outlet, &stop, &mut summary),
+        Job::Watch(inputs) => watch::run(inputs, &setup, &outlet, &stop, &mut summary),
         Job::Replay(files) => replay(&files, args, &setup, &outlet, &stop, &mut summary),
     };
+    drop(running);
     drop(outlet);
     if let Some(writer) = thread.finish() {
         summary.writer(&writer);
@@ -145,6 +169,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }
     if let Some(json) = json {
         posture::tell(summary.postures(), json);
+    } else if !args.quiet && log::is_json() {
+        inform(&summary.text().trim_end());
     } else if !args.quiet {
         summary.print();
     }
@@ -152,7 +178,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
 }
 
 enum Job {
-    Watch(Box<dyn Source>),
+    Watch(Vec<Input>),
     Replay(Vec<PathBuf>),
 }
 
@@ -167,41 +193,6 @@ fn destinations(config: &Config) -> Result<Vec<Destination>, Failure> {
         .collect()
 }
 
-fn open_interfaces(config: &Config) -> Result<Box<dyn Source>, Failure> {
-    let [interface] = config.interfaces.as_slice() else {
-        return Err(Failure::new(
-            "several interfaces at once come with a later version; run one relaywatch for each, or bridge them",
-        ));
-    };
-    let options = LiveOptions {
-        buffer: interface.ring_mib as usize * 1024 * 1024,
-        timeout_ms: interface.timeout_ms,
-        bpf: interface.bpf.as_deref(),
-        ..LiveOptions::default()
-    };
-    let source = LiveSource::open(&interface.name, &options).map_err(Failure::new)?;
-    Ok(Box::new(source))
-}
-
-fn watch(
-    source: &mut dyn Source,
-    setup: &Setup,
-    outlet: &Outlet,
-    stop: &AtomicBool,
-    summary: &mut Summary,
-) -> Result<(), Failure> {
-    let report = sensor::run(source, setup, outlet, stop, &mut |_| {})
-        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
-    for said in &report.notices {
-        complain(said);
-    }
-    if let Some(broken) = &report.broken {
-        complain(&format_args!("{}: {broken}", source.name()));
-    }
-    summary.add(&report);
-    Ok(())
-}
-
 fn replay(
     files: &[PathBuf],
     args: &Args,
@@ -213,7 +204,18 @@ fn replay(
     if args.continuous {
         let mut source =
             Series::open(files.iter().cloned(), args.filter.as_deref()).map_err(Failure::new)?;
-        return watch(&mut source, setup, outlet, stop, summary);
+        let mut hear = |_, said: Option<String>| {
+            if let Some(said) = said {
+                complain(&said);
+            }
+        };
+        let report =
+            sensor::run(&mut source, setup, outlet, stop, &mut hear).map_err(cannot_start)?;
+        if let Some(broken) = &report.broken {
+            complain(&format_args!("{}: {broken}", source.name()));
+        }
+        summary.add(&report);
+        return Ok(());
     }
     let progress = progress(args, files.len());
     let mut last_error = None;
@@ -224,14 +226,9 @@ fn replay(
         progress.set_message(path.display().to_string());
         match replay_one(path, args, setup, outlet, stop, &progress) {
             Ok(report) => {
-                progress.suspend(|| {
-                    for said in &report.notices {
-                        complain(said);
-                    }
-                    if let Some(broken) = &report.broken {
-                        complain(&format_args!("{}: {broken}", path.display()));
-                    }
-                });
+                if let Some(broken) = &report.broken {
+                    progress.suspend(|| complain(&format_args!("{}: {broken}", path.display())));
+                }
                 summary.add(&report);
             }
             Err(failure) => {
@@ -267,10 +264,17 @@ fn replay_one(
         pcap_filename: Some(path.display().to_string()),
         ..setup.clone()
     };
-    sensor::run(&mut source, &setup, outlet, stop, &mut |packets| {
+    let mut hear = |packets: u64, said: Option<String>| {
         progress.set_prefix(packets.to_string());
-    })
-    .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))
+        if let Some(said) = said {
+            progress.suspend(|| complain(&said));
+        }
+    };
+    sensor::run(&mut source, &setup, outlet, stop, &mut hear).map_err(cannot_start)
+}
+
+fn cannot_start(e: std::io::Error) -> Failure {
+    Failure::new(format_args!("cannot start a thread: {e}"))
 }
 
 /// A line that tells how far the replay is, on terminals only.

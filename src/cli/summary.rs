@@ -66,7 +66,7 @@ impl Summary {
         let _ = std::io::stderr().lock().write_all(self.text().as_bytes());
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let t = &self.total;
         let mut text = String::new();
         // Writing to a String cannot fail.

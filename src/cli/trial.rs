@@ -12,7 +12,7 @@ use crate::capture::FileSource;
 use crate::correlate::Declared;
 use crate::output::{Destination, EventTypes, Writer};
 use crate::rule::{RuleSet, RuleSource, Trial};
-use crate::sensor::{self, Memory, Reload, Setup, WriterThread};
+use crate::sensor::{self, Health, Memory, Reload, Setup, WriterThread};
 
 /// Near misses shown of one rule.
 const SHOWN: usize = 5;
@@ -37,6 +37,7 @@ pub(super) fn run(
         workers: 1,
         rules: Arc::clone(&rules),
         reload: Reload::default(),
+        health: Health::default(),
         tuning: Arc::default(),
         catalog: inputs::catalog(args.catalog.as_deref())?,
         key: Arc::new(inputs::site_key(config, false)?),
@@ -61,7 +62,7 @@ pub(super) fn run(
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     let outlet = thread.outlet();
     let stop = AtomicBool::new(false);
-    let report = sensor::run(&mut source, &setup, &outlet, &stop, &mut |_| {})
+    let report = sensor::run(&mut source, &setup, &outlet, &stop, &mut |_, _| {})
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     drop(outlet);
     // Nothing was to be written.

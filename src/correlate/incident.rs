@@ -132,6 +132,10 @@ impl Incidents {
         }
     }
 
+    pub(super) fn open(&self) -> impl Iterator<Item = &Incident> {
+        self.open.values().map(|open| &open.view)
+    }
+
     pub(super) fn opened(&self) -> u64 {
         self.opened
     }

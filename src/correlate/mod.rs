@@ -277,6 +277,11 @@ impl Correlator {
         self.postures.reports(Timestamp::ZERO, &self.identity)
     }
 
+    /// Incidents that are open now.
+    pub fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.open()
+    }
+
     /// Packets the sensor has lost so far.
     pub fn set_drops(&mut self, drops: u64) {
         self.drops = drops;

@@ -65,7 +65,7 @@ impl Source {
 }
 
 /// One piece of evidence.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The address it is about.
     pub addr: Addr,
@@ -77,6 +77,8 @@ pub struct Claim {
     pub server: bool,
     /// SMB ServerGuid.
     pub guid: Option<Guid>,
+    /// Addresses that the host says it has. It may say any, so it counts only where each says the other.
+    pub interfaces: Vec<Addr>,
     /// What it shows the host to be.
     pub roles: Roles,
     /// Seconds after which it is void; 0 is the usual time.
@@ -91,7 +93,7 @@ pub struct Claim {
 }
 
 /// Who says something about another host, and to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Witness {
     /// The one that answers.
     pub server: Addr,

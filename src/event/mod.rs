@@ -50,10 +50,10 @@ pub use schema::{
     EventSchema, FieldDef, FieldId, Fields, Mark, OurFields, Value, ValueKind, Words,
 };
 pub use sighting::{Authenticate, Call, Laxity, OrderKey, Seen, Sighting, Ticket};
-pub use smb::{SmbCommand, SmbEncrypted, SmbNegotiate, SmbSession};
+pub use smb::{SmbCommand, SmbEncrypted, SmbInterfaces, SmbNegotiate, SmbNetbios, SmbSession};
 pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,
-    FragmentStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
+    FragmentStats, InterfaceStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
 };
 pub use tds::TdsLogin;
 pub use tls::TlsHandshake;
@@ -104,6 +104,10 @@ pub enum Event<'a> {
     SmbNegotiate(SmbNegotiate),
     /// An SMB session was set up or refused.
     SmbSession(SmbSession<'a>),
+    /// A NetBIOS session for SMB was asked for.
+    SmbNetbios(SmbNetbios<'a>),
+    /// An SMB server told its addresses.
+    SmbInterfaces(SmbInterfaces<'a>),
     /// What encrypted SMB looks like.
     SmbEncrypted(SmbEncrypted<'a>),
     /// An SMB command of interest was answered.
@@ -180,6 +184,8 @@ impl Event<'_> {
             Self::KrbReply(e) => Some(e),
             Self::SmbNegotiate(e) => Some(e),
             Self::SmbSession(e) => Some(e),
+            Self::SmbNetbios(e) => Some(e),
+            Self::SmbInterfaces(e) => Some(e),
             Self::SmbEncrypted(e) => Some(e),
             Self::SmbCommand(e) => Some(e),
             Self::Dns(e) => Some(e),
@@ -215,6 +221,8 @@ pub static SCHEMAS: &[&EventSchema] = &[
     KrbReply::SCHEMA,
     SmbNegotiate::SCHEMA,
     SmbSession::SCHEMA,
+    SmbNetbios::SCHEMA,
+    SmbInterfaces::SCHEMA,
     SmbEncrypted::SCHEMA,
     SmbCommand::SCHEMA,
     DnsMessage::SCHEMA,

@@ -1,6 +1,7 @@
 //! SMB events.
 
 use super::schema::declare_event;
+use crate::net::Addr;
 use crate::wire::{Guid, Text};
 
 declare_event! {
@@ -8,12 +9,12 @@ declare_event! {
     #[derive(Clone, Copy, Debug)]
     "smb" "negotiate"
     pub struct SmbNegotiate {
-        /// Dialect revision, 0x0311 for SMB 3.1.1.
+        /// Dialect revision, 0x0311 for SMB 3.1.1; 1 stands for NT LM 0.12.
         pub dialect: u16 => "dialect" Suricata,
         /// The server requires signing.
         pub signing_required: bool => "signing_required" Rule,
         /// The server's GUID.
-        pub server_guid: Guid => "server_guid" Suricata,
+        pub server_guid: Option<Guid> => "server_guid" Suricata,
         /// The client's GUID.
         pub client_guid: Option<Guid> => "client_guid" Suricata,
     }
@@ -72,6 +73,34 @@ declare_event! {
 }
 
 declare_event! {
+    /// A NetBIOS session was asked for (RFC 1002 4.3.2): whom the client means, and what it calls itself.
+    #[derive(Clone, Copy, Debug)]
+    "smb" "netbios"
+    pub struct SmbNetbios<'a> {
+        /// `netbios`.
+        pub message: &'static str => "message" Ours,
+        /// The name of the server that is asked for, `*SMBSERVER` for any.
+        pub called: Text<'a> => "called_name" Ours,
+        /// The client's own name.
+        pub calling: Text<'a> => "calling_name" Ours,
+    }
+}
+
+declare_event! {
+    /// The addresses that a server says it has (MS-SMB2 2.2.32.5), so that clients can use several at once.
+    #[derive(Clone, Copy, Debug)]
+    "smb" "interfaces"
+    pub struct SmbInterfaces<'a> {
+        /// `interfaces`.
+        pub message: &'static str => "message" Ours,
+        /// SessionId of who asked.
+        pub session_id: u64 => "session_id" Ours,
+        /// The addresses, at most sixteen.
+        pub addresses: &'a [Addr] => "addresses" Ours,
+    }
+}
+
+declare_event! {
     /// What encrypted messages look like from outside (MS-SMB2 2.2.41): their plaintext sizes are in clear.
     #[derive(Clone, Copy, Debug)]
     "smb" "encrypted"
@@ -103,7 +132,7 @@ declare_event! {
     #[derive(Clone, Copy, Debug)]
     "smb" "command"
     pub struct SmbCommand<'a> {
-        /// `SMB2_COMMAND_SESSION_SETUP`, `.._TREE_CONNECT`, `.._CREATE`, as Suricata spells them.
+        /// `SMB2_COMMAND_SESSION_SETUP`, `SMB1_COMMAND_NT_CREATE_ANDX` ..., as Suricata spells them.
         pub command: &'a str => "command" Suricata,
         /// NTSTATUS of the answer; absent if it was not seen.
         pub status: Option<u32> => "status_code" Suricata,

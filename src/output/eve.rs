@@ -95,6 +95,8 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
         }
         Event::SmbNegotiate(e) => out.put(T::Smb, &protocol::smb_negotiate(e)),
         Event::SmbSession(e) => out.put(T::SmbSession, &OurFields(e)),
+        Event::SmbNetbios(e) => out.put(T::SmbSession, &OurFields(e)),
+        Event::SmbInterfaces(e) => out.put(T::SmbSession, &OurFields(e)),
         Event::SmbEncrypted(e) => out.put(T::SmbSession, &OurFields(e)),
         Event::SmbCommand(e) => out.put(T::Smb, &protocol::smb_command(e)),
         Event::Dns(e) => match e.protocol {

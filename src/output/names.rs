@@ -94,6 +94,7 @@ pub(super) fn ldap_result(code: u32) -> Option<&'static str> {
 /// An SMB 2 and 3 dialect revision.
 pub(super) fn dialect(revision: u16) -> Option<&'static str> {
     Some(match revision {
+        1 => "NT LM 0.12",
         0x0202 => "2.02",
         0x0210 => "2.10",
         0x0222 => "2.22",

@@ -290,9 +290,13 @@ fn dialect(revision: u16) -> Option<Show<Named>> {
 pub(super) fn smb_negotiate(e: &SmbNegotiate) -> Smb<'static> {
     Smb {
         dialect: dialect(e.dialect),
-        command: "SMB2_COMMAND_NEGOTIATE_PROTOCOL",
+        command: if e.dialect == 1 {
+            "SMB1_COMMAND_NEGOTIATE_PROTOCOL"
+        } else {
+            "SMB2_COMMAND_NEGOTIATE_PROTOCOL"
+        },
         client_guid: e.client_guid.map(Show),
-        server_guid: Some(Show(e.server_guid)),
+        server_guid: e.server_guid.map(Show),
         ..Smb::default()
     }
 }

@@ -458,7 +458,7 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
             Event::SmbNegotiate(SmbNegotiate {
                 dialect: 0x0311,
                 signing_required: true,
-                server_guid: EFSR,
+                server_guid: Some(EFSR),
                 client_guid: Some(EFSR),
             }),
         ),
@@ -501,6 +501,31 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
                 letter_nonces: true,
                 pipes: 1,
                 pipe_now: false,
+            }),
+        ),
+        (
+            "netbios session",
+            Event::SmbNetbios(SmbNetbios {
+                message: "netbios",
+                called: Text::Str("FILES01"),
+                calling: Text::Str("PC7"),
+            }),
+        ),
+        (
+            "smb interfaces",
+            Event::SmbInterfaces(SmbInterfaces {
+                message: "interfaces",
+                session_id: 0x2c00_0000_0011,
+                addresses: &[Addr([0xfe; 16])],
+            }),
+        ),
+        (
+            "smb 1 negotiate",
+            Event::SmbNegotiate(SmbNegotiate {
+                dialect: 1,
+                signing_required: false,
+                server_guid: None,
+                client_guid: None,
             }),
         ),
         ("smb create", Event::SmbCommand(command)),
@@ -969,6 +994,11 @@ fn sensor() -> SensorRecord {
         workers: 2,
         evicted: [("exchanges", 3)].into(),
         decode_errors: [("smb: header: too short".to_owned(), 1)].into(),
+        interfaces: vec![InterfaceStats {
+            name: "eth1".to_owned(),
+            up: true,
+            ..InterfaceStats::default()
+        }],
         latency: Some(Latency {
             samples: 10,
             ..Latency::default()

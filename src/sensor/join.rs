@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 use hdrhistogram::Histogram;
 
 use super::correlated::RuleCorrelator;
+use super::health::{Beat, Dump, Health, Snapshot, Told};
 use super::origin;
 use super::queue::{Round, What};
 use super::stats::{CaptureSnapshot, FlowKinds, WorkerSnapshot, wall_clock};
@@ -17,8 +18,8 @@ use super::{Outlet, REPORTED, Report, Setup};
 use crate::correlate::{Correlator, Judge, Verdict};
 use crate::event::{
     Alert, Anomaly, AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats,
-    Finding, FlowCounts, FlowMeta, FragmentStats, Latency, Leg, MemoryStats, SensorRecord,
-    Signature, StatsRecord, TcpStats,
+    Finding, FlowCounts, FlowMeta, FragmentStats, InterfaceStats, Latency, Leg, MemoryStats,
+    SensorRecord, Signature, StatsRecord, TcpStats,
 };
 use crate::flow::FlowStats;
 use crate::limits;
@@ -56,6 +57,11 @@ pub(super) struct Join {
     out: Vec<u8>,
     report: Report,
     store: Keeper,
+    health: Health,
+    beat: Beat,
+    told: Told,
+    /// When the last snapshot was left.
+    shown: Option<Instant>,
 }
 
 /// The rules as the correlator sees them.
@@ -113,6 +119,10 @@ impl Join {
             verdicts: Vec::new(),
             out: Vec::new(),
             report: Report::default(),
+            health: setup.health.clone(),
+            beat: setup.health.thread("correlator"),
+            told: Told::default(),
+            shown: None,
         }
     }
 
@@ -139,6 +149,7 @@ impl Join {
         self.report.gaps = self.workers.iter().map(|w| w.flow.gap_bytes).sum();
         self.report.latency = self.latency();
         self.report.panics = self.workers.iter().map(|w| w.panics).sum();
+        self.report.alerts = self.told.all;
         self.report
     }
 
@@ -204,6 +215,7 @@ impl Join {
             self.tell(filled, &mut out);
         }
         self.stats(until, last, &mut out);
+        self.show(until);
         // Most rounds say nothing: the writer is not woken for those.
         if out.is_empty() {
             self.out = out;
@@ -235,11 +247,11 @@ impl Join {
                         continue;
                     }
                     let level = alert.signature.level;
-                    *self.report.alerts.entry(level).or_default() += 1;
+                    let title = describe(&alert);
                     if self.report.titles.len() < REPORTED {
-                        let title = describe(&alert);
-                        self.report.titles.push((level, title));
+                        self.report.titles.push((level, title.clone()));
                     }
+                    self.told.alert(alert.ts, level, title);
                     self.write_alert(&alert, out);
                     self.record_latency(alert.ts, filled);
                 }
@@ -347,6 +359,34 @@ impl Join {
         }
     }
 
+    /// Leaves what somebody may ask for.
+    fn show(&mut self, until: Timestamp) {
+        self.beat.beat();
+        self.told.turn(until);
+        let mut shown = self.shown;
+        self.health.publish(&mut shown, || Snapshot {
+            ts: until,
+            last_packet: self.capture.last_packet,
+            stats: self.stats_record(until),
+            sensor: self.sensor_record(),
+            told: self.told.clone(),
+        });
+        self.shown = shown;
+        self.health.dump(|| {
+            let mut incidents = Vec::new();
+            for incident in self.correlator.open_incidents() {
+                self.header(until, None, None, |h| {
+                    write_incident(&mut incidents, h, incident);
+                });
+            }
+            Dump {
+                ts: until,
+                known: self.correlator.knowledge(),
+                incidents,
+            }
+        });
+    }
+
     fn stats_record(&self, until: Timestamp) -> StatsRecord {
         let Totals { flow, kinds, .. } = self.totals();
         let source = &self.capture.source;
@@ -424,6 +464,8 @@ impl Join {
             rules_skipped: self.judge.rules.skipped().len() as u64,
             queue_drops: self.capture.queue_drops,
             clock_steps: self.capture.clamped,
+            late: self.capture.late,
+            interfaces: self.interfaces(),
             panics,
             events,
             sightings: correlator.sightings,
@@ -461,6 +503,22 @@ impl Join {
             },
             latency: (!self.latency.is_empty()).then(|| self.latency()),
         }
+    }
+
+    fn interfaces(&self) -> Vec<InterfaceStats> {
+        let Ok(origin) = self.origin.read() else {
+            return Vec::new();
+        };
+        let one = |w: &crate::capture::Watched| InterfaceStats {
+            name: w.name.clone(),
+            up: w.up,
+            packets: w.stats.frames,
+            bytes: w.stats.bytes,
+            kernel_packets: w.stats.kernel_packets,
+            kernel_drops: w.stats.kernel_drops,
+            kernel_ifdrops: w.stats.kernel_ifdrops,
+        };
+        origin.watched.iter().map(one).collect()
     }
 
     fn latency(&self) -> Latency {

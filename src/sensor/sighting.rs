@@ -36,6 +36,8 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::SmbNegotiate(_)
         | Event::SmbSession(_)
         | Event::SmbEncrypted(_)
+        | Event::SmbNetbios(_)
+        | Event::SmbInterfaces(_)
         | Event::SmbCommand(_) => Carrier::Smb.name(),
         Event::TdsLogin(_) => Carrier::Tds.name(),
         Event::Tls(_) => "tls",

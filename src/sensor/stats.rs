@@ -15,8 +15,12 @@ pub(super) struct CaptureSnapshot {
     pub(super) bytes: u64,
     /// Packets lost because a worker's queue was full.
     pub(super) queue_drops: u64,
+    /// Time of the newest frame.
+    pub(super) last_packet: Option<Timestamp>,
     /// Frames whose time went back.
     pub(super) clamped: u64,
+    /// Frames that came after time had gone on without them.
+    pub(super) late: u64,
     pub(super) source: SourceStats,
     pub(super) dissect: DissectStats,
 }

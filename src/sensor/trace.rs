@@ -57,7 +57,11 @@ pub(super) fn traces(catalog: &Catalog, source: Addr, event: &Event<'_>, out: &m
         }
         Event::HttpRequest(e) => out.extend(request(e)),
         Event::HttpTransaction(e) if !e.server.is_empty() => tool("http.server", e.server),
-        Event::SmbNegotiate(e) => tool("smb.server_guid", &e.server_guid.to_string()),
+        Event::SmbNegotiate(e) => {
+            if let Some(guid) = e.server_guid {
+                tool("smb.server_guid", &guid.to_string());
+            }
+        }
         Event::NtlmChallenge(e) => {
             let hex: String = e
                 .server_challenge

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::Setup;
 use super::actions::done;
 use super::claims::Claims;
 use super::decoders::Decoders;
@@ -14,6 +13,7 @@ use super::origin;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
 use super::sighting::{keyed, protocol_of, seen};
 use super::stats::{FlowKinds, WorkerSnapshot};
+use super::{Beat, Setup};
 use crate::event::{
     Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, Trace, identity,
 };
@@ -99,8 +99,9 @@ impl Worker {
     }
 
     /// Answers batches with rounds until the last.
-    pub(super) fn run(mut self, lane: &Lane, rounds: &Sender<Round>) {
+    pub(super) fn run(mut self, lane: &Lane, rounds: &Sender<Round>, beat: &Beat) {
         for batch in &lane.batches {
+            beat.beat();
             let last = batch.last;
             let (round, used) = self.batch(batch);
             // Full or gone: the capture thread makes new buffers then.

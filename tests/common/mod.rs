@@ -3,6 +3,8 @@
 
 #[allow(unreachable_pub)]
 pub mod eve;
+#[allow(unreachable_pub)]
+pub mod report;
 pub mod synth;
 
 use std::path::{Path, PathBuf};

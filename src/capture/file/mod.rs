@@ -435,6 +435,18 @@ fn read_up_to(reader: &mut impl Read, head: &mut Vec<u8>, len: usize) -> io::Res
     reader.by_ref().take(more).read_to_end(head).map(drop)
 }
 
+/// What `reader` holds, unpacked if its first bytes say gzip or zstd.
+pub(crate) fn unpacked(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut head = Vec::new();
+    read_up_to(&mut reader, &mut head, 4)?;
+    let decoder = Decoder::of(&head);
+    let whole = Cursor::new(head).chain(reader);
+    match decoder {
+        Some(decoder) => decoder.wrap(whole),
+        None => Ok(Box::new(whole)),
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Decoder {
     Gzip,

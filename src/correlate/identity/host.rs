@@ -14,6 +14,8 @@ pub(super) struct Host {
     /// What it was seen to answer for.
     pub(super) services: Services,
     pub(super) guid: Option<Guid>,
+    /// Addresses it says it has.
+    pub(super) interfaces: Vec<Addr>,
     /// Whom the address is leased to.
     pub(super) client: Option<u64>,
 }
@@ -75,6 +77,7 @@ impl Host {
             .partition(|s| !temporary(s.source));
         self.shown = stays;
         self.guid = None;
+        self.interfaces.clear();
         self.services = Services::default();
         let gone: Vec<Shown> = gone;
         gone.into_iter().map(|s| s.name).collect()

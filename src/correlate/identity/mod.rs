@@ -106,6 +106,10 @@ impl Identity {
         if let Some(guid) = claim.guid {
             self.guid(claim.addr, guid, now);
         }
+        if let (Some(host), false) = (self.hosts.get_mut(&claim.addr), claim.interfaces.is_empty())
+        {
+            host.interfaces.clone_from(&claim.interfaces);
+        }
     }
 
     fn name(&mut self, name: &str, claim: &Claim, now: Timestamp) {
@@ -400,8 +404,8 @@ impl Identity {
             || self.is_declared(addr, name)
     }
 
-    /// True if two addresses are known to be one host's: the same ServerGuid, or one name that both
-    /// own by evidence better than NTLM.
+    /// True if two addresses are known to be one host's: the same ServerGuid, each says over SMB that it has the
+    /// other, or one name that both own by evidence better than NTLM.
     pub(super) fn same_host(&self, a: Addr, b: Addr) -> bool {
         if a == b {
             return true;
@@ -418,6 +422,9 @@ impl Identity {
         let (Some(x), Some(y)) = (self.hosts.get(&a), self.hosts.get(&b)) else {
             return false;
         };
+        if x.interfaces.contains(&b) && y.interfaces.contains(&a) {
+            return true;
+        }
         // A name may stand for several hosts: the domain's for its controllers, a service's for a farm.
         !x.differs(y) && x.names().any(|n| self.names.shared(n, a, b))
     }
@@ -428,6 +435,7 @@ impl Identity {
         if let Some(host) = self.hosts.get(&addr) {
             let twins = host.guid.and_then(|guid| self.guids.get(&guid));
             others.extend(twins.into_iter().flatten().copied());
+            others.extend(&host.interfaces);
             for name in host.names() {
                 others.extend(self.names.sharers(name, addr));
             }

@@ -302,3 +302,21 @@ fn what_is_restored_is_what_was_known() {
     twice.names.retain(|n| n.name != "x");
     assert_eq!(twice.names, known.names, "what was declared is not kept");
 }
+
+/// A server may say that it has any address, a domain controller's too. Both have to say so.
+#[test]
+fn addresses_that_name_each_other_are_one_host() {
+    let says = |addr, other| Claim {
+        interfaces: vec![addr, other],
+        source: Source::Smb,
+        ..claim(addr, "srv1", Source::Smb)
+    };
+    let mut id = identity();
+    id.learn(&claim(A, "dc1.lab.test", Source::Dns), at(0));
+    id.learn(&says(L, A), at(1));
+    assert!(!id.same_host(L, A) && !id.same_host(A, L));
+    assert_eq!(id.same_hosts(L), [L]);
+    id.learn(&says(A, L), at(2));
+    assert!(id.same_host(L, A) && id.same_host(A, L));
+    assert_eq!(id.same_hosts(L), [L, A]);
+}

@@ -1,8 +1,8 @@
 //! NetBIOS session service and direct TCP framing of SMB (RFC 1002 4.3.1, MS-SMB2 2.1).
 //!
-//! [`wire`] reads the four bytes in front of every message. There is no state.
+//! [`wire`] reads the four bytes in front of every message, and the names of a session request. There is no state.
 //!
-//! Not read: the called and calling names of a session request, retarget addresses.
+//! Not read: scopes behind names, retarget addresses (RFC 1002 4.3.5), which NetBIOS of Windows does not use.
 #![cfg_attr(
     not(test),
     deny(

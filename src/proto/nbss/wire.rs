@@ -70,9 +70,91 @@ impl Header {
     }
 }
 
+/// Bytes of a session request's names: each a length of 32, 32 letters and a zero.
+pub const NAMES: usize = 68;
+
+/// The two names of a session request (RFC 1002 4.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Whom the client asks for.
+    pub called: Name,
+    /// What it calls itself.
+    pub calling: Name,
+}
+
+impl Names {
+    /// Reads what follows the header of a [`Kind::Request`].
+    ///
+    /// # Errors
+    /// `Short`; `Malformed` if the names are not encoded as RFC 1001 14.1 says.
+    pub fn read(r: &mut Reader<'_>) -> Result<Self> {
+        Ok(Self {
+            called: Name::read(r)?,
+            calling: Name::read(r)?,
+        })
+    }
+}
+
+/// A NetBIOS name: fifteen bytes of text, padded with blanks, and a suffix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name([u8; 16]);
+
+impl Name {
+    /// Each half of a byte is a letter from A to P (RFC 1001 14.1).
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        const WHAT: &str = "NetBIOS name";
+        let [length, letters @ .., end]: [u8; 34] = r.array(WHAT)?;
+        let mut name = [0; 16];
+        let mut fits = length == 32 && end == 0;
+        for (byte, pair) in name.iter_mut().zip(letters.as_chunks::<2>().0) {
+            let [high, low] = pair.map(|letter| letter.wrapping_sub(b'A'));
+            fits &= high < 16 && low < 16;
+            *byte = (high << 4) | (low & 15);
+        }
+        if fits {
+            Ok(Self(name))
+        } else {
+            Err(Error::Malformed {
+                what: WHAT,
+                why: "wrongly encoded",
+            })
+        }
+    }
+
+    /// The text, without what pads it and without the suffix.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        let [text @ .., _suffix] = &self.0;
+        text.trim_ascii_end()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_a_session_request() {
+        // Sent by Samba 4.17 to port 139; tshark: called 127.0.0.1<20>, calling OLDSRV<00>.
+        let request = b"\x81\0\0\x44\
+            \x20DBDCDHCODACODACODBCACACACACACACA\0\
+            \x20EPEMEEFDFCFGCACACACACACACACACAAA\0";
+        let mut r = Reader::new(request);
+        assert_eq!(Header::read(&mut r).unwrap().length, NAMES);
+        let names = Names::read(&mut r).unwrap();
+        assert_eq!(names.called.text(), b"127.0.0.1");
+        assert_eq!(names.calling.text(), b"OLDSRV");
+        for cut in 4..request.len() {
+            let got = Names::read(&mut Reader::new(&request[4..cut]));
+            assert!(matches!(got, Err(Error::Short { .. })), "{cut}");
+        }
+        for (at, bad) in [(4, 31), (5, b'Q'), (37, 1), (50, b'@')] {
+            let mut wrong = *request;
+            wrong[at] = bad;
+            let got = Names::read(&mut Reader::new(&wrong[4..]));
+            assert!(matches!(got, Err(Error::Malformed { .. })), "{at}");
+        }
+    }
 
     fn read(bytes: &[u8]) -> Result<Header> {
         Header::read(&mut Reader::new(bytes))

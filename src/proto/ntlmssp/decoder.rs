@@ -46,6 +46,19 @@ impl Exchange {
         }
     }
 
+    /// Takes a proof that stands in its carrier without a message around it, and the challenge it answers.
+    pub fn proof(
+        &mut self,
+        proof: &Authenticate<'_>,
+        challenge: Option<[u8; 8]>,
+        at: &TokenAt,
+        direction: Direction,
+        out: &mut dyn Sink,
+    ) {
+        self.challenge = challenge;
+        self.authenticate(proof, at, direction, out);
+    }
+
     /// The carrier's verdict: said once for each AUTHENTICATE.
     pub fn result(
         &mut self,

@@ -1,10 +1,13 @@
 //! SMB 2 and 3: what single commands mean.
 
 use super::decoder::Chain;
-use super::tables::{Awaited, Handles, Kind, Pending, Request, Sessions, Trees, is_ipc};
+use super::interfaces;
+use super::sessions::Sessions;
+use super::tables::{Awaited, Handles, Kind, Pending, Request, Trees, is_ipc};
+use super::transact1::Partial;
 use super::wire::{self, Command, Header, Ioctl, Piece, Status};
 use crate::catalog::Catalog;
-use crate::event::{Carrier, Event, Sink, SmbCommand, SmbNegotiate, SmbSession};
+use crate::event::{Carrier, Event, Sink, SmbCommand, SmbInterfaces, SmbNegotiate, SmbSession};
 use crate::limits::{SMB_NAME_BYTES, TAIL_BYTES};
 use crate::net::Direction;
 use crate::proto::identity;
@@ -21,7 +24,7 @@ pub(super) struct Connection {
     client_mode: u16,
     client_encrypts: bool,
     /// What the server agreed to, once the negotiate was seen.
-    agreed: Option<Agreed>,
+    pub(super) agreed: Option<Agreed>,
     /// The name the client connects to, UTF-16.
     netname: Vec<u8>,
     pub(super) server_guid: Option<Guid>,
@@ -29,18 +32,22 @@ pub(super) struct Connection {
     pub(super) trees: Trees,
     pub(super) handles: Handles,
     pub(super) pending: Pending,
+    /// Transactions of SMB 1 whose data is not all there.
+    pub(super) partial: Partial,
+    /// Challenge of an SMB 1 server without extended security: every proof of the connection answers it.
+    pub(super) challenge: Option<[u8; 8]>,
     /// What pipes were given.
     #[cfg(test)]
     pub(super) tap: Vec<(String, Direction, Vec<u8>)>,
 }
 
 /// What a NEGOTIATE response said of protection.
-#[derive(Clone, Copy, Debug)]
-struct Agreed {
-    signing_required: bool,
-    encryption: bool,
-    cipher: &'static str,
-    signing: &'static str,
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Agreed {
+    pub(super) signing_required: bool,
+    pub(super) encryption: bool,
+    pub(super) cipher: &'static str,
+    pub(super) signing: &'static str,
 }
 
 /// One command, as much of it as is shown.
@@ -211,6 +218,22 @@ impl Connection {
                 };
                 return self.answer_data(pdu, waiting, ioctl.data, around);
             }
+            Command::IOCTL
+                if header.status == Status::SUCCESS
+                    && Ioctl::code(pdu.bytes)? == interfaces::QUERY =>
+            {
+                let output = Ioctl::response(pdu.bytes)?.data;
+                let output = output.of(pdu.whole()?, "SMB2 interfaces")?;
+                let told = interfaces::Interfaces::read(output)?;
+                let event = SmbInterfaces {
+                    message: "interfaces",
+                    session_id: header.session_id,
+                    addresses: told.addresses(),
+                };
+                around
+                    .out
+                    .event(Direction::ToClient, &Event::SmbInterfaces(event));
+            }
             Command::READ | Command::IOCTL => {
                 self.answered(pdu);
             }
@@ -246,7 +269,7 @@ impl Connection {
         let event = SmbNegotiate {
             dialect: answer.dialect,
             signing_required: answer.security_mode & wire::SIGNING_REQUIRED != 0,
-            server_guid: answer.server_guid,
+            server_guid: Some(answer.server_guid),
             client_guid: self.client_guid,
         };
         out.event(Direction::ToClient, &Event::SmbNegotiate(event));
@@ -474,9 +497,6 @@ impl Connection {
 
     /// Says a request whose answer was not seen.
     pub(super) fn unanswered(&mut self, request: Request, out: &mut dyn Sink) {
-        if request.message_id & super::legacy::MARK != 0 {
-            return;
-        }
         let (command, share, filename, is_pipe) = match &request.awaited {
             Awaited::SessionSetup(_) => (Command::SESSION_SETUP, &[][..], &[][..], false),
             Awaited::TreeConnect(share) => (Command::TREE_CONNECT, &share[..], &[][..], false),
@@ -485,8 +505,9 @@ impl Connection {
             }
             Awaited::Close(_) | Awaited::Data(_) => return,
         };
+        let legacy = super::legacy::named(request.message_id);
         let event = SmbCommand {
-            command: command.name().unwrap_or_default(),
+            command: legacy.or(command.name()).unwrap_or_default(),
             status: None,
             share: Text::utf16(share),
             filename: Text::utf16(filename),

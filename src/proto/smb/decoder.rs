@@ -4,13 +4,13 @@ use super::commands::{After, Connection, Pdu, Surroundings};
 use super::shape::Shape;
 use super::tables::Kind;
 use super::wire::{self, Header, protocol};
-use crate::event::{Anomaly, Event, Sink};
+use crate::event::{Anomaly, Event, Sink, SmbNetbios};
 use crate::limits::{SMB_LOST_BYTES, TAIL_BYTES};
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
 use crate::proto::nbss;
-use crate::wire::{Error, Reader};
+use crate::wire::{Error, Reader, Text};
 
 /// One connection.
 #[derive(Debug, Default)]
@@ -111,6 +111,7 @@ impl Decoder {
             .saturating_add(c.trees.held())
             .saturating_add(c.handles.held())
             .saturating_add(c.pending.held())
+            .saturating_add(c.partial.held())
     }
 
     /// Takes the next piece of one direction.
@@ -225,6 +226,9 @@ impl Decoder {
             Err(error) => return self.lose(direction, error, out),
         };
         let whole = header.length.saturating_add(nbss::wire::HEADER);
+        if header.kind == nbss::wire::Kind::Request && header.length == nbss::wire::NAMES {
+            return self.netbios(direction, bytes, r, out);
+        }
         if header.kind != nbss::wire::Kind::Message || header.length == 0 {
             return Step::Pass(whole);
         }
@@ -264,6 +268,30 @@ impl Decoder {
         lane.left = header.length;
         lane.chain = Chain::default();
         Step::Pass(nbss::wire::HEADER)
+    }
+
+    /// At a session request, behind its header.
+    fn netbios(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        mut r: Reader<'_>,
+        out: &mut dyn Sink,
+    ) -> Step {
+        let whole = nbss::wire::HEADER.saturating_add(nbss::wire::NAMES);
+        match nbss::wire::Names::read(&mut r) {
+            Ok(names) => {
+                let event = SmbNetbios {
+                    message: "netbios",
+                    called: Text::Bytes(names.called.text()),
+                    calling: Text::Bytes(names.calling.text()),
+                };
+                out.event(direction, &Event::SmbNetbios(event));
+            }
+            Err(_) if bytes.len() < whole => return Step::Want(whole),
+            Err(error) => self.malformed(direction, error, out),
+        }
+        Step::Pass(whole)
     }
 
     /// At an SMB2 header.

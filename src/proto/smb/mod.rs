@@ -5,9 +5,10 @@
 //! decoder    NBSS messages and the commands inside: what to look at, what to pass over
 //! commands   SMB 2 and 3: session setup → spnego
 //! pipes      what is said on pipes → dcerpc, wsp
-//! legacy     SMB 1: the same in its words
+//! legacy     SMB 1: the same in its words; logon1 how it logs on, transact1 its transactions
+//! interfaces   the addresses that a server says it has
 //! compressed   what is inside the compression transform; xpress undoes it
-//! tables     bounded state of one connection
+//! sessions, tables   bounded state of one connection
 //! shape      what encrypted messages look like from outside
 //! wire, wire1   layouts
 //! ```
@@ -19,7 +20,9 @@
 //! compression (0xFC) of more than [`SMB_PLAIN_BYTES`](crate::limits::SMB_PLAIN_BYTES) or by LZ4 (counted, and said
 //! once a connection unless it is file data), signatures, compression contexts, handles opened on another connection of the
 //! same session (multichannel; their pipe data is recognised as RPC, without the pipe's name). Of SMB 1: file
-//! commands, reads and writes on a tree of which neither connect, open of a pipe nor TransactNmPipe was seen, legacy session setups without extended security, TRANSACTION_SECONDARY, and no `smb` events.
+//! commands (READ, WRITE and OPEN without NT in front among them), CALL_NMPIPE, raw and multiplexed modes, reads and writes
+//! on a tree of which neither connect, open of a pipe nor a transaction was seen, logons before `NT LM 0.12` but for their
+//! LM response, passwords of shares.
 #![cfg_attr(
     not(test),
     deny(
@@ -34,10 +37,14 @@
 mod commands;
 mod compressed;
 mod decoder;
+pub mod interfaces;
 mod legacy;
+pub mod logon1;
 mod pipes;
+mod sessions;
 mod shape;
 mod tables;
+pub mod transact1;
 pub mod wire;
 pub mod wire1;
 mod xpress;

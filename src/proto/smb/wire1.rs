@@ -20,6 +20,8 @@ wire_code! {
         CLOSE = 0x04 => "SMB1_COMMAND_CLOSE",
         /// MS-CIFS 2.2.4.33.
         TRANSACTION = 0x25 => "SMB1_COMMAND_TRANS",
+        /// MS-CIFS 2.2.4.34.
+        TRANSACTION_SECONDARY = 0x26 => "SMB1_COMMAND_TRANS_SECONDARY",
         /// MS-CIFS 2.2.4.42.
         READ_ANDX = 0x2e => "SMB1_COMMAND_READ_ANDX",
         /// MS-CIFS 2.2.4.43.
@@ -28,15 +30,36 @@ wire_code! {
         NEGOTIATE = 0x72 => "SMB1_COMMAND_NEGOTIATE_PROTOCOL",
         /// MS-SMB 2.2.4.6.
         SESSION_SETUP_ANDX = 0x73 => "SMB1_COMMAND_SESSION_SETUP_ANDX",
+        /// MS-CIFS 2.2.4.54.
+        LOGOFF_ANDX = 0x74 => "SMB1_COMMAND_LOGOFF_ANDX",
         /// MS-SMB 2.2.4.7.
         TREE_CONNECT_ANDX = 0x75 => "SMB1_COMMAND_TREE_CONNECT_ANDX",
+        /// MS-CIFS 2.2.4.62.
+        NT_TRANSACT = 0xa0 => "SMB1_COMMAND_NT_TRANS",
+        /// MS-CIFS 2.2.4.63.
+        NT_TRANSACT_SECONDARY = 0xa1 => "SMB1_COMMAND_NT_TRANS_SECONDARY",
         /// MS-SMB 2.2.4.9.
         NT_CREATE_ANDX = 0xa2 => "SMB1_COMMAND_NT_CREATE_ANDX",
     }
 }
 
+impl Command {
+    /// Another command may follow in the same message (MS-CIFS 2.2.3.4).
+    #[must_use]
+    pub fn is_andx(self) -> bool {
+        // 0x24 LOCKING_ANDX, 0x2d OPEN_ANDX.
+        matches!(self.0, 0x24 | 0x2d..=0x2f | 0x73..=0x75 | 0xa2)
+    }
+}
+
 /// Flags: it is an answer.
 const FLAG_REPLY: u8 = 0x80;
+/// Flags2: the message is signed, or its sender can sign.
+const FLAG2_SIGNATURE: u16 = 0x0004;
+/// Flags2: signing is required (MS-SMB 2.2.3.1).
+const FLAG2_SIGNATURE_REQUIRED: u16 = 0x0010;
+/// What stands in place of a signature before there is a key for it (MS-SMB 3.2.4.2.4).
+const NO_SIGNATURE: [[u8; 8]; 2] = [[0; 8], *b"BSRSPYL "];
 /// Flags2: strings are UTF-16.
 const FLAG2_UNICODE: u16 = 0x8000;
 
@@ -51,6 +74,10 @@ pub struct Header {
     pub is_response: bool,
     /// Strings are UTF-16.
     pub unicode: bool,
+    /// It has a signature.
+    pub signed: bool,
+    /// The sender requires signatures.
+    pub signing_required: bool,
     /// TID.
     pub tree: u16,
     /// UID.
@@ -73,7 +100,9 @@ impl Header {
         let status = r.u32(WHAT)?;
         let flags = r.u8(WHAT)?;
         let flags2 = r.u16(WHAT)?;
-        r.skip(12, WHAT)?;
+        r.skip(2, WHAT)?;
+        let signature: [u8; 8] = r.array(WHAT)?;
+        r.skip(2, WHAT)?;
         let tree = r.u16(WHAT)?;
         let pid = r.u16(WHAT)?;
         let user = r.u16(WHAT)?;
@@ -83,6 +112,8 @@ impl Header {
             status,
             is_response: flags & FLAG_REPLY != 0,
             unicode: flags2 & FLAG2_UNICODE != 0,
+            signed: flags2 & FLAG2_SIGNATURE != 0 && !NO_SIGNATURE.contains(&signature),
+            signing_required: flags2 & FLAG2_SIGNATURE_REQUIRED != 0,
             tree,
             user,
             message: (u32::from(pid) << 16) | u32::from(mid),
@@ -148,8 +179,7 @@ impl<'a> Block<'a> {
     ///
     /// # Errors
     /// `Malformed` if they are outside.
-    pub fn piece(&self, at: u16, length: usize) -> Result<&'a [u8]> {
-        let at = usize::from(at);
+    pub fn piece(&self, at: usize, length: usize) -> Result<&'a [u8]> {
         let piece = self.message.get(at..at.saturating_add(length));
         piece.ok_or(Error::Malformed {
             what: "SMB1 data",
@@ -175,36 +205,6 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Setup of a TRANSACTION that writes to a pipe and reads its answer (MS-CIFS 2.2.5.6).
-pub const TRANSACT_NM_PIPE: u16 = 0x0026;
-
-/// TRANSACTION request (MS-CIFS 2.2.4.33.1): the pipe's FID and the data, if it is TransactNmPipe.
-///
-/// ```text
-/// words  22 data count  24 data offset  26 setup count u8  28 setup[0] function  30 setup[1] FID
-/// ```
-///
-/// # Errors
-/// `Malformed`.
-pub fn transact_request<'a>(block: &Block<'a>) -> Result<Option<(u16, &'a [u8])>> {
-    if block.count() < 16 || block.word(28)? != TRANSACT_NM_PIPE {
-        return Ok(None);
-    }
-    let data = block.piece(block.word(24)?, block.word(22)?.into())?;
-    Ok(Some((block.word(30)?, data)))
-}
-
-/// Data of a TRANSACTION response (MS-CIFS 2.2.4.33.2): words 12 data count, 14 data offset.
-///
-/// # Errors
-/// `Malformed`.
-pub fn transact_response<'a>(block: &Block<'a>) -> Result<&'a [u8]> {
-    match block.count() {
-        0 => Ok(&[]),
-        _ => block.piece(block.word(14)?, block.word(12)?.into()),
-    }
-}
-
 /// WRITE_ANDX request (MS-CIFS 2.2.4.43.1): FID and data.
 ///
 /// ```text
@@ -217,7 +217,7 @@ pub fn transact_response<'a>(block: &Block<'a>) -> Result<&'a [u8]> {
 /// `Malformed`.
 pub fn write_request<'a>(block: &Block<'a>) -> Result<(u16, &'a [u8])> {
     let length = (usize::from(block.word(18)?) << 16) | usize::from(block.word(20)?);
-    let data = block.piece(block.word(22)?, length)?;
+    let data = block.piece(block.word(22)?.into(), length)?;
     let raw = block.word(14)? & 0x0c == 0x0c;
     let data = if raw {
         data.get(2..).unwrap_or_default()
@@ -234,7 +234,7 @@ pub fn write_request<'a>(block: &Block<'a>) -> Result<(u16, &'a [u8])> {
 pub fn read_response<'a>(block: &Block<'a>) -> Result<&'a [u8]> {
     match block.count() {
         0 => Ok(&[]),
-        _ => block.piece(block.word(12)?, block.word(10)?.into()),
+        _ => block.piece(block.word(12)?.into(), block.word(10)?.into()),
     }
 }
 
@@ -275,6 +275,7 @@ pub fn security_blob<'a>(block: &Block<'a>, is_response: bool) -> Result<Option<
 mod tests {
     use super::*;
     use crate::proto::ntlmssp::wire::message_type;
+    use crate::proto::smb::transact1::{Portion, Request};
     use crate::proto::spnego::wire::ntlm_message;
     use crate::proto::testing::vector;
 
@@ -287,8 +288,11 @@ mod tests {
         assert!(!header.is_response && header.unicode);
         assert_eq!((header.tree, header.user), (0x0800, 0x0801));
         let block = Block::read(message, HEADER).unwrap();
-        let (fid, data) = transact_request(&block).unwrap().unwrap();
-        assert_eq!(Some(u32::from(fid)), v.number("fid"));
+        let request = Request::read(header.command, &block).unwrap().unwrap();
+        assert_eq!(Some(u32::from(request.fid)), v.number("fid"));
+        assert!(request.writes && request.reads);
+        let portion = Portion::read(header.command, &block, false).unwrap();
+        let data = portion.filter(Portion::is_whole).unwrap().data;
         let opnum = u16::from_le_bytes([data[22], data[23]]);
         assert_eq!(Some(u32::from(opnum)), v.number("opnum"));
         let unc: Vec<u8> = v

@@ -6,6 +6,7 @@ use crate::event::Sink;
 use crate::net::Direction;
 use crate::proto::krb5::{self, Presented};
 use crate::proto::ntlmssp::Exchange;
+use crate::proto::ntlmssp::wire::Authenticate;
 
 /// One authentication exchange of a carrier: takes tokens as they come, raw NTLMSSP, Kerberos or SPNEGO.
 /// Several exchanges may follow each other; a new NEGOTIATE or AP-REQ starts over.
@@ -24,6 +25,18 @@ impl Negotiation {
             self.kerberos.abandoned(at, direction, out);
             self.ntlm.message(message, at, direction, out);
         }
+    }
+
+    /// Takes a proof of NTLM that stands alone, and the challenge it answers.
+    pub fn proof(
+        &mut self,
+        proof: &Authenticate<'_>,
+        challenge: Option<[u8; 8]>,
+        at: &TokenAt,
+        direction: Direction,
+        out: &mut dyn Sink,
+    ) {
+        self.ntlm.proof(proof, challenge, at, direction, out);
     }
 
     /// The carrier's verdict. Reported once, and only if an AUTHENTICATE or AP-REQ went before.
