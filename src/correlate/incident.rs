@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::identity::Identity;
 use super::{Case, Verdict};
-use crate::event::{Signature, identity};
+use crate::event::{Incident, Signature, identity};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;

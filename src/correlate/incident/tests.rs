@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::correlate::story::{ATTACKER, OTHER, Story, VICTIM, flow};
-use crate::event::{Claim, Finding, Incident, Leg, LegRole, Level, Source};
+use crate::event::{Claim, Finding, Leg, LegRole, Level, Source};
 use crate::wire::Guid;
 
 fn addr(host: [u8; 4]) -> Option<Addr> {
