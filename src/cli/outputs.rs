@@ -26,6 +26,13 @@ const KINDS: &[(&str, &[&str])] = &[
 /// Keys of every output.
 const COMMON: &[&str] = &["type", "name", "events"];
 
+/// Every key that an output may have.
+#[cfg(test)]
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    let own = KINDS.iter().flat_map(|(_, keys)| keys.iter());
+    COMMON.iter().chain(own).copied()
+}
+
 /// The outputs of a run: those of the command line, or those of the file, or standard output.
 pub(super) fn all(
     args: &[String],
