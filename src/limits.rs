@@ -12,6 +12,15 @@ pub const FRAME_BYTES: usize = 512 * 1024;
 /// Bytes of lines waiting for the thread of one output. Live, what has no room is lost and counted, protocol
 /// events first: alerts and incidents may take as much again.
 pub const MAILBOX_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of lines that wait in memory for a receiver over a socket without a spool. Beyond it the oldest protocol
+/// events are lost and counted, then the oldest alerts.
+pub const OUTPUT_QUEUE_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of lines in the spool of one output; the file is up to four times that. Beyond it as for the queue.
+pub const SPOOL_BYTES: u64 = 256 * 1024 * 1024;
+/// Lines in one request over HTTP.
+pub const HTTP_LINES: usize = 500;
+/// Seconds for an answer over HTTP.
+pub const HTTP_SECS: u64 = 30;
 /// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
 

@@ -60,7 +60,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub catalog: Option<PathBuf>,
 
-    /// Where EVE goes: a file, or - for stdout (the default)
+    /// Where EVE goes: a file, - for stdout (the default), unix:PATH, unix-dgram:PATH, syslog+udp://HOST:PORT,
+    /// syslog+tcp://, syslog+tls://, http:// or https://
     #[arg(short = 'o', long = "output", value_name = "DEST")]
     pub output: Vec<String>,
 

@@ -11,7 +11,7 @@ use super::{outputs, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
-use crate::output::OutputSpec;
+use crate::output::{OutputSpec, Target};
 use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
@@ -341,6 +341,20 @@ impl Config {
         let mut all = outputs::folders(&self.outputs);
         all.extend(self.state_dir.clone());
         all
+    }
+
+    /// Files that outputs read while they run, and unix sockets that they connect to. For a sandbox.
+    #[must_use]
+    pub fn output_files(&self) -> Vec<PathBuf> {
+        outputs::files(&self.outputs)
+    }
+
+    /// True if an output connects over the network: it resolves names, and opens sockets again and again.
+    #[must_use]
+    pub fn needs_network(&self) -> bool {
+        let network =
+            |o: &OutputSpec| matches!(&o.target, Target::Remote(r) if r.receiver.is_network());
+        self.outputs.iter().any(network)
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::{Config, ConfigError, Failure, complain};
-use crate::output::{EventTypes, OutputSpec, Pack, Rotation, Target, UnknownType, Writer};
-use crate::sensor::{self, WriterThreads};
+use crate::limits;
+use crate::output::{
+    self, Api, EventTypes, FACILITIES, OutputSpec, Pack, Receiver, Remote, Rotation, SyslogHead,
+    SyslogOver, Target, TlsFiles, UnknownType, header_text, hostname,
+};
+use crate::sensor::{Output, WriterThreads};
 
 /// One `[[output]]` as it stands in the file: every key and value with its place.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,6 +26,79 @@ const KINDS: &[(&str, &[&str])] = &[
     (
         "file",
         &["path", "rotate_mib", "rotate_hours", "keep", "compress"],
+    ),
+    ("unix_stream", &["path", "queue_mib", "spool", "spool_mib"]),
+    (
+        "unix_datagram",
+        &["path", "queue_mib", "spool", "spool_mib"],
+    ),
+    (
+        "syslog",
+        &[
+            "address",
+            "transport",
+            "facility",
+            "hostname",
+            "app_name",
+            "ca_file",
+            "cert_file",
+            "key_file",
+            "server_name",
+            "queue_mib",
+            "spool",
+            "spool_mib",
+        ],
+    ),
+    (
+        "elasticsearch",
+        &[
+            "url",
+            "index",
+            "headers_file",
+            "gzip",
+            "batch_lines",
+            "timeout_s",
+            "ca_file",
+            "cert_file",
+            "key_file",
+            "queue_mib",
+            "spool",
+            "spool_mib",
+        ],
+    ),
+    (
+        "splunk_hec",
+        &[
+            "url",
+            "sourcetype",
+            "hostname",
+            "headers_file",
+            "gzip",
+            "batch_lines",
+            "timeout_s",
+            "ca_file",
+            "cert_file",
+            "key_file",
+            "queue_mib",
+            "spool",
+            "spool_mib",
+        ],
+    ),
+    (
+        "http",
+        &[
+            "url",
+            "headers_file",
+            "gzip",
+            "batch_lines",
+            "timeout_s",
+            "ca_file",
+            "cert_file",
+            "key_file",
+            "queue_mib",
+            "spool",
+            "spool_mib",
+        ],
     ),
 ];
 /// Keys of every output.
@@ -91,8 +169,7 @@ pub(super) fn start(
 ) -> Result<WriterThreads, Failure> {
     let mut opened = Vec::new();
     for (spec, events) in outputs {
-        let writer = Writer::open(spec, sensor::wall_clock()).map_err(Failure::new)?;
-        opened.push((writer, *events));
+        opened.push((Output::open(spec).map_err(Failure)?, *events));
     }
     WriterThreads::start(opened, live, |trouble| complain(trouble))
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))
@@ -114,8 +191,18 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
 /// Outputs that could not be opened, as far as can be seen without opening them.
 pub(super) fn problems(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
+    for spec in &config.outputs {
+        let Target::Remote(remote) = &spec.target else {
+            continue;
+        };
+        if let Err(why) = remote.receiver.link() {
+            problems.push(format!("output {}: {why}", spec.name));
+        }
+    }
     for folder in folders(&config.outputs) {
-        if !folder.is_dir() {
+        let is_spool = |o: &OutputSpec| matches!(&o.target, Target::Remote(r) if r.spool.as_ref().is_some_and(|s| s.0 == folder));
+        // A spool's folder is made when it is needed.
+        if !folder.is_dir() && !config.outputs.iter().any(is_spool) {
             problems.push(format!(
                 "output: {} is no folder; create it first",
                 folder.display()
@@ -144,6 +231,17 @@ fn describe(spec: &OutputSpec) -> String {
     if spec.target != Target::Stdout {
         text.push_str(&format!(": {to}"));
     }
+    if let Target::Remote(remote) = &spec.target {
+        text.push_str(&match &remote.spool {
+            Some((folder, bytes)) => {
+                format!("; spool of {} MiB in {}", bytes / MIB, folder.display())
+            }
+            None => format!(
+                "; {} MiB in memory, no spool: what has not arrived is lost when relaywatch ends",
+                remote.queue_bytes / MIB
+            ),
+        });
+    }
     if let Target::File(_, Some(r)) = &spec.target {
         let size = r.bytes.map(|b| format!("{} MiB", b / MIB));
         let time = r.hours.map(|h| format!("{h} h"));
@@ -165,13 +263,40 @@ const MIB: u64 = 1024 * 1024;
 pub(super) fn folders(outputs: &[OutputSpec]) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for spec in outputs {
-        if let Target::File(path, _) = &spec.target {
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-            all.push(folder.unwrap_or(Path::new(".")).to_owned());
+        match &spec.target {
+            Target::Stdout => {}
+            Target::File(path, _) => {
+                let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+                all.push(folder.unwrap_or(Path::new(".")).to_owned());
+            }
+            Target::Remote(remote) => {
+                all.extend(remote.spool.iter().map(|(folder, _)| folder.clone()))
+            }
         }
     }
     all.sort();
     all.dedup();
+    all
+}
+
+/// Files that outputs read again while they run, and unix sockets that they connect to, for a sandbox.
+pub(super) fn files(outputs: &[OutputSpec]) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for spec in outputs {
+        let Target::Remote(remote) = &spec.target else {
+            continue;
+        };
+        match &remote.receiver {
+            Receiver::UnixStream(path) | Receiver::UnixDatagram(path) => all.push(path.clone()),
+            Receiver::Syslog { tls, .. } => all.extend(tls.files()),
+            Receiver::Http {
+                headers_file, tls, ..
+            } => {
+                all.extend(headers_file.clone());
+                all.extend(tls.files());
+            }
+        }
+    }
     all
 }
 
@@ -249,7 +374,7 @@ impl Reader<'_> {
     }
 
     fn needed(&mut self, key: &'static str, example: &str) -> Option<String> {
-        if !self.table.0.get_ref().contains_key(key) {
+        if !self.has(key) {
             self.mistake(
                 key,
                 format_args!("`{key}` is missing; give for example {key} = {example}"),
@@ -314,7 +439,7 @@ impl Reader<'_> {
             .enumerate()
             .map(|(n, (k, _))| (*k, n))
             .collect();
-        if !self.table.0.get_ref().contains_key("type") {
+        if !self.has("type") {
             let names: Vec<&str> = KINDS.iter().map(|(k, _)| *k).collect();
             self.mistake(
                 "type",
@@ -322,7 +447,8 @@ impl Reader<'_> {
             );
             return None;
         }
-        let (kind, keys) = *KINDS.get(self.choice("type", &kinds)?)?;
+        let kind = self.choice("type", &kinds)?;
+        let (kind, keys) = *KINDS.get(kind)?;
         let name = self.string("name");
         let events = self.events();
         let target = self.target(kind);
@@ -342,7 +468,197 @@ impl Reader<'_> {
                 let rotation = self.rotation();
                 Some(Target::File(path?.into(), rotation))
             }
-            _ => Some(Target::Stdout),
+            "stdout" => Some(Target::Stdout),
+            _ => {
+                let receiver = self.receiver(kind);
+                let queue = self.number("queue_mib", 1, 4096);
+                let room = self.number("spool_mib", 1, 1 << 20);
+                let spool = self.string("spool");
+                if spool.is_none() && self.has("spool_mib") {
+                    self.mistake("spool_mib", "there is no spool; give its folder, for example spool = \"/var/lib/relaywatch/spool\"");
+                }
+                if spool.is_some() && self.has("queue_mib") {
+                    self.mistake(
+                        "queue_mib",
+                        "lines wait in the spool, not in memory; remove it, or give spool_mib",
+                    );
+                }
+                Some(Target::Remote(Box::new(Remote {
+                    receiver: receiver?,
+                    queue_bytes: queue.map_or(limits::OUTPUT_QUEUE_BYTES, |n| n * MIB),
+                    spool: spool.map(|folder| {
+                        (folder.into(), room.map_or(limits::SPOOL_BYTES, |n| n * MIB))
+                    }),
+                })))
+            }
+        }
+    }
+
+    fn receiver(&mut self, kind: &str) -> Option<Receiver> {
+        match kind {
+            "unix_stream" | "unix_datagram" => {
+                let path = PathBuf::from(self.needed("path", "\"/run/siem.sock\"")?);
+                Some(match kind {
+                    "unix_stream" => Receiver::UnixStream(path),
+                    _ => Receiver::UnixDatagram(path),
+                })
+            }
+            "syslog" => self.syslog(),
+            _ => self.http(kind),
+        }
+    }
+
+    fn syslog(&mut self) -> Option<Receiver> {
+        let carriers = [
+            ("udp", SyslogOver::Udp),
+            ("tcp", SyslogOver::Tcp),
+            ("tls", SyslogOver::Tls),
+        ];
+        let text = self.needed("address", "\"siem.example:6514\"");
+        let carrier = if self.has("transport") {
+            self.choice("transport", &carriers)
+        } else {
+            Some(SyslogOver::Tcp)
+        };
+        let facilities: Vec<(&'static str, u8)> = FACILITIES.into_iter().zip(0..).collect();
+        let facility = match self.has("facility") {
+            true => self.choice("facility", &facilities)?,
+            false => 16,
+        };
+        let tls = self.tls();
+        if carrier.is_some_and(|c| c != SyslogOver::Tls) {
+            for key in ["ca_file", "cert_file", "key_file", "server_name"] {
+                if self.has(key) {
+                    self.mistake(
+                        key,
+                        "that is for transport = \"tls\"; give that too, or remove it",
+                    );
+                }
+            }
+        }
+        let (text, carrier) = (text?, carrier?);
+        let Some(address) = output::address(&text, carrier) else {
+            self.mistake(
+                "address",
+                "give a host and a port, as siem.example:6514 or [fd00::1]:6514",
+            );
+            return None;
+        };
+        let head = SyslogHead {
+            facility,
+            hostname: self
+                .string("hostname")
+                .map_or_else(hostname, |h| header_text(&h, 255)),
+            app_name: self
+                .string("app_name")
+                .map_or("relaywatch".to_owned(), |n| header_text(&n, 48)),
+        };
+        Some(Receiver::Syslog {
+            carrier,
+            address,
+            head,
+            tls,
+        })
+    }
+
+    fn http(&mut self, kind: &str) -> Option<Receiver> {
+        let example = match kind {
+            "elasticsearch" => "\"https://elastic.example:9200/_bulk\"",
+            "splunk_hec" => "\"https://splunk.example:8088/services/collector/event\"",
+            _ => "\"https://collector.example/eve\"",
+        };
+        let url = self.needed("url", example);
+        if let Some(url) = &url {
+            let rest = url
+                .strip_prefix("https://")
+                .or_else(|| url.strip_prefix("http://"));
+            match rest {
+                None | Some("") => self.mistake(
+                    "url",
+                    format_args!("give a whole address, for example {example}"),
+                ),
+                Some(rest)
+                    if rest
+                        .split('/')
+                        .next()
+                        .is_some_and(|host| host.contains('@')) =>
+                {
+                    self.mistake(
+                        "url",
+                        "a password does not belong in an address; give it in headers_file",
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        let api = match kind {
+            "elasticsearch" => {
+                let index = match self.has("index") {
+                    true => self.string("index")?,
+                    false => "relaywatch".to_owned(),
+                };
+                let strange =
+                    |c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c));
+                if index.contains(strange) || index.starts_with(['-', '_', '.']) {
+                    self.mistake(
+                        "index",
+                        "an index has lower-case letters, digits, - _ and . in its name",
+                    );
+                }
+                Api::Elasticsearch { index }
+            }
+            "splunk_hec" => Api::Splunk {
+                sourcetype: self
+                    .string("sourcetype")
+                    .unwrap_or_else(|| "suricata".to_owned()),
+                host: self.string("hostname").unwrap_or_else(hostname),
+            },
+            _ => Api::Ndjson,
+        };
+        let lines = self.number("batch_lines", 1, 10_000);
+        let seconds = self
+            .number("timeout_s", 1, 600)
+            .unwrap_or(limits::HTTP_SECS);
+        Some(Receiver::Http {
+            url: url?,
+            api,
+            headers_file: self.string("headers_file").map(PathBuf::from),
+            gzip: self.flag("gzip"),
+            batch_lines: lines.map_or(limits::HTTP_LINES, |n| {
+                usize::try_from(n).unwrap_or(usize::MAX)
+            }),
+            timeout: Duration::from_secs(seconds),
+            tls: self.tls(),
+        })
+    }
+
+    fn tls(&mut self) -> TlsFiles {
+        let files = TlsFiles {
+            ca: self.string("ca_file").map(PathBuf::from),
+            cert: self.string("cert_file").map(PathBuf::from),
+            key: self.string("key_file").map(PathBuf::from),
+            name: self.string("server_name"),
+        };
+        for (one, other) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
+            if self.has(one) && !self.has(other) {
+                self.mistake(one, format_args!("it goes with {other}; give both or none"));
+            }
+        }
+        files
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.table.0.get_ref().contains_key(key)
+    }
+
+    fn flag(&mut self, key: &'static str) -> bool {
+        match self.value(key) {
+            None => false,
+            Some(Value::Boolean(on)) => on,
+            Some(_) => {
+                self.mistake(key, "give true or false");
+                false
+            }
         }
     }
 
@@ -353,7 +669,7 @@ impl Reader<'_> {
         let pack = self.choice("compress", &Pack::ALL);
         if bytes.is_none() && hours.is_none() {
             for key in ["keep", "compress"] {
-                if self.table.0.get_ref().contains_key(key) {
+                if self.has(key) {
                     self.mistake(
                         key,
                         "nothing is rotated; give rotate_mib or rotate_hours too",

@@ -102,7 +102,7 @@ impl Writer {
     /// If the file cannot be opened.
     pub fn open(spec: &OutputSpec, now: Timestamp) -> Result<Self, OpenError> {
         let (path, rotation) = match &spec.target {
-            Target::Stdout => (None, None),
+            Target::Stdout | Target::Remote(_) => (None, None),
             Target::File(path, rotation) => (Some(path.clone()), *rotation),
         };
         let store = open(path.as_deref())?;

@@ -17,6 +17,7 @@ mod join;
 mod origin;
 mod queue;
 mod reload;
+mod remote;
 mod several;
 mod sighting;
 mod stats;
@@ -40,11 +41,12 @@ use crate::rule::RuleSet;
 
 pub use health::{Beat, Dump, Health, LastAlert, Snapshot, Told, clocks};
 pub use reload::Reload;
+pub use remote::RemoteOutput;
 pub use several::{Input, Open, Several};
 pub use stats::{Memory, wall_clock};
 pub use store::{Store, StoreError};
 pub use tuning::{RuleRef, Suppress, Threshold, Tuning};
-pub use writer::{Outlet, Tell, WriterThreads};
+pub use writer::{Outlet, Output, Tell, WriterThreads};
 
 /// Everything a run needs besides its source.
 #[derive(Clone, Debug)]

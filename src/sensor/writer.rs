@@ -1,4 +1,4 @@
-//! One thread an output: finished lines to where they belong.
+//! Outputs on threads of their own: finished lines to where they belong.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,16 +7,59 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::remote::{Remote, RemoteOutput};
 use super::stats::wall_clock;
 use crate::limits;
 use crate::output::rotate::{self, Rotation};
-use crate::output::{EventTypes, Lines, Mailbox, OutputCounters, Trouble, Writer};
+use crate::output::{
+    EventTypes, Lines, Mailbox, OutputCounters, OutputSpec, Spool, Target, Trouble, Writer,
+};
 
 /// How often a file looks whether its time is over.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Says what the operator should know of an output, each thing once.
 pub type Tell = fn(&Trouble);
+
+/// An output that is open, or ready to connect.
+#[derive(Debug)]
+pub enum Output {
+    /// A file or standard output.
+    Local(Box<Writer>),
+    /// A socket.
+    Remote(RemoteOutput),
+}
+
+impl Output {
+    /// Opens a file; reads what a receiver over a socket needs, and its spool, but does not connect.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do.
+    pub fn open(spec: &OutputSpec) -> Result<Self, String> {
+        let Target::Remote(remote) = &spec.target else {
+            let writer = Writer::open(spec, wall_clock()).map_err(|e| e.to_string())?;
+            return Ok(Self::Local(Box::new(writer)));
+        };
+        let named = |why: String| format!("output {}: {why}", spec.name);
+        let link = remote.receiver.link().map_err(named)?;
+        let spool = match &remote.spool {
+            Some((folder, bytes)) => Spool::open(folder, &spec.name, *bytes),
+            None => Spool::memory(remote.queue_bytes),
+        };
+        Ok(Self::Remote(RemoteOutput {
+            link,
+            spool: Arc::new(spool.map_err(named)?),
+            counters: Arc::new(OutputCounters::new(&spec.name, spec.target.kind())),
+        }))
+    }
+
+    fn counters(&self) -> Arc<OutputCounters> {
+        match self {
+            Self::Local(writer) => writer.counters(),
+            Self::Remote(remote) => Arc::clone(&remote.counters),
+        }
+    }
+}
 
 /// Where the correlator puts finished lines. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -60,7 +103,9 @@ impl Outlet {
 #[derive(Debug)]
 pub struct WriterThreads {
     outlet: Outlet,
+    live: bool,
     handles: Vec<JoinHandle<()>>,
+    remotes: Vec<Remote>,
 }
 
 impl WriterThreads {
@@ -70,34 +115,47 @@ impl WriterThreads {
     /// # Errors
     /// If a thread cannot be started.
     pub fn start(
-        outputs: Vec<(Writer, EventTypes)>,
+        outputs: Vec<(Output, EventTypes)>,
         live: bool,
         tell: Tell,
     ) -> std::io::Result<Self> {
         let mut ports = Vec::new();
         let mut handles = Vec::new();
-        for (writer, select) in outputs {
+        let mut remotes = Vec::new();
+        for (output, select) in outputs {
             let port = Port {
                 select,
                 mailbox: Arc::new(Mailbox::new(limits::MAILBOX_BYTES)),
-                counters: writer.counters(),
+                counters: output.counters(),
             };
             let mailbox = Arc::clone(&port.mailbox);
             ports.push(port);
+            let writer = match output {
+                Output::Local(writer) => writer,
+                Output::Remote(remote) => {
+                    remotes.push(Remote::start(remote, mailbox, !live, tell)?);
+                    continue;
+                }
+            };
             let packer = match writer.rotation() {
                 Some((path, rotation)) => Some(pack(path, rotation, tell)?),
                 None => None,
             };
             let handle = std::thread::Builder::new()
                 .name("writer".to_owned())
-                .spawn(move || write(writer, &mailbox, packer, tell))?;
+                .spawn(move || write(*writer, &mailbox, packer, tell))?;
             handles.push(handle);
         }
         let outlet = Outlet {
             ports: ports.into(),
             wait: !live,
         };
-        Ok(Self { outlet, handles })
+        Ok(Self {
+            outlet,
+            live,
+            handles,
+            remotes,
+        })
     }
 
     /// A handle for a run.
@@ -106,13 +164,16 @@ impl WriterThreads {
         self.outlet.clone()
     }
 
-    /// Waits until everything is written and gives the counters.
+    /// Waits until everything is written, and sent as far as receivers take it. Gives the counters.
     #[must_use]
     pub fn finish(self) -> Vec<Arc<OutputCounters>> {
         self.outlet.ports.iter().for_each(|p| p.mailbox.close());
         for handle in self.handles {
             // A writer that broke has counted what it lost so far.
             let _ = handle.join();
+        }
+        for remote in self.remotes {
+            remote.finish(self.live);
         }
         self.outlet.counters()
     }

@@ -9,10 +9,9 @@ use relaywatch::capture::Series;
 use relaywatch::catalog::Catalog;
 use relaywatch::correlate::Declared;
 use relaywatch::event::SiteKey;
-use relaywatch::output::{EventType, EventTypes, OutputSpec, Writer};
+use relaywatch::output::{EventType, EventTypes, OutputSpec};
 use relaywatch::rule::{RuleSet, RuleSource};
-use relaywatch::sensor::{self, Memory, Setup, WriterThreads};
-use relaywatch::time::Timestamp;
+use relaywatch::sensor::{self, Memory, Output, Setup, WriterThreads};
 use serde_json::Value;
 
 use super::case::{Case, Start};
@@ -137,8 +136,8 @@ impl Sensor {
         };
         let out = tempfile::NamedTempFile::new().map_err(|e| fail(&e))?;
         let spec = OutputSpec::file(out.path());
-        let writer = Writer::open(&spec, Timestamp::ZERO).map_err(|e| fail(&e))?;
-        let outputs = vec![(writer, setup.events)];
+        let output = Output::open(&spec).map_err(|e| fail(&e))?;
+        let outputs = vec![(output, setup.events)];
         let thread = WriterThreads::start(outputs, false, |trouble| eprintln!("eval: {trouble}"))
             .map_err(|e| fail(&e))?;
         let files = before.into_iter().chain([pcap]).map(Path::to_owned);

@@ -2,4 +2,6 @@
 #![allow(clippy::disallowed_methods)] // receivers are threads, and a program under test is watched with a clock
 
 mod files;
+mod receivers;
+mod sockets;
 mod traffic;
