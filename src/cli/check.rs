@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, tuning};
+use super::{Args, Config, Failure, evidence, tuning};
 use crate::capture::interface;
 use crate::correlate::costs;
 use crate::limits;
@@ -44,6 +44,7 @@ pub(super) fn tell(
             config.outputs.join(", ")
         }
     ));
+    lines.push(evidence::line(config.evidence.as_ref()));
     lines.extend(tuning::lines(&config.tuning, &config.levels));
     network_lines(&mut lines, config);
     memory_lines(&mut lines, config, memory);
@@ -181,6 +182,7 @@ fn memory_lines(lines: &mut Vec<String>, config: &Config, memory: Memory) {
         ("decoder state", memory.share(limits::DECODER_SHARE)),
         ("correlator", memory.share(limits::CORRELATE_SHARE)),
         ("blocks, queues, fragments, output", memory.share(rest)),
+        ("frames of evidence", memory.evidence),
     ] {
         lines.push(format!("  {:>5} MiB    {what}", bytes / MIB));
     }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
-use super::{service, tuning};
+use super::{evidence, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
+use crate::output::EvidenceOptions;
 use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
@@ -53,6 +54,8 @@ struct File {
     pub levels: BTreeMap<String, String>,
     /// Suppressed alerts are written, marked.
     pub show_suppressed: bool,
+    /// Packets of incidents.
+    pub evidence: evidence::EvidenceSection,
     /// Where it can be asked.
     pub control: service::ControlSection,
     /// Where its metrics are.
@@ -190,6 +193,8 @@ pub struct Config {
     pub levels: Vec<(RuleRef, Level)>,
     /// Where it can be asked, and how it speaks.
     pub service: service::Settings,
+    /// Where packets of incidents are kept, if they are.
+    pub evidence: Option<EvidenceOptions>,
 }
 
 impl Config {
@@ -278,6 +283,8 @@ impl Config {
             stats_interval_s: args.stats_interval.or(file.stats_interval_s).unwrap_or(30),
             tuning,
             levels: tuning::levels(&file.levels)?,
+            evidence: evidence::options(&file.evidence, &args.evidence, live)
+                .map_err(ConfigError)?,
             service: service::Settings::new(
                 file.control,
                 file.metrics,
@@ -451,7 +458,11 @@ fn read(path: &Path) -> Result<File, ConfigError> {
 /// The key nearest to the unknown one that the parser complains about.
 fn suggestion(message: &str) -> Option<&'static str> {
     let unknown = message.strip_prefix("unknown field `")?.split('`').next()?;
-    let all = KEYS.iter().chain(tuning::KEYS).chain(service::KEYS);
+    let all = KEYS
+        .iter()
+        .chain(tuning::KEYS)
+        .chain(service::KEYS)
+        .chain(evidence::KEYS);
     all.map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
         .min()
         .filter(|(distance, _)| *distance <= 3)

@@ -16,8 +16,12 @@ use super::{
 };
 use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
 use crate::correlate::Declared;
-use crate::output::{Destination, EventTypes, UnknownType, Writer};
-use crate::sensor::{self, Health, Memory, Outlet, Reload, Report, Setup, Store, WriterThread};
+use crate::output::{
+    Destination, EventTypes, EvidenceFolder, EvidenceOptions, UnknownType, Writer,
+};
+use crate::sensor::{
+    self, EvidenceThread, Health, Memory, Outlet, Reload, Report, Setup, Store, WriterThread,
+};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
@@ -72,7 +76,10 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     };
     let destinations = destinations(&config)?;
     let live = !config.interfaces.is_empty();
-    let memory = Memory::mib(config.memory_mib);
+    let memory = match config.evidence {
+        Some(_) => Memory::mib(config.memory_mib).with_evidence(),
+        None => Memory::mib(config.memory_mib),
+    };
     if args.test {
         check::tell(args, &config, &rules, memory)?;
         return Ok(0);
@@ -102,6 +109,10 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             "nothing to do: give a capture with -r or an interface with -i (see --help)",
         ));
     }
+    let evidence = match &config.evidence {
+        Some(options) => Some(keep_evidence(options)?),
+        None => None,
+    };
     let setup = Setup {
         workers: config.workers,
         rules,
@@ -125,6 +136,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         stats_interval: Duration::from_secs(config.stats_interval_s),
         live,
         vlan_in_flow_key: config.vlan_in_flow_key,
+        evidence: evidence.as_ref().map(EvidenceThread::evidence),
         keep: keep.clone(),
         pcap_filename: None,
     };
@@ -153,6 +165,12 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     };
     drop(running);
     drop(outlet);
+    drop(setup);
+    if let Some((_, failed @ 1..)) = evidence.map(EvidenceThread::finish) {
+        complain(&format_args!(
+            "evidence could not be written {failed} times; check the space and permissions of --evidence"
+        ));
+    }
     if let Some(writer) = thread.finish() {
         summary.writer(&writer);
     }
@@ -171,6 +189,12 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         summary.print();
     }
     Ok(summary.alerts())
+}
+
+fn keep_evidence(options: &EvidenceOptions) -> Result<EvidenceThread, Failure> {
+    let folder = EvidenceFolder::open(options.clone()).map_err(Failure::new)?;
+    EvidenceThread::start(folder, |trouble| complain(trouble))
+        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))
 }
 
 enum Job {

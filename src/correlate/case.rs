@@ -70,6 +70,7 @@ impl Case {
             rpc: self.rpc.clone(),
             ntlm: self.ntlm.clone(),
             evidence: self.evidence.clone(),
+            evidence_file: false,
             incident_id,
             alert_id: identity(&[
                 b"alert",

@@ -12,6 +12,7 @@ mod alert;
 mod community;
 mod destination;
 mod dns;
+mod evidence;
 mod known;
 mod ldap;
 mod names;
@@ -27,5 +28,6 @@ pub use eve::{
     Header, write_alert, write_event, write_finding, write_identity, write_incident, write_posture,
     write_sensor, write_stats,
 };
+pub use evidence::{EvidenceError, EvidenceFolder, EvidenceOptions, evidence_name};
 pub use types::{EventType, EventTypes, UnknownType};
 pub use writer::{Destination, OpenError, Trouble, Writer};

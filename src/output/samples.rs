@@ -899,6 +899,7 @@ fn alert() -> Alert {
         gaps: 0,
         drops: 0,
         suppressed: true,
+        evidence_file: true,
     }
 }
 
@@ -915,6 +916,7 @@ fn bare_alert() -> Alert {
         ntlm: Some(NtlmEvidence::default()),
         evidence: Vec::new(),
         suppressed: false,
+        evidence_file: false,
         ..alert()
     }
 }
@@ -946,6 +948,7 @@ fn incident() -> Incident {
         evictions: 4,
         merged_into: 7,
         closed: true,
+        evidence_file: true,
     }
 }
 

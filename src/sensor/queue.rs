@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use super::stats::{CaptureSnapshot, WorkerSnapshot};
 use crate::event::{Anomaly, OrderKey, Sighting};
 use crate::limits;
-use crate::packet::{Block, Packet};
+use crate::packet::{Block, Kept, Packet};
 use crate::rule::RuleSet;
 use crate::time::Timestamp;
 
@@ -42,6 +42,8 @@ pub(super) struct Round {
     pub(super) items: Vec<Item>,
     /// Finished EVE lines; items point into it.
     pub(super) lines: Vec<u8>,
+    /// Frames that may become evidence; none unless that is kept.
+    pub(super) frames: Vec<Kept>,
     pub(super) capture: CaptureSnapshot,
     pub(super) worker: WorkerSnapshot,
     /// Anomalies so far by kind; only if they changed.
