@@ -9,8 +9,20 @@
 pub const BLOCK_BYTES: usize = 256 * 1024;
 /// Largest frame accepted from a file, bytes. A record that claims more ends the file as corrupt.
 pub const FRAME_BYTES: usize = 512 * 1024;
+/// Bytes of lines waiting for the thread of one output. Live, what has no room is lost and counted, protocol
+/// events first: alerts and incidents may take as much again.
+pub const MAILBOX_BYTES: usize = 4 * 1024 * 1024;
 /// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
+
+/// Milliseconds between ticks on a silent interface: detections that wait are that much late, and each costs every
+/// thread a wake-up.
+pub const TICK_MILLIS: i64 = 2;
+/// Milliseconds that an interface may be behind the others before they stop waiting for it. What it delivers
+/// after that is processed with the time at which it came, and counted as `late`.
+pub const SKEW_MILLIS: u64 = 100;
+/// Blocks waiting to be merged, of one of several captures. Then its ring fills, and the kernel counts what is dropped.
+pub const MERGE_BLOCKS: usize = 4;
 
 /// VLAN tags taken off a frame (two are common). A frame with more counts as not IP.
 pub const VLAN_TAGS: usize = 4;

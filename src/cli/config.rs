@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
-use super::{evidence, service, tuning};
+use super::{evidence, outputs, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
-use crate::output::EvidenceOptions;
+use crate::output::{EvidenceOptions, OutputSpec};
 use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
@@ -36,8 +36,10 @@ struct File {
     pub vlan_in_flow_key: bool,
     /// Bounds.
     pub limits: Limits,
-    /// Where EVE goes.
+    /// Where EVE goes, in short.
     pub outputs: Vec<String>,
+    /// Where EVE goes, with all there is to say.
+    pub output: Vec<outputs::Table>,
     /// Rule files and folders.
     pub rules: Vec<PathBuf>,
     /// Key that hashes secrets.
@@ -90,6 +92,50 @@ pub struct Interface {
     /// Capture filter.
     #[serde(default)]
     pub bpf: Option<String>,
+    /// See frames that are not for this host.
+    #[serde(default = "default_promisc")]
+    pub promisc: bool,
+    /// Capture threads that share the interface's packets.
+    #[serde(default = "default_fanout")]
+    pub fanout: u16,
+}
+
+impl Interface {
+    /// The interface with default settings.
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ring_mib: default_ring(),
+            timeout_ms: default_timeout(),
+            bpf: None,
+            promisc: default_promisc(),
+            fanout: default_fanout(),
+        }
+    }
+
+    /// How it is captured from, for people.
+    pub(super) fn how(&self) -> String {
+        let each = if self.fanout > 1 {
+            format!(", {} captures with such a buffer each", self.fanout)
+        } else {
+            String::new()
+        };
+        format!(
+            "buffer {} MiB{each}, timeout {} ms, {}promiscuous, filter {}",
+            self.ring_mib,
+            self.timeout_ms,
+            if self.promisc { "" } else { "not " },
+            self.bpf.as_deref().unwrap_or("none")
+        )
+    }
+}
+
+fn default_promisc() -> bool {
+    true
+}
+
+fn default_fanout() -> u16 {
+    1
 }
 
 fn default_ring() -> u32 {
@@ -97,7 +143,7 @@ fn default_ring() -> u32 {
 }
 
 fn default_timeout() -> u32 {
-    5
+    2
 }
 
 /// `[limits]`.
@@ -128,6 +174,7 @@ const KEYS: &[&str] = &[
     "vlan_in_flow_key",
     "limits",
     "outputs",
+    "output",
     "rules",
     "key_file",
     "stats_interval_s",
@@ -135,6 +182,8 @@ const KEYS: &[&str] = &[
     "ring_mib",
     "timeout_ms",
     "bpf",
+    "promisc",
+    "fanout",
     "memory_mib",
     "show_suppressed",
 ];
@@ -177,8 +226,8 @@ pub struct Config {
     pub vlan_in_flow_key: bool,
     /// Memory budget, MiB.
     pub memory_mib: u64,
-    /// Where EVE goes.
-    pub outputs: Vec<String>,
+    /// Where EVE goes: at least one.
+    pub outputs: Vec<OutputSpec>,
     /// Rule files and folders to add.
     pub rules: Vec<PathBuf>,
     /// Load the built-in rules.
@@ -203,9 +252,9 @@ impl Config {
     /// # Errors
     /// If the file cannot be read or a value cannot be used.
     pub fn from_args(args: &Args) -> Result<Self, ConfigError> {
-        let file = match &args.config {
+        let (file, tables) = match &args.config {
             Some(path) => read(path)?,
-            None => File::default(),
+            None => (File::default(), Vec::new()),
         };
         let mut interfaces = file.interfaces;
         if !args.interface.is_empty() {
@@ -217,12 +266,7 @@ impl Config {
                         .iter()
                         .find(|i| i.name == *name)
                         .cloned()
-                        .unwrap_or(Interface {
-                            name: name.clone(),
-                            ring_mib: default_ring(),
-                            timeout_ms: default_timeout(),
-                            bpf: None,
-                        })
+                        .unwrap_or_else(|| Interface::named(name))
                 })
                 .collect();
         }
@@ -232,6 +276,8 @@ impl Config {
         for interface in &mut interfaces {
             interface.ring_mib = args.ring_mib.unwrap_or(interface.ring_mib);
             interface.timeout_ms = args.timeout_ms.unwrap_or(interface.timeout_ms);
+            interface.fanout = args.fanout.unwrap_or(interface.fanout);
+            interface.promisc &= !args.no_promisc;
             if args.filter.is_some() {
                 interface.bpf.clone_from(&args.filter);
             }
@@ -272,11 +318,7 @@ impl Config {
                 .unwrap_or_else(default_workers),
             vlan_in_flow_key: args.vlan_in_flow_key || file.vlan_in_flow_key,
             memory_mib: args.memory_mib.unwrap_or(file.limits.memory_mib),
-            outputs: if args.output.is_empty() {
-                file.outputs
-            } else {
-                args.output.clone()
-            },
+            outputs: outputs::all(&args.output, &file.outputs, tables)?,
             rules,
             builtin_rules,
             key_file: args.key_file.clone().or(file.key_file),
@@ -297,6 +339,14 @@ impl Config {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// Folders that the sensor writes in while it runs: outputs, their spools, the state. For a sandbox.
+    #[must_use]
+    pub fn write_folders(&self) -> Vec<PathBuf> {
+        let mut all = outputs::folders(&self.outputs);
+        all.extend(self.state_dir.clone());
+        all
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -324,7 +374,24 @@ impl Config {
                 self.learning_hours
             ));
         }
-        for i in &self.interfaces {
+        for (n, i) in self.interfaces.iter().enumerate() {
+            if self
+                .interfaces
+                .iter()
+                .take(n)
+                .any(|other| other.name == i.name)
+            {
+                return bad(format!(
+                    "interface {}: given twice; everything on it would be seen twice; for several capture threads set fanout",
+                    i.name
+                ));
+            }
+            if !(1..=16).contains(&i.fanout) {
+                return bad(format!(
+                    "interface {}: fanout = {}: give 1 to 16 capture threads",
+                    i.name, i.fanout
+                ));
+            }
             if !(1..=1000).contains(&i.timeout_ms) {
                 return bad(format!(
                     "interface {}: timeout_ms = {}: give 1 to 1000; 0 would hold alerts back until a block is full",
@@ -439,20 +506,23 @@ fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).clamp(1, 8))
 }
 
-fn read(path: &Path) -> Result<File, ConfigError> {
+/// The file, and the outputs of its tables.
+fn read(path: &Path) -> Result<(File, Vec<OutputSpec>), ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         ConfigError(format!(
             "{}: cannot read the configuration: {e}; check the path given with -c",
             path.display()
         ))
     })?;
-    toml::from_str(&text).map_err(|e| {
+    let file: File = toml::from_str(&text).map_err(|e| {
         let mut said = format!("{}: {e}", path.display());
         if let Some(hint) = suggestion(e.message()) {
             said.push_str(&format!("did you mean `{hint}`?\n"));
         }
         ConfigError(said.trim_end().to_owned())
-    })
+    })?;
+    let outputs = outputs::read(&file.output, &text, path)?;
+    Ok((file, outputs))
 }
 
 /// The key nearest to the unknown one that the parser complains about.
@@ -472,3 +542,7 @@ fn suggestion(message: &str) -> Option<&'static str> {
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "config_example_tests.rs"]
+mod example_tests;

@@ -7,13 +7,16 @@ mod evidence;
 mod explain;
 mod inputs;
 mod log;
+mod outputs;
 mod posture;
 mod report;
 mod run;
 mod service;
+mod shipped;
 mod summary;
 mod trial;
 mod tuning;
+mod watch;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -54,6 +57,10 @@ pub fn main() -> ExitCode {
             return asking(&args, socket.as_deref(), |path| {
                 service::print_answer(path, *verb)
             });
+        }
+        Some(Command::Completions { shell }) => {
+            shipped::completions(*shell);
+            return ExitCode::SUCCESS;
         }
         _ => {}
     }

@@ -278,6 +278,8 @@ fn challenge() -> NtlmChallenge<'static> {
         dns_domain_name: Text::Str("lab.example"),
         session: 0,
         server_guid: None,
+        message_id: 0,
+        session_id: 0,
     }
 }
 
@@ -989,12 +991,18 @@ fn posture() -> PostureReport {
 
 fn sensor() -> SensorRecord {
     SensorRecord {
+        outputs: [("siem".to_owned(), OutputCounters::default().all().into())].into(),
         uptime: 60,
         version: "0.1.0",
         key_id: "3f2a".to_owned(),
         workers: 2,
         evicted: [("exchanges", 3)].into(),
         decode_errors: [("smb: header: too short".to_owned(), 1)].into(),
+        interfaces: vec![InterfaceStats {
+            name: "eth1".to_owned(),
+            up: true,
+            ..InterfaceStats::default()
+        }],
         latency: Some(Latency {
             samples: 10,
             ..Latency::default()
@@ -1017,10 +1025,10 @@ pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     };
     let bare = Header::default();
     let mut lines = Vec::new();
-    let mut add = |name, write: &dyn Fn(&mut Vec<u8>)| {
-        let mut buf = Vec::new();
+    let mut add = |name, write: &dyn Fn(&mut Lines)| {
+        let mut buf = Lines::default();
         write(&mut buf);
-        for line in buf.split_inclusive(|b| *b == b'\n') {
+        for (_, line) in buf.iter() {
             lines.push((name, line.to_vec()));
         }
     };

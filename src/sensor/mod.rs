@@ -4,7 +4,7 @@
 //! capture thread: fill a block, dissect its frames, one batch a worker      dispatch.rs
 //! worker threads: flows, decoders, rules on events                          worker.rs
 //! correlator:     rounds in order, findings, incidents, stats               join.rs
-//! writer:         bytes to where they belong                                writer.rs
+//! writer:         lines to where they belong, a thread an output           writer.rs
 //! evidence:       packets of incidents to files, if that is asked for       evidence/
 //! ```
 
@@ -19,6 +19,7 @@ mod join;
 mod origin;
 mod queue;
 mod reload;
+mod several;
 mod sighting;
 mod stats;
 mod store;
@@ -42,10 +43,11 @@ use crate::rule::RuleSet;
 pub use evidence::{Evidence, EvidenceThread};
 pub use health::{Beat, Dump, Health, LastAlert, Snapshot, Told, clocks};
 pub use reload::Reload;
-pub use stats::Memory;
+pub use several::{Input, Open, Several};
+pub use stats::{Memory, wall_clock};
 pub use store::{Store, StoreError};
 pub use tuning::{RuleRef, Suppress, Threshold, Tuning};
-pub use writer::{Outlet, WriterThread};
+pub use writer::{Outlet, Tell, WriterThreads};
 
 /// Everything a run needs besides its source.
 #[derive(Clone, Debug)]
@@ -109,8 +111,6 @@ pub struct Report {
     pub panics: u64,
     /// How the source ended, if it did not end cleanly.
     pub broken: Option<String>,
-    /// What the source wants the operator to know.
-    pub notices: Vec<String>,
 }
 
 /// Weaknesses of hosts as a store has them.
@@ -126,7 +126,7 @@ const REPORTED: usize = 64;
 
 /// Runs one source to its end, or until `stop` is set.
 ///
-/// `progress` hears the number of packets read so far after every block.
+/// `progress` hears the number of packets read so far after every block, and what the operator should know.
 ///
 /// # Errors
 /// If a thread cannot be started.
@@ -135,7 +135,7 @@ pub fn run(
     setup: &Setup,
     outlet: &Outlet,
     stop: &AtomicBool,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64, Option<String>),
 ) -> std::io::Result<Report> {
     let seed = stats::random_seed();
     let (mut lanes, ends) = queue::lanes(setup.workers, !setup.live);
@@ -156,25 +156,12 @@ pub fn run(
         let joined = std::thread::Builder::new()
             .name("correlator".to_owned())
             .spawn_scoped(scope, move || join.run(&rounds, outlet))?;
-        let mut notices = Vec::new();
-        let end = dispatch::run(
-            source,
-            setup,
-            seed,
-            &mut lanes,
-            &origin,
-            stop,
-            &mut |packets, notice| {
-                notices.extend(notice);
-                progress(packets);
-            },
-        );
+        let end = dispatch::run(source, setup, seed, &mut lanes, &origin, stop, progress);
         drop(lanes);
         let mut report = joined.join().unwrap_or_default();
         if let End::Broke { .. } = &end {
             report.broken = Some(end.to_string());
         }
-        report.notices = notices;
         Ok(report)
     })
 }

@@ -19,6 +19,8 @@ pub(super) struct CaptureSnapshot {
     pub(super) last_packet: Option<Timestamp>,
     /// Frames whose time went back.
     pub(super) clamped: u64,
+    /// Frames that came after time had gone on without them.
+    pub(super) late: u64,
     pub(super) source: SourceStats,
     pub(super) dissect: DissectStats,
 }
@@ -129,7 +131,8 @@ pub(super) fn now() -> Instant {
 
 /// The time of day, for idle interfaces and latency.
 #[allow(clippy::disallowed_methods)] // the one clock, see design §2
-pub(super) fn wall_clock() -> Timestamp {
+#[must_use]
+pub fn wall_clock() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);

@@ -1,5 +1,6 @@
 //! Looks at the sensor once a second and says how it is.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -38,6 +39,7 @@ struct Sample {
     gap_bytes: u64,
     evicted: u64,
     lost: u64,
+    /// Packets and bytes.
     interfaces: Vec<(u64, u64)>,
 }
 
@@ -128,7 +130,10 @@ impl Watcher {
             gap_bytes: sensor.gap_bytes,
             evicted: sensor.evicted.values().sum(),
             lost: outputs(&snapshot).iter().map(|o| o.lost).sum(),
-            interfaces: interfaces.iter().map(|i| (i.packets, 0)).collect(),
+            interfaces: {
+                let all = sensor.interfaces.iter();
+                all.map(|i| (i.packets, i.bytes)).collect()
+            },
         });
     }
 
@@ -362,12 +367,31 @@ fn drops(snapshot: &Snapshot) -> [u64; 3] {
     ]
 }
 
-fn interfaces(_snapshot: &Snapshot) -> Vec<Interface> {
-    Vec::new()
+fn interfaces(snapshot: &Snapshot) -> Vec<Interface> {
+    let all = snapshot.sensor.interfaces.iter();
+    all.map(|i| Interface {
+        name: i.name.clone(),
+        up: i.up,
+        packets: i.packets,
+        kernel_drops: i.kernel_drops,
+        interface_drops: i.kernel_ifdrops,
+        ..Interface::default()
+    })
+    .collect()
 }
 
-fn outputs(_snapshot: &Snapshot) -> Vec<Output> {
-    Vec::new()
+fn outputs(snapshot: &Snapshot) -> Vec<Output> {
+    let one = |(name, counters): (&String, &BTreeMap<&'static str, u64>)| {
+        let of = |what| counters.get(what).copied().unwrap_or_default();
+        Output {
+            name: name.clone(),
+            written: of("sent"),
+            lost: of("lost") + of("rejected"),
+            waiting: of("waiting"),
+            failing: (of("failing") > 0).then(|| "it takes no lines, the log says why".to_owned()),
+        }
+    };
+    snapshot.sensor.outputs.iter().map(one).collect()
 }
 
 /// Growth a second between two samples.
