@@ -20,7 +20,8 @@ use crate::limits::{BLOCK_BYTES, FRAME_BYTES, TAIL_BYTES};
 use crate::net::{Addr, Direction, Endpoint, FlowKey, Side, Transport};
 use crate::packet::{Block, Chunk, Datagram, DissectOptions, Dissector, FrameRef, Progress};
 use crate::proto::{
-    Session, Shared, dcerpc, dns, http, krb5, ldap, mail, ntlmssp, rpch, smb, spnego, tds, tls,
+    Session, Shared, bodies, dcerpc, dns, http, krb5, ldap, mail, ntlmssp, rpch, smb, spnego, tds,
+    tls,
 };
 use crate::rule::{RuleSet, RuleSource};
 use crate::time::Timestamp;
@@ -82,7 +83,7 @@ pub fn smb(bytes: &[u8]) {
 pub fn http(bytes: &[u8]) {
     let (key, client) = key(80);
     cuts(bytes, || {
-        http::Decoder::new(rpch::Bodies::new(&key, client))
+        http::Decoder::new(bodies::Bodies::new(&key, client))
     });
 }
 
@@ -428,7 +429,7 @@ decode!(
     krb5::Decoder,
     ldap::Decoder,
     rpch::Decoder,
-    http::Decoder<rpch::Bodies>
+    http::Decoder<bodies::Bodies>
 );
 
 /// A session and the flow it belongs to.

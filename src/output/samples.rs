@@ -367,6 +367,23 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         ),
         ("challenge", Event::NtlmChallenge(challenge())),
         ("authenticate", Event::NtlmAuthenticate(authenticate())),
+        (
+            "certificate enrolment over HTTP",
+            Event::HttpDetail(HttpDetail {
+                message: "enrolment",
+                template: "DomainController",
+                attributes: "CertificateTemplate:DomainController; SAN:upn=x@lab.test",
+                protection: "",
+            }),
+        ),
+        (
+            "winrm",
+            Event::HttpDetail(HttpDetail {
+                message: "winrm",
+                protection: "spnego",
+                ..HttpDetail::default()
+            }),
+        ),
         ("http", Event::HttpTransaction(http)),
         (
             "http, no answer",
