@@ -427,7 +427,8 @@ fn copies_of_a_mirror_port_are_counted_once() {
     ]);
     assert_eq!(found, [true, false, true, true]);
     // A datagram over IPv6 to one host, and the copy with another hop limit.
-    let udp = ethernet(0x86dd, &V6_UDP);
+    let mut udp = ethernet(0x86dd, &V6_UDP);
+    udp[14 + 40 + 6..14 + 40 + 8].copy_from_slice(&[0x12, 0x34]);
     let mut routed = udp.clone();
     routed[14 + 7] -= 1;
     let (found, stats) = series(&[(1, udp.clone()), (2, routed), (60, udp.clone())]);
