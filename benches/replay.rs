@@ -91,7 +91,7 @@ fn sensor(path: &Path, setup: &Setup) -> Report {
         setup,
         &outlet,
         &AtomicBool::new(false),
-        &mut |_| {},
+        &mut |_, _| {},
     )
     .expect("threads");
     drop(outlet);

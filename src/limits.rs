@@ -12,6 +12,15 @@ pub const FRAME_BYTES: usize = 512 * 1024;
 /// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
 
+/// Milliseconds between ticks on a silent interface: detections that wait are that much late, and each costs every
+/// thread a wake-up.
+pub const TICK_MILLIS: i64 = 2;
+/// Milliseconds that an interface may be behind the others before they stop waiting for it. What it delivers
+/// after that is processed with the time at which it came, and counted as `late`.
+pub const SKEW_MILLIS: u64 = 100;
+/// Blocks waiting to be merged, of one of several captures. Then its ring fills, and the kernel counts what is dropped.
+pub const MERGE_BLOCKS: usize = 4;
+
 /// VLAN tags taken off a frame (two are common). A frame with more counts as not IP.
 pub const VLAN_TAGS: usize = 4;
 /// IPv6 extension headers and authentication headers passed over in one IP packet. One with more is dropped

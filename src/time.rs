@@ -32,6 +32,15 @@ impl Timestamp {
         )
     }
 
+    /// This moment and `by` earlier, saturating.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+
     /// Whole seconds since 1970.
     #[must_use]
     pub fn secs(self) -> u64 {

@@ -87,7 +87,7 @@ fn measure(capture: Vec<u8>) -> (Report, usize, usize) {
         &setup,
         &outlet,
         &AtomicBool::new(false),
-        &mut |_| {},
+        &mut |_, _| {},
     )
     .unwrap();
     let made = ALLOCATIONS.load(Ordering::Relaxed) - before;

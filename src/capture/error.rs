@@ -74,6 +74,16 @@ pub enum CaptureError {
         /// Its link type.
         link: String,
     },
+    /// The kernel does not share the interface's packets between several captures.
+    #[error(
+        "{name}: the kernel does not spread packets over several captures: {cause}; set fanout = 1"
+    )]
+    Fanout {
+        /// The interface.
+        name: String,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// The capture filter is wrong.
     #[error("filter \"{filter}\": {cause}; the syntax is that of tcpdump (man pcap-filter)")]
     Filter {

@@ -6,15 +6,19 @@
 //! Two settings are never used. Immediate mode silently falls back to TPACKET_V2, at many times
 //! the cost and with drops; and a timeout of 0 lets the kernel keep frames until a block is full.
 //! With TPACKET_V3 a silent interface blocks a reader for ever, whatever the timeout, so the handle is
-//! non-blocking and an idle `fill` sleeps instead: a tick, and a wish to stop, are never further away than that.
+//! non-blocking and an idle `fill` waits for its socket instead, for a tick at most: a wish to stop is never
+//! further away than that.
 
 use super::filter::said;
-use super::{CaptureError, End, Fill, Source, SourceStats, link_name, supported};
-use crate::limits::BLOCK_BYTES;
+use super::link::{Change, Link};
+use super::{CaptureError, End, Fill, Source, SourceStats, Watched, fanout, link_name, supported};
+use crate::limits::{BLOCK_BYTES, TICK_MILLIS};
 use crate::packet::{Block, FrameRef};
 use crate::time::Timestamp;
 use std::fmt;
 use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How to capture from an interface.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +37,8 @@ pub struct LiveOptions<'a> {
     pub nanos: bool,
     /// Number of this interface in the live set ([`FrameRef::iface`]).
     pub iface: u16,
+    /// Share the interface's packets with the other captures of this number.
+    pub fanout: Option<u16>,
 }
 
 impl Default for LiveOptions<'_> {
@@ -40,11 +46,12 @@ impl Default for LiveOptions<'_> {
         Self {
             snaplen: 65_535,
             buffer: 64 * 1024 * 1024,
-            timeout_ms: 5,
+            timeout_ms: 2,
             promisc: true,
             bpf: None,
             nanos: true,
             iface: 0,
+            fanout: None,
         }
     }
 }
@@ -58,8 +65,9 @@ pub struct LiveSource {
     link: u16,
     /// Nanoseconds of one unit of libpcap's sub-second field.
     fraction: u64,
-    /// How long an idle `fill` sleeps.
-    nap: Duration,
+    /// How long a frame may lie in the ring before it can be seen.
+    delay: Duration,
+    state: Option<Link>,
     kernel: Kernel,
     stats: SourceStats,
     notices: Vec<String>,
@@ -107,7 +115,17 @@ impl LiveSource {
                     cause: said(&e),
                 })?;
         }
+        if let Some(group) = options.fanout {
+            fanout::join(&capture, group).map_err(|e| CaptureError::Fanout {
+                name: name.to_owned(),
+                cause: e,
+            })?;
+        }
+        let state = Link::open(name, &capture);
         let mut notices = Vec::new();
+        if state.as_ref().is_some_and(|link| !link.is_up()) {
+            notices.push(DOWN.to_owned());
+        }
         if options.snaplen < 4096 {
             notices.push(format!(
                 "capturing {} bytes a frame cuts off the messages that matter (NTLM and Kerberos need several KiB)",
@@ -122,7 +140,8 @@ impl LiveSource {
             link,
             // libpcap refuses a precision it cannot give, so what was asked for is what comes.
             fraction: if options.nanos { 1 } else { 1_000 },
-            nap: Duration::from_micros(u64::from(timeout.min(20)) * 250),
+            delay: Duration::from_millis(u64::from(timeout)) + RETIRING,
+            state,
             kernel: Kernel::default(),
             stats: SourceStats::default(),
             notices,
@@ -130,9 +149,33 @@ impl LiveSource {
     }
 }
 
-impl Source for LiveSource {
-    fn fill(&mut self, block: &mut Block) -> Fill {
-        block.clear();
+/// What a block may be late beyond its timeout: the timer of kernels before 6.18 counts in jiffies, of 4 ms on most.
+const RETIRING: Duration = Duration::from_millis(1);
+
+const DOWN: &str = "no link; capturing goes on when it is back";
+
+impl LiveSource {
+    /// Waits until there may be frames, a tick at most. True if there are.
+    fn wait(&self) -> bool {
+        let mut socket = [PollFd::new(&self.capture, PollFlags::IN)];
+        let tick = Timespec {
+            tv_sec: 0,
+            tv_nsec: TICK_MILLIS * 1_000_000,
+        };
+        let ready = poll(&mut socket, Some(&tick)).is_ok_and(|n| n > 0);
+        let [socket] = &socket;
+        if socket.revents() == PollFlags::IN {
+            return true;
+        }
+        if ready {
+            // An error, which the next dispatch will tell; if it does not, this must not spin.
+            std::thread::sleep(Duration::from_millis(TICK_MILLIS.unsigned_abs()));
+        }
+        false
+    }
+
+    /// Takes what is ready.
+    fn take(&mut self, block: &mut Block) -> Option<Fill> {
         let Block { bytes, frames, .. } = block;
         let (link, iface, fraction, stop) = (self.link, self.iface, self.fraction, &self.stop);
         let mut full = false;
@@ -158,18 +201,50 @@ impl Source for LiveSource {
         self.stats.frames += frames.len() as u64;
         self.stats.bytes += bytes.len() as u64;
         match taken {
-            _ if !frames.is_empty() => Fill::Frames,
-            Ok(_) => {
-                std::thread::sleep(self.nap);
-                Fill::Idle
-            }
-            // Left over from a block that filled up with the last frame there was.
-            Err(pcap::Error::PcapError(text)) if text.is_empty() => Fill::Idle,
-            Err(e) => Fill::End(End::Broke {
-                offset: None,
-                reason: format!("{}: capturing stopped: {}", self.name, said(&e)),
-            }),
+            _ if !frames.is_empty() => Some(Fill::Frames),
+            Ok(_) => None,
+            // Left over from a block that filled up with the last frame there was. There may be more by now.
+            Err(pcap::Error::PcapError(text)) if text.is_empty() => Some(Fill::Frames),
+            Err(e) => Some(self.gone(&said(&e))),
         }
+    }
+
+    fn gone(&self, why: &str) -> Fill {
+        Fill::End(End::Broke {
+            offset: None,
+            reason: format!("{}: capturing stopped: {why}", self.name),
+        })
+    }
+}
+
+impl Source for LiveSource {
+    fn fill(&mut self, block: &mut Block) -> Fill {
+        block.clear();
+        if let Some(fill) = self.take(block) {
+            return fill;
+        }
+        if self.wait()
+            && let Some(fill) = self.take(block)
+        {
+            return fill;
+        }
+        match self.state.as_mut().and_then(Link::look) {
+            Some(Change::Gone) => return self.gone("the interface does not exist any more"),
+            Some(Change::Down) => self.notices.push(DOWN.to_owned()),
+            Some(Change::Up) => self.notices.push("the link is back".to_owned()),
+            None => {}
+        }
+        Fill::Idle
+    }
+
+    fn settled(&self, now: Timestamp) -> Timestamp {
+        now.minus(self.delay)
+    }
+
+    fn watched(&mut self, all: &mut Vec<Watched>) {
+        let stats = self.stats();
+        let up = self.state.as_ref().is_none_or(Link::is_up);
+        Watched::add(all, &self.name, up, &stats);
     }
 
     fn name(&self) -> &str {

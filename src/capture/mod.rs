@@ -9,8 +9,10 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 mod error;
+mod fanout;
 mod file;
 mod filter;
+mod link;
 mod live;
 mod series;
 
@@ -22,6 +24,7 @@ pub use live::{Interface, LiveOptions, LiveSource, interface, interfaces};
 pub use series::Series;
 
 use crate::packet::Block;
+use crate::time::Timestamp;
 use std::fmt;
 
 /// Something frames come from.
@@ -45,6 +48,14 @@ pub trait Source: Send {
 
     /// What was counted since the source was opened.
     fn stats(&mut self) -> SourceStats;
+
+    /// At time `now`, with nothing to fetch: frames older than this have all come.
+    fn settled(&self, now: Timestamp) -> Timestamp {
+        now
+    }
+
+    /// Adds the interfaces it watches.
+    fn watched(&mut self, _all: &mut Vec<Watched>) {}
 
     /// The next thing the operator should be told, each once. To be asked after every block.
     fn notice(&mut self) -> Option<String>;
@@ -109,6 +120,47 @@ pub struct SourceStats {
     pub kernel_drops: u64,
     /// Frames dropped by the interface or its driver, likewise.
     pub kernel_ifdrops: u64,
+}
+
+impl SourceStats {
+    /// Adds what another source counted.
+    pub fn add(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.unsupported += other.unsupported;
+        self.filtered += other.filtered;
+        self.kernel_packets += other.kernel_packets;
+        self.kernel_drops += other.kernel_drops;
+        self.kernel_ifdrops += other.kernel_ifdrops;
+    }
+}
+
+/// An interface that is watched, by however many captures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Its name.
+    pub name: String,
+    /// It is there and has its link.
+    pub up: bool,
+    /// What was counted of it.
+    pub stats: SourceStats,
+}
+
+impl Watched {
+    /// Adds what one capture of interface `name` counted to the others of it.
+    pub fn add(all: &mut Vec<Self>, name: &str, up: bool, stats: &SourceStats) {
+        match all.iter_mut().find(|w| w.name == name) {
+            Some(known) => {
+                known.up |= up;
+                known.stats.add(stats);
+            }
+            None => all.push(Self {
+                name: name.to_owned(),
+                up,
+                stats: *stats,
+            }),
+        }
+    }
 }
 
 /// True for the link types that [`packet`](crate::packet) can take apart.

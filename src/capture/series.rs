@@ -112,17 +112,9 @@ impl Source for Series {
     }
 
     fn stats(&mut self) -> SourceStats {
-        let now = self.open.stats();
-        let old = self.before;
-        SourceStats {
-            frames: old.frames + now.frames,
-            bytes: old.bytes + now.bytes,
-            unsupported: old.unsupported + now.unsupported,
-            filtered: old.filtered + now.filtered,
-            kernel_packets: old.kernel_packets + now.kernel_packets,
-            kernel_drops: old.kernel_drops + now.kernel_drops,
-            kernel_ifdrops: old.kernel_ifdrops + now.kernel_ifdrops,
-        }
+        let mut all = self.before;
+        all.add(&self.open.stats());
+        all
     }
 
     fn notice(&mut self) -> Option<String> {

@@ -19,6 +19,7 @@ use super::service::{ServiceArgs, Verb};
   relaywatch -r captures/ -o eve.json          every capture of a folder, in order of time
   relaywatch -r capture.pcap --events all      protocol events too
   relaywatch -i eth1 -o /var/log/eve.json      watch a mirror port
+  relaywatch -i tap0 -i tap1 -o eve.json       watch both outputs of a TAP
   relaywatch -r capture.pcap posture           what should be hardened
   relaywatch -T -c relaywatch.toml             say what would be done, and stop
   relaywatch status                            how the running sensor is
@@ -43,7 +44,7 @@ pub struct Args {
     #[arg(long, requires = "read")]
     pub continuous: bool,
 
-    /// Watch an interface
+    /// Watch an interface; give it again for another
     #[arg(short = 'i', long, value_name = "IFACE")]
     pub interface: Vec<String>,
 
@@ -139,6 +140,14 @@ pub struct Args {
     #[arg(long, value_name = "MS", help_heading = "Tuning")]
     pub timeout_ms: Option<u32>,
 
+    /// Capture threads that share an interface's packets, when one is not enough
+    #[arg(long, value_name = "N", help_heading = "Tuning")]
+    pub fanout: Option<u16>,
+
+    /// Do not see frames that are not for this host
+    #[arg(short = 'p', long, help_heading = "Tuning")]
+    pub no_promisc: bool,
+
     #[command(flatten)]
     pub service: ServiceArgs,
 }
@@ -189,6 +198,17 @@ The page is one file without scripts. It needs no network, and prints.")]
         /// Its control socket (default: the configuration's, or /run/relaywatch/control.sock)
         #[arg(long, value_name = "PATH")]
         socket: Option<PathBuf>,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// Which
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man {
+        /// Folder
+        dir: PathBuf,
     },
     /// Tell the running sensor to do something
     ///

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, tuning};
+use super::{Args, Config, Failure, complain, tuning};
 use crate::capture::interface;
 use crate::correlate::costs;
 use crate::limits;
@@ -33,8 +33,13 @@ pub(super) fn tell(
         ));
     }
     lines.push(format!(
-        "workers        {} and one capture, one correlator, one writer thread",
-        config.workers
+        "workers        {} and {} capture, one correlator, one writer thread",
+        config.workers,
+        match config.interfaces.iter().map(|i| u32::from(i.fanout)).sum() {
+            0 | 1 => "one".to_owned(),
+            // One a capture, and one that puts their packets in order.
+            n => format!("{n} + 1"),
+        }
     ));
     lines.push(format!(
         "outputs        {}",
@@ -66,13 +71,11 @@ pub(super) fn tell(
     for wanted in &config.interfaces {
         match interface(&wanted.name) {
             Ok(state) => lines.push(format!(
-                "interface      {}: {}{}; buffer {} MiB, timeout {} ms, filter {}",
+                "interface      {}: {}{}; {}",
                 wanted.name,
                 if state.up { "up" } else { "DOWN" },
                 if state.running { ", link" } else { ", NO LINK" },
-                wanted.ring_mib,
-                wanted.timeout_ms,
-                wanted.bpf.as_deref().unwrap_or("none")
+                wanted.how()
             )),
             Err(e) => broken.push(e.to_string()),
         }
@@ -107,6 +110,16 @@ pub(super) fn list(rules: &RuleSet) {
             .map(|s| format!("skipped  {} ({}): {}", s.title, s.file, s.reason)),
     );
     print(&lines);
+}
+
+/// Rules that their own status takes out: whoever loads them may count on them.
+pub(super) fn warn_of_deprecated(rules: &RuleSet) {
+    for s in rules.skipped().filter(|s| s.deprecated) {
+        complain(&format_args!(
+            "warning: {}:{}: `{}` does not run: {}; remove it, or set another status to use it",
+            s.file, s.line, s.title, s.reason
+        ));
+    }
 }
 
 /// `rules check`: that all is well.

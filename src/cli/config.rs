@@ -87,6 +87,50 @@ pub struct Interface {
     /// Capture filter.
     #[serde(default)]
     pub bpf: Option<String>,
+    /// See frames that are not for this host.
+    #[serde(default = "default_promisc")]
+    pub promisc: bool,
+    /// Capture threads that share the interface's packets.
+    #[serde(default = "default_fanout")]
+    pub fanout: u16,
+}
+
+impl Interface {
+    /// The interface with default settings.
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ring_mib: default_ring(),
+            timeout_ms: default_timeout(),
+            bpf: None,
+            promisc: default_promisc(),
+            fanout: default_fanout(),
+        }
+    }
+
+    /// How it is captured from, for people.
+    pub(super) fn how(&self) -> String {
+        let each = if self.fanout > 1 {
+            format!(", {} captures with such a buffer each", self.fanout)
+        } else {
+            String::new()
+        };
+        format!(
+            "buffer {} MiB{each}, timeout {} ms, {}promiscuous, filter {}",
+            self.ring_mib,
+            self.timeout_ms,
+            if self.promisc { "" } else { "not " },
+            self.bpf.as_deref().unwrap_or("none")
+        )
+    }
+}
+
+fn default_promisc() -> bool {
+    true
+}
+
+fn default_fanout() -> u16 {
+    1
 }
 
 fn default_ring() -> u32 {
@@ -94,7 +138,7 @@ fn default_ring() -> u32 {
 }
 
 fn default_timeout() -> u32 {
-    5
+    2
 }
 
 /// `[limits]`.
@@ -132,6 +176,8 @@ const KEYS: &[&str] = &[
     "ring_mib",
     "timeout_ms",
     "bpf",
+    "promisc",
+    "fanout",
     "memory_mib",
     "show_suppressed",
 ];
@@ -212,12 +258,7 @@ impl Config {
                         .iter()
                         .find(|i| i.name == *name)
                         .cloned()
-                        .unwrap_or(Interface {
-                            name: name.clone(),
-                            ring_mib: default_ring(),
-                            timeout_ms: default_timeout(),
-                            bpf: None,
-                        })
+                        .unwrap_or_else(|| Interface::named(name))
                 })
                 .collect();
         }
@@ -227,6 +268,8 @@ impl Config {
         for interface in &mut interfaces {
             interface.ring_mib = args.ring_mib.unwrap_or(interface.ring_mib);
             interface.timeout_ms = args.timeout_ms.unwrap_or(interface.timeout_ms);
+            interface.fanout = args.fanout.unwrap_or(interface.fanout);
+            interface.promisc &= !args.no_promisc;
             if args.filter.is_some() {
                 interface.bpf.clone_from(&args.filter);
             }
@@ -317,7 +360,24 @@ impl Config {
                 self.learning_hours
             ));
         }
-        for i in &self.interfaces {
+        for (n, i) in self.interfaces.iter().enumerate() {
+            if self
+                .interfaces
+                .iter()
+                .take(n)
+                .any(|other| other.name == i.name)
+            {
+                return bad(format!(
+                    "interface {}: given twice; everything on it would be seen twice; for several capture threads set fanout",
+                    i.name
+                ));
+            }
+            if !(1..=16).contains(&i.fanout) {
+                return bad(format!(
+                    "interface {}: fanout = {}: give 1 to 16 capture threads",
+                    i.name, i.fanout
+                ));
+            }
             if !(1..=1000).contains(&i.timeout_ms) {
                 return bad(format!(
                     "interface {}: timeout_ms = {}: give 1 to 1000; 0 would hold alerts back until a block is full",
@@ -461,3 +521,7 @@ fn suggestion(message: &str) -> Option<&'static str> {
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "config_example_tests.rs"]
+mod example_tests;

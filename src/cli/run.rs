@@ -12,15 +12,22 @@ use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, trial,
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, shipped,
+    trial, watch,
 };
-use crate::capture::{FileSource, LiveOptions, LiveSource, Series, Source};
+use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
 use crate::output::{Destination, EventTypes, UnknownType, Writer};
-use crate::sensor::{self, Health, Memory, Outlet, Reload, Report, Setup, Store, WriterThread};
+use crate::sensor::{
+    self, Health, Input, Memory, Outlet, Reload, Report, Setup, Store, WriterThread,
+};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    if let Some(Command::Man { dir }) = &args.command {
+        shipped::man(dir)?;
+        return Ok(0);
+    }
     if let Some(Command::Report {
         eve,
         page,
@@ -40,6 +47,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         return Ok(0);
     }
     let rules = Arc::new(inputs::rules(&config)?);
+    check::warn_of_deprecated(&rules);
     match &args.command {
         Some(Command::Explain { id }) => {
             explain::detector(id, &rules)?;
@@ -136,7 +144,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }
     // Opened before the outputs: an output file is not touched when there is nothing to write.
     let job = if live {
-        Job::Watch(open_interfaces(&config)?)
+        Job::Watch(watch::open(&config.interfaces, args.quiet)?)
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
@@ -148,7 +156,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     let running = service.start()?;
     let mut summary = Summary::new(args.verbose);
     let done = match job {
-        Job::Watch(mut source) => watch(source.as_mut(), &setup, &outlet, &stop, &mut summary),
+        Job::Watch(inputs) => watch::run(inputs, &setup, &outlet, &stop, &mut summary),
         Job::Replay(files) => replay(&files, args, &setup, &outlet, &stop, &mut summary),
     };
     drop(running);
@@ -174,7 +182,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
 }
 
 enum Job {
-    Watch(Box<dyn Source>),
+    Watch(Vec<Input>),
     Replay(Vec<PathBuf>),
 }
 
@@ -189,41 +197,6 @@ fn destinations(config: &Config) -> Result<Vec<Destination>, Failure> {
         .collect()
 }
 
-fn open_interfaces(config: &Config) -> Result<Box<dyn Source>, Failure> {
-    let [interface] = config.interfaces.as_slice() else {
-        return Err(Failure::new(
-            "several interfaces at once come with a later version; run one relaywatch for each, or bridge them",
-        ));
-    };
-    let options = LiveOptions {
-        buffer: interface.ring_mib as usize * 1024 * 1024,
-        timeout_ms: interface.timeout_ms,
-        bpf: interface.bpf.as_deref(),
-        ..LiveOptions::default()
-    };
-    let source = LiveSource::open(&interface.name, &options).map_err(Failure::new)?;
-    Ok(Box::new(source))
-}
-
-fn watch(
-    source: &mut dyn Source,
-    setup: &Setup,
-    outlet: &Outlet,
-    stop: &AtomicBool,
-    summary: &mut Summary,
-) -> Result<(), Failure> {
-    let report = sensor::run(source, setup, outlet, stop, &mut |_| {})
-        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
-    for said in &report.notices {
-        complain(said);
-    }
-    if let Some(broken) = &report.broken {
-        complain(&format_args!("{}: {broken}", source.name()));
-    }
-    summary.add(&report);
-    Ok(())
-}
-
 fn replay(
     files: &[PathBuf],
     args: &Args,
@@ -235,7 +208,18 @@ fn replay(
     if args.continuous {
         let mut source =
             Series::open(files.iter().cloned(), args.filter.as_deref()).map_err(Failure::new)?;
-        return watch(&mut source, setup, outlet, stop, summary);
+        let mut hear = |_, said: Option<String>| {
+            if let Some(said) = said {
+                complain(&said);
+            }
+        };
+        let report =
+            sensor::run(&mut source, setup, outlet, stop, &mut hear).map_err(cannot_start)?;
+        if let Some(broken) = &report.broken {
+            complain(&format_args!("{}: {broken}", source.name()));
+        }
+        summary.add(&report);
+        return Ok(());
     }
     let progress = progress(args, files.len());
     let mut last_error = None;
@@ -246,14 +230,9 @@ fn replay(
         progress.set_message(path.display().to_string());
         match replay_one(path, args, setup, outlet, stop, &progress) {
             Ok(report) => {
-                progress.suspend(|| {
-                    for said in &report.notices {
-                        complain(said);
-                    }
-                    if let Some(broken) = &report.broken {
-                        complain(&format_args!("{}: {broken}", path.display()));
-                    }
-                });
+                if let Some(broken) = &report.broken {
+                    progress.suspend(|| complain(&format_args!("{}: {broken}", path.display())));
+                }
                 summary.add(&report);
             }
             Err(failure) => {
@@ -289,10 +268,17 @@ fn replay_one(
         pcap_filename: Some(path.display().to_string()),
         ..setup.clone()
     };
-    sensor::run(&mut source, &setup, outlet, stop, &mut |packets| {
+    let mut hear = |packets: u64, said: Option<String>| {
         progress.set_prefix(packets.to_string());
-    })
-    .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))
+        if let Some(said) = said {
+            progress.suspend(|| complain(&said));
+        }
+    };
+    sensor::run(&mut source, &setup, outlet, stop, &mut hear).map_err(cannot_start)
+}
+
+fn cannot_start(e: std::io::Error) -> Failure {
+    Failure::new(format_args!("cannot start a thread: {e}"))
 }
 
 /// A line that tells how far the replay is, on terminals only.

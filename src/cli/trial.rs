@@ -62,7 +62,7 @@ pub(super) fn run(
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     let outlet = thread.outlet();
     let stop = AtomicBool::new(false);
-    let report = sensor::run(&mut source, &setup, &outlet, &stop, &mut |_| {})
+    let report = sensor::run(&mut source, &setup, &outlet, &stop, &mut |_, _| {})
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     drop(outlet);
     // Nothing was to be written.

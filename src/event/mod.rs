@@ -53,7 +53,7 @@ pub use sighting::{Authenticate, Call, Laxity, OrderKey, Seen, Sighting, Ticket}
 pub use smb::{SmbCommand, SmbEncrypted, SmbInterfaces, SmbNegotiate, SmbNetbios, SmbSession};
 pub use stats::{
     AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats, FlowCounts,
-    FragmentStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
+    FragmentStats, InterfaceStats, Latency, MemoryStats, SensorRecord, StatsRecord, TcpStats,
 };
 pub use tds::TdsLogin;
 pub use tls::TlsHandshake;

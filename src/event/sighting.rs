@@ -169,7 +169,7 @@ pub enum Seen {
 }
 
 /// What a host let pass that a hardened one would not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Laxity {
     /// The SMB server does not require signing, and accepted a session.
     SmbUnsigned {

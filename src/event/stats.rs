@@ -84,6 +84,25 @@ pub struct TcpStats {
     pub segment_memcap_drop: u64,
 }
 
+/// What one interface counted since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InterfaceStats {
+    /// Its name.
+    pub name: String,
+    /// It is there and has its link.
+    pub up: bool,
+    /// Frames fetched.
+    pub packets: u64,
+    /// Their bytes as captured.
+    pub bytes: u64,
+    /// Frames the kernel saw for us, those it dropped included.
+    pub kernel_packets: u64,
+    /// Frames dropped because they were not fetched in time.
+    pub kernel_drops: u64,
+    /// Frames dropped by the interface or its driver.
+    pub kernel_ifdrops: u64,
+}
+
 /// IP fragments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DefragStats {
@@ -157,6 +176,11 @@ pub struct SensorRecord {
     pub queue_drops: u64,
     /// Packets whose time went backwards in their source, and was held.
     pub clock_steps: u64,
+    /// Packets of an interface that came after time had gone on without them, and were given that time.
+    pub late: u64,
+    /// What each interface counted; none in replay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<InterfaceStats>,
     /// Panics that were caught: each is a bug.
     pub panics: u64,
     /// Events of decoders.

@@ -1009,6 +1009,11 @@ fn sensor() -> SensorRecord {
         workers: 2,
         evicted: [("exchanges", 3)].into(),
         decode_errors: [("smb: header: too short".to_owned(), 1)].into(),
+        interfaces: vec![InterfaceStats {
+            name: "eth1".to_owned(),
+            up: true,
+            ..InterfaceStats::default()
+        }],
         latency: Some(Latency {
             samples: 10,
             ..Latency::default()

@@ -18,8 +18,8 @@ use super::{Outlet, REPORTED, Report, Setup};
 use crate::correlate::{Correlator, Judge, Verdict};
 use crate::event::{
     Alert, Anomaly, AppCounts, AppStats, CaptureStats, DecoderStats, DefragStats, DetectStats,
-    Finding, FlowCounts, FlowMeta, FragmentStats, Latency, Leg, MemoryStats, SensorRecord,
-    Signature, StatsRecord, TcpStats,
+    Finding, FlowCounts, FlowMeta, FragmentStats, InterfaceStats, Latency, Leg, MemoryStats,
+    SensorRecord, Signature, StatsRecord, TcpStats,
 };
 use crate::flow::FlowStats;
 use crate::limits;
@@ -464,6 +464,8 @@ impl Join {
             rules_skipped: self.judge.rules.skipped().len() as u64,
             queue_drops: self.capture.queue_drops,
             clock_steps: self.capture.clamped,
+            late: self.capture.late,
+            interfaces: self.interfaces(),
             panics,
             events,
             sightings: correlator.sightings,
@@ -501,6 +503,22 @@ impl Join {
             },
             latency: (!self.latency.is_empty()).then(|| self.latency()),
         }
+    }
+
+    fn interfaces(&self) -> Vec<InterfaceStats> {
+        let Ok(origin) = self.origin.read() else {
+            return Vec::new();
+        };
+        let one = |w: &crate::capture::Watched| InterfaceStats {
+            name: w.name.clone(),
+            up: w.up,
+            packets: w.stats.frames,
+            bytes: w.stats.bytes,
+            kernel_packets: w.stats.kernel_packets,
+            kernel_drops: w.stats.kernel_drops,
+            kernel_ifdrops: w.stats.kernel_ifdrops,
+        };
+        origin.watched.iter().map(one).collect()
     }
 
     fn latency(&self) -> Latency {

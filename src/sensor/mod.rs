@@ -17,6 +17,7 @@ mod join;
 mod origin;
 mod queue;
 mod reload;
+mod several;
 mod sighting;
 mod stats;
 mod store;
@@ -39,6 +40,7 @@ use crate::rule::RuleSet;
 
 pub use health::{Beat, Dump, Health, LastAlert, Snapshot, Told, clocks};
 pub use reload::Reload;
+pub use several::{Input, Open, Several};
 pub use stats::Memory;
 pub use store::{Store, StoreError};
 pub use tuning::{RuleRef, Suppress, Threshold, Tuning};
@@ -104,8 +106,6 @@ pub struct Report {
     pub panics: u64,
     /// How the source ended, if it did not end cleanly.
     pub broken: Option<String>,
-    /// What the source wants the operator to know.
-    pub notices: Vec<String>,
 }
 
 /// Weaknesses of hosts as a store has them.
@@ -121,7 +121,7 @@ const REPORTED: usize = 64;
 
 /// Runs one source to its end, or until `stop` is set.
 ///
-/// `progress` hears the number of packets read so far after every block.
+/// `progress` hears the number of packets read so far after every block, and what the operator should know.
 ///
 /// # Errors
 /// If a thread cannot be started.
@@ -130,7 +130,7 @@ pub fn run(
     setup: &Setup,
     outlet: &Outlet,
     stop: &AtomicBool,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64, Option<String>),
 ) -> std::io::Result<Report> {
     let seed = stats::random_seed();
     let (mut lanes, ends) = queue::lanes(setup.workers, !setup.live);
@@ -151,25 +151,12 @@ pub fn run(
         let joined = std::thread::Builder::new()
             .name("correlator".to_owned())
             .spawn_scoped(scope, move || join.run(&rounds, outlet))?;
-        let mut notices = Vec::new();
-        let end = dispatch::run(
-            source,
-            setup,
-            seed,
-            &mut lanes,
-            &origin,
-            stop,
-            &mut |packets, notice| {
-                notices.extend(notice);
-                progress(packets);
-            },
-        );
+        let end = dispatch::run(source, setup, seed, &mut lanes, &origin, stop, progress);
         drop(lanes);
         let mut report = joined.join().unwrap_or_default();
         if let End::Broke { .. } = &end {
             report.broken = Some(end.to_string());
         }
-        report.notices = notices;
         Ok(report)
     })
 }

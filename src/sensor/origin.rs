@@ -2,11 +2,15 @@
 
 use std::sync::RwLock;
 
+use crate::capture::Watched;
+
 /// Names of the source, learned as they are met, read by every thread.
 #[derive(Debug, Default)]
 pub(super) struct Origin {
     /// By the number in a flow.
     pub(super) ifaces: Vec<String>,
+    /// What each interface counted, as of not long ago.
+    pub(super) watched: Vec<Watched>,
     /// Number of the first packet of each file of a series, and its name.
     files: Vec<(u64, String)>,
 }

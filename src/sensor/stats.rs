@@ -19,6 +19,8 @@ pub(super) struct CaptureSnapshot {
     pub(super) last_packet: Option<Timestamp>,
     /// Frames whose time went back.
     pub(super) clamped: u64,
+    /// Frames that came after time had gone on without them.
+    pub(super) late: u64,
     pub(super) source: SourceStats,
     pub(super) dissect: DissectStats,
 }

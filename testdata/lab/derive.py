@@ -30,11 +30,11 @@ PIPE, CHAIN = "petitpotam_pipe_clear", "relay_smb_http_adcs"
 PROXY, SERVERS = "reverse_proxy", "two_servers"
 ROLES = ("attacker", "victim", "listener", "target")
 # What one direction of TCP still shows, by the part of a label before the colon
-CLIENTS_SHOW = {"coercion", "callback", "relay", "one-leg", "reflection", "krb-relay", "krb-misplaced", "adcs-enrollment"}
+CLIENTS_SHOW = {"coercion", "callback", "relay", "relay-one-way", "one-leg", "foreign-machine", "reflection", "krb-relay", "krb-misplaced", "adcs-enrollment"}
 CLIENTS_SHOW |= {"icpr-enrollment", "ldap-write", "chain", "tier0-outbound", "marshalled-name", "webdav", "recon", "rpc-attack"}
 CLIENTS_SHOW |= {"follow-up", "tampering", "poisoning", "rogue"}
 # Labels that compare an address in the payload with one in the headers
-PINNED = {"coercion", "callback", "chain", "one-leg", "krb-misplaced", "marshalled-name", "webdav", "poisoning", "rogue"}
+PINNED = {"coercion", "callback", "chain", "one-leg", "foreign-machine", "krb-misplaced", "marshalled-name", "webdav", "poisoning", "rogue"}
 SERVERS_SHOW = {"relay", "rogue-server", "poisoning", "rogue"}
 
 

@@ -142,7 +142,7 @@ impl Sensor {
         let files = before.into_iter().chain([pcap]).map(Path::to_owned);
         let mut source = Series::open(files, None).map_err(|e| fail(&e))?;
         let stop = AtomicBool::new(false);
-        let report = sensor::run(&mut source, &setup, &thread.outlet(), &stop, &mut |_| {})
+        let report = sensor::run(&mut source, &setup, &thread.outlet(), &stop, &mut |_, _| {})
             .map_err(|e| fail(&e))?;
         let lost = thread.finish().map_or(1, |writer| writer.lost());
         if lost > 0 {
