@@ -45,7 +45,7 @@ impl Tap for Bodies {
         self.is_form =
             enrolment::is_page(head.method, head.target) && head.content_length != Some(0);
         if self.is_form {
-            *self.form.get_or_insert_default() = Box::default();
+            **self.form.get_or_insert_default() = Form::default();
             return Wants::Request;
         }
         self.rpc.wants(head)

@@ -83,9 +83,9 @@ impl Form {
             }
             b'=' if !self.in_value => self.in_value = true,
             b if self.in_value => {
-                if !self.found && self.is_field() && self.value.len() < HTTP_FORM_BYTES {
-                    self.value.push(b);
-                }
+                let wanted = !self.found && self.is_field();
+                let room = HTTP_FORM_BYTES.saturating_sub(self.value.len());
+                self.value.extend((wanted && room > 0).then_some(b));
             }
             b if self.name.len() < NAME => self.name.push(b),
             _ => {}

@@ -7,6 +7,7 @@
 pub mod arp;
 pub(crate) mod base64;
 pub mod bodies;
+pub(crate) mod both;
 pub mod datagram;
 pub mod dcerpc;
 pub mod dhcp;

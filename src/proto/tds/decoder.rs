@@ -5,10 +5,11 @@ use super::wire::{
     Begins, Encryption, HEADER, Login, PacketType, ReplyToken, ReplyTokens, begins, encryption,
     login, sspi,
 };
-use crate::event::{Anomaly, Carrier, Event, RpcCall, Sink, TdsLogin};
+use crate::event::{Carrier, Event, RpcCall, Sink, TdsLogin};
 use crate::limits::{TDS_MESSAGE_BYTES, TDS_STATEMENT_BYTES};
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
+use crate::proto::both::{Both, anomaly};
 use crate::proto::spnego::{Negotiation, TokenAt};
 use crate::proto::{Shared, identity, tls};
 use crate::wire::{Error, Guid};
@@ -17,7 +18,7 @@ use crate::wire::{Error, Guid};
 #[derive(Debug, Default)]
 pub struct Decoder {
     negotiation: Negotiation,
-    halves: [Half; 2],
+    halves: Both<Half>,
     /// What the ends said of encryption: client, server.
     encryption: [Option<Encryption>; 2],
     /// TLS inside PRELOGIN packets.
@@ -53,16 +54,13 @@ impl Decoder {
     /// Bytes of heap it holds now, itself apart.
     #[must_use]
     pub fn held(&self) -> usize {
-        let messages = self
-            .halves
-            .iter()
-            .map(|h| h.message.capacity())
-            .sum::<usize>();
+        let messages = self.halves.each().map(|half| half.message.capacity());
+        let [to_server, to_client] = messages;
         let tls = self
             .tls
             .as_ref()
             .map_or(0, |t| size_of::<tls::Decoder>().saturating_add(t.held()));
-        messages.saturating_add(tls)
+        to_server.saturating_add(to_client).saturating_add(tls)
     }
 
     /// Takes the next piece of one direction.
@@ -111,11 +109,7 @@ impl Decoder {
     }
 
     fn half(&mut self, direction: Direction) -> &mut Half {
-        let [to_server, to_client] = &mut self.halves;
-        match direction {
-            Direction::ToServer => to_server,
-            Direction::ToClient => to_client,
-        }
+        self.halves.of(direction)
     }
 
     fn step(
@@ -214,7 +208,7 @@ impl Decoder {
             Ok(true) => Step::Done,
             Ok(false) => Step::Took(length),
             Err(error) => {
-                anomaly(direction, error, out);
+                anomaly("tds", direction, error, out);
                 Step::Took(length)
             }
         }
@@ -402,12 +396,8 @@ fn is_statement(direction: Direction, bytes: &[u8]) -> bool {
 
 fn lose(direction: Direction, why: &'static str, out: &mut dyn Sink) -> Step {
     let what = "TDS packet";
-    anomaly(direction, Error::Malformed { what, why }, out);
+    anomaly("tds", direction, Error::Malformed { what, why }, out);
     Step::Done
-}
-
-fn anomaly(direction: Direction, error: Error, out: &mut dyn Sink) {
-    out.event(direction, &Event::Anomaly(Anomaly::new("tds", error)));
 }
 
 fn token_at(message: &[u8]) -> TokenAt {

@@ -4,41 +4,9 @@ use proptest::prelude::*;
 
 use super::Decoder;
 use crate::net::Direction::{self, ToClient, ToServer};
-use crate::proto::Shared;
-use crate::proto::drive::Pipe;
-use crate::proto::testing::{Recorder, vector};
+use crate::proto::testing::{self, vector};
 
-#[derive(Default)]
-struct Connection {
-    decoder: Decoder,
-    pipes: [Pipe; 2],
-    shared: Shared,
-    out: Recorder,
-}
-
-impl Connection {
-    fn say(&mut self, way: Direction, bytes: &[u8]) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].data(bytes, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
-
-    fn lose(&mut self, way: Direction, n: u64) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].gap(n, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
-}
+type Connection = testing::Connection<Decoder>;
 
 /// Packets of a message: type, status (1: last), length, SPID, number, window.
 fn packets(kind: u8, message: &[u8], size: usize) -> Vec<u8> {
