@@ -484,10 +484,10 @@ pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     };
     let bare = Header::default();
     let mut lines = Vec::new();
-    let mut add = |name, write: &dyn Fn(&mut Vec<u8>)| {
-        let mut buf = Vec::new();
+    let mut add = |name, write: &dyn Fn(&mut Lines)| {
+        let mut buf = Lines::default();
         write(&mut buf);
-        for line in buf.split_inclusive(|b| *b == b'\n') {
+        for (_, line) in buf.iter() {
             lines.push((name, line.to_vec()));
         }
     };
@@ -511,7 +511,9 @@ pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     add("bare incident", &|buf| {
         write_incident(buf, &bare, &Incident::default());
     });
-    add("identity", &|buf| write_identity(buf, &bare, &records::identity()));
+    add("identity", &|buf| {
+        write_identity(buf, &bare, &records::identity())
+    });
     add("bare identity", &|buf| {
         let least = IdentityChange {
             change: "roles",

@@ -177,6 +177,7 @@ pub(super) fn posture() -> PostureReport {
 
 pub(super) fn sensor() -> SensorRecord {
     SensorRecord {
+        outputs: [("siem".to_owned(), OutputCounters::default().all().into())].into(),
         uptime: 60,
         version: "0.1.0",
         key_id: "3f2a".to_owned(),

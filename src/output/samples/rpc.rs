@@ -114,5 +114,7 @@ pub(super) fn challenge() -> NtlmChallenge<'static> {
         dns_domain_name: Text::Str("lab.example"),
         session: 0,
         server_guid: None,
+        message_id: 0,
+        session_id: 0,
     }
 }
