@@ -1,5 +1,10 @@
 //! One of every line, for tests: full ones and the emptiest there can be.
 
+mod logons;
+mod names;
+mod records;
+mod rpc;
+
 use std::sync::Arc;
 
 use super::*;
@@ -7,6 +12,12 @@ use crate::event::*;
 use crate::net::{Addr, Direction, Endpoint, Mac, Outer, Transport};
 use crate::time::Timestamp;
 use crate::wire::{Guid, Text};
+
+use logons::*;
+use names::*;
+use records::*;
+pub(super) use rpc::rpc_call;
+use rpc::*;
 
 const EFSR: Guid = Guid(0xc681d488_d850_11d0_8c52_00c04fd90f7e);
 
@@ -35,253 +46,6 @@ fn flow() -> FlowMeta {
 }
 
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 0x66]);
-
-/// A message with a record of every kind, or one with as little as there can be.
-fn dns(protocol: &'static str, full: bool) -> DnsMessage<'static> {
-    const fn record(section: DnsSection, kind: u16, data: DnsData<'static>) -> DnsRecord<'static> {
-        DnsRecord {
-            section,
-            name: "lab.example",
-            kind,
-            class: 1,
-            ttl: 30,
-            data,
-            suffix: None,
-        }
-    }
-    const SOA: DnsData<'static> = DnsData::Soa(DnsSoa {
-        mname: "ns.lab.example",
-        rname: "mitm6",
-        serial: 1337,
-        times: [1, 2, 3, 4],
-    });
-    const SRV: DnsData<'static> = DnsData::Service {
-        priority: 0,
-        weight: 100,
-        port: 389,
-        target: "dc01.lab.example",
-    };
-    static RECORDS: [DnsRecord<'static>; 9] = [
-        record(DnsSection::Answer, 1, DnsData::Address(Addr([1; 16]))),
-        record(DnsSection::Answer, 33, SRV),
-        record(DnsSection::Answer, 6, SOA),
-        record(DnsSection::Answer, 16, DnsData::Text("v=1")),
-        record(DnsSection::Answer, 12, DnsData::Name("dc01.lab.example")),
-        record(DnsSection::Authority, 6, SOA),
-        record(DnsSection::Authority, 999, DnsData::Other),
-        record(DnsSection::Additional, 33, SRV),
-        record(DnsSection::Additional, 16, DnsData::Text("v=1")),
-    ];
-    DnsMessage {
-        protocol,
-        query: "lab.example",
-        qtype_name: "A",
-        answers: "192.0.2.66",
-        response: full,
-        opcode_name: "query",
-        rcode_name: "NOERROR",
-        ttl: Some(30),
-        frame_mac: MAC,
-        id: 7,
-        flags: if full { 0xffff } else { 0 },
-        opcode: 0,
-        rcode: 0,
-        questions: if full {
-            &[DnsQuestion {
-                name: "lab.example",
-                kind: 1,
-                class: 1,
-                suffix: None,
-            }]
-        } else {
-            &[]
-        },
-        records: if full { &RECORDS } else { &[] },
-        more: 0,
-        signed: false,
-        gss: false,
-    }
-}
-
-const SERVERS: &[Addr] = &[Addr([0xfe; 16])];
-
-fn dhcp() -> Dhcp<'static> {
-    Dhcp {
-        message: DhcpMessage::OFFER,
-        client_mac: MAC,
-        client_ip: Some(addr(9)),
-        assigned_ip: Some(addr(9)),
-        next_server_ip: Some(addr(1)),
-        relay_ip: Some(addr(2)),
-        requested_ip: Some(addr(9)),
-        hostname: Text::Str("ws01"),
-        lease_time: Some(10),
-        routers: SERVERS,
-        dns_servers: SERVERS,
-        vendor_class: Text::Str("MSFT 5.0"),
-        server_id: Some(addr(66)),
-        client_fqdn: Text::Str("ws01.lab.example"),
-        domain: Text::Str("lab.example"),
-        proxy_config: Text::Str("http://192.0.2.66/wpad.dat"),
-        frame_mac: MAC,
-        request: false,
-        xid: 7,
-        client_id: &[1, 2, 0, 0, 0, 0, 9],
-        renewal_time: Some(5),
-        rebinding_time: Some(8),
-        subnet_mask: Some(addr(0)),
-        params: &[1, 3, 6, 252],
-    }
-}
-
-fn dhcpv6() -> Dhcpv6<'static> {
-    Dhcpv6 {
-        message: "advertise",
-        xid: 7,
-        client_duid: &[0, 3, 0, 1],
-        server_duid: &[0, 3, 0, 1],
-        addresses: SERVERS,
-        t1: Some(200),
-        t2: Some(250),
-        preferred: Some(300),
-        valid: Some(300),
-        dns_servers: SERVERS,
-        domains: "lab.example",
-        client_fqdn: "ws01.lab.example",
-        status: Some(0),
-        relayed: true,
-        frame_mac: MAC,
-        kind: 2,
-    }
-}
-
-fn arp() -> Arp {
-    Arp {
-        operation: ArpOperation::REPLY,
-        src_mac: MAC,
-        src_ip: addr(66),
-        dest_mac: MAC,
-        dest_ip: addr(10),
-        frame_mac: MAC,
-    }
-}
-
-/// A call with everything known.
-pub(super) fn rpc_call() -> RpcCall<'static> {
-    RpcCall {
-        interface: Some(EFSR),
-        endpoint: "efs",
-        opnum: 0,
-        operation: "EfsRpcOpenFileRaw",
-        version: "1.0",
-        transport: "ncacn_np",
-        named_pipe: "lsarpc",
-        auth_type: Some(10),
-        auth_level: Some(6),
-        sealed: false,
-        stub_len: 72,
-        path: Some(r"\\192.0.2.66\share\x"),
-        argument: Some("DC01"),
-        detail: Some("DC01$"),
-        zero_credential: Some(true),
-        client: Some(Addr::v4([192, 0, 2, 77])),
-        by_endpoint: Some(true),
-        ndr64: true,
-        call_id: 2,
-        fragments: 1,
-        object: None,
-        method: None,
-        path_by_scan: false,
-        stub: b"",
-        association: 0,
-    }
-}
-
-fn rpc_endpoint() -> RpcEndpoint<'static> {
-    RpcEndpoint {
-        source: "ept_map",
-        asked: false,
-        interface: Some(EFSR),
-        endpoint: "efs",
-        version: "1.0",
-        transport: "ncacn_ip_tcp",
-        port: Some(49_664),
-        pipe: Text::Str(r"\pipe\lsass"),
-        host: Text::Str("192.0.2.10"),
-    }
-}
-
-fn rpc_result(fault: Option<u32>) -> RpcResult<'static> {
-    RpcResult {
-        interface: Some(EFSR),
-        endpoint: "efs",
-        opnum: 0,
-        operation: "EfsRpcOpenFileRaw",
-        fault,
-        status: Some(0x35),
-        sealed: false,
-        stub_len: 24,
-        call_id: 2,
-        fragments: 1,
-        association: 0,
-    }
-}
-
-fn rpc_bind(accepted: Option<bool>) -> RpcBind<'static> {
-    RpcBind {
-        interface: EFSR,
-        version: "1.0",
-        endpoint: "efs",
-        transport: "ncacn_np",
-        named_pipe: "lsarpc",
-        accepted,
-        auth_type: None,
-        auth_level: None,
-        call_id: 1,
-        major: 1,
-        minor: 0,
-        ack_result: 0,
-    }
-}
-
-fn authenticate() -> NtlmAuthenticate<'static> {
-    NtlmAuthenticate {
-        carrier: Carrier::Smb,
-        user: Text::Str("DC01$"),
-        domain: Text::Str("LAB"),
-        workstation: Text::Str("DC01"),
-        anonymous: false,
-        response: "v2",
-        server_challenge: Some(*b"\x01\x02\x03\x04\x05\x06\x07\x08"),
-        flags: 0xe288_8215,
-        target_name: Text::Str("cifs/192.0.2.66"),
-        nb_computer_name: Text::Str("CA01"),
-        dns_computer_name: Text::Str("ca01.lab.example"),
-        mic: Mic::Present,
-        channel_bindings: false,
-        session: 1,
-        nt_response: Secret::new(b"never to be seen"),
-        message_id: 5,
-        session_id: 6,
-    }
-}
-
-fn challenge() -> NtlmChallenge<'static> {
-    NtlmChallenge {
-        carrier: Carrier::Http,
-        flags: 0xe289_8215,
-        server_challenge: *b"\x01\x02\x03\x04\x05\x06\x07\x08",
-        target_name: Text::Str("LAB"),
-        nb_computer_name: Text::Str("CA01"),
-        nb_domain_name: Text::Str("LAB"),
-        dns_computer_name: Text::Str("ca01.lab.example"),
-        dns_domain_name: Text::Str("lab.example"),
-        session: 0,
-        server_guid: None,
-        message_id: 0,
-        session_id: 0,
-    }
-}
 
 /// Events without a line.
 pub(super) fn silent() -> [Event<'static>; 2] {
@@ -369,6 +133,23 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         ),
         ("challenge", Event::NtlmChallenge(challenge())),
         ("authenticate", Event::NtlmAuthenticate(authenticate())),
+        (
+            "certificate enrolment over HTTP",
+            Event::HttpDetail(HttpDetail {
+                message: "enrolment",
+                template: "DomainController",
+                attributes: "CertificateTemplate:DomainController; SAN:upn=x@lab.test",
+                protection: "",
+            }),
+        ),
+        (
+            "winrm",
+            Event::HttpDetail(HttpDetail {
+                message: "winrm",
+                protection: "spnego",
+                ..HttpDetail::default()
+            }),
+        ),
         ("http", Event::HttpTransaction(http)),
         (
             "http, no answer",
@@ -1052,7 +833,9 @@ pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     add("bare incident", &|buf| {
         write_incident(buf, &bare, &Incident::default());
     });
-    add("identity", &|buf| write_identity(buf, &bare, &identity()));
+    add("identity", &|buf| {
+        write_identity(buf, &bare, &records::identity())
+    });
     add("bare identity", &|buf| {
         let least = IdentityChange {
             change: "roles",
