@@ -9,6 +9,7 @@ mod log;
 mod posture;
 mod report;
 mod run;
+mod sandbox;
 mod service;
 mod summary;
 mod trial;

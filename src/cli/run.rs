@@ -12,8 +12,8 @@ use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, trial,
-    watch,
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, sandbox,
+    trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
@@ -77,7 +77,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     let live = !config.interfaces.is_empty();
     let memory = Memory::mib(config.memory_mib);
     if args.test {
-        check::tell(args, &config, &rules, memory)?;
+        let allow = sandbox::allow(args, &config, &destinations);
+        check::tell(args, &config, &rules, memory, &allow)?;
         return Ok(0);
     }
     let keep = match &config.state_dir {
@@ -139,12 +140,18 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }
     // Opened before the outputs: an output file is not touched when there is nothing to write.
     let job = if live {
-        Job::Watch(watch::open(&config.interfaces, args.quiet)?)
+        Job::Watch(watch::open(
+            &config.interfaces,
+            args.quiet,
+            !config.sandbox,
+        )?)
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
     let service = Service::bind(&config, setup.reload.clone(), setup.health.clone())?;
     let writer = Writer::open(&destinations).map_err(Failure::new)?;
+    let allow = sandbox::allow(args, &config, &destinations);
+    sandbox::enter(&config, &allow, live)?;
     let thread = WriterThread::start(writer, |trouble| complain(trouble))
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     let outlet = thread.outlet();
