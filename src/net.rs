@@ -64,9 +64,12 @@ pub struct Net {
 }
 
 impl Net {
-    /// True if `addr` is in it.
+    /// True if `addr` is in it. A network of IPv6 has no IPv4 address, however short its prefix.
     #[must_use]
     pub fn contains(&self, addr: Addr) -> bool {
+        if self.addr.is_v4() != addr.is_v4() {
+            return false;
+        }
         let (mine, other) = (
             u128::from_be_bytes(self.addr.0),
             u128::from_be_bytes(addr.0),
@@ -88,11 +91,11 @@ impl std::str::FromStr for Net {
         let ip: IpAddr = addr.parse().map_err(|_| "not an address")?;
         let most: u8 = if ip.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
-            Some(bits) => bits.parse().map_err(|_| "not a number of bits")?,
+            Some(bits) => bits.parse().map_err(|_| "the prefix length is no number")?,
             None => most,
         };
         if bits > most {
-            return Err("more bits than the address has");
+            return Err("the prefix length does not fit the address");
         }
         Ok(Self {
             addr: Addr::from(ip),

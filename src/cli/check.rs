@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, tuning};
+use super::{Args, Config, Failure, complain, tuning};
 use crate::capture::interface;
 use crate::correlate::costs;
 use crate::limits;
@@ -117,6 +117,16 @@ pub(super) fn list(rules: &RuleSet) {
             .map(|s| format!("skipped  {} ({}): {}", s.title, s.file, s.reason)),
     );
     print(&lines);
+}
+
+/// Rules that their own status takes out: whoever loads them may count on them.
+pub(super) fn warn_of_deprecated(rules: &RuleSet) {
+    for s in rules.skipped().filter(|s| s.deprecated) {
+        complain(&format_args!(
+            "warning: {}:{}: `{}` does not run: {}; remove it, or set another status to use it",
+            s.file, s.line, s.title, s.reason
+        ));
+    }
 }
 
 /// `rules check`: that all is well.

@@ -97,7 +97,7 @@ fn networks_learning_and_state_from_file_and_flags() {
         (["--host", "dc1=10.0.0.1=dcc"], "did you mean `dc`?"),
         (
             ["--home-net", "10.0.0.0/40"],
-            "more bits than the address has",
+            "the prefix length does not fit the address",
         ),
         (["--learning-hours", "9999"], "give 0 to 8760"),
     ] {

@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod sandbox;
 mod service;
+mod shipped;
 mod summary;
 mod trial;
 mod tuning;
@@ -55,6 +56,10 @@ pub fn main() -> ExitCode {
             return asking(&args, socket.as_deref(), |path| {
                 service::print_answer(path, *verb)
             });
+        }
+        Some(Command::Completions { shell }) => {
+            shipped::completions(*shell);
+            return ExitCode::SUCCESS;
         }
         _ => {}
     }

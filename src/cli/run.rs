@@ -13,7 +13,7 @@ use super::service::Service;
 use super::summary::Summary;
 use super::{
     Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, sandbox,
-    trial, watch,
+    shipped, trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
@@ -24,6 +24,10 @@ use crate::sensor::{
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    if let Some(Command::Man { dir }) = &args.command {
+        shipped::man(dir)?;
+        return Ok(0);
+    }
     if let Some(Command::Report {
         eve,
         page,
@@ -43,6 +47,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         return Ok(0);
     }
     let rules = Arc::new(inputs::rules(&config)?);
+    check::warn_of_deprecated(&rules);
     match &args.command {
         Some(Command::Explain { id }) => {
             explain::detector(id, &rules)?;

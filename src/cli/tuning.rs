@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::config::ConfigError;
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level, Signature};
-use crate::rule::{Network, RuleSet};
+use crate::net::Net;
+use crate::rule::RuleSet;
 use crate::sensor::{RuleRef, Suppress, Threshold, Tuning};
 
 /// `[allow]`: hosts whose doings are known, by address.
@@ -241,9 +242,9 @@ pub(super) fn name(place: &str, text: &str) -> Result<RuleRef, ConfigError> {
     )))
 }
 
-fn networks(place: &str, key: &str, all: &[String]) -> Result<Vec<Network>, ConfigError> {
+fn networks(place: &str, key: &str, all: &[String]) -> Result<Vec<Net>, ConfigError> {
     let one = |text: &String| {
-        Network::parse(text).map_err(|why| {
+        text.parse::<Net>().map_err(|why| {
             ConfigError::new(format!(
                 "{place}: {key} `{text}`: {why}; give 10.0.0.5 or 10.0.0.0/24"
             ))

@@ -65,7 +65,7 @@ impl Source {
 }
 
 /// One piece of evidence.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The address it is about.
     pub addr: Addr,
@@ -93,7 +93,7 @@ pub struct Claim {
 }
 
 /// Who says something about another host, and to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Witness {
     /// The one that answers.
     pub server: Addr,

@@ -8,11 +8,12 @@ use super::condition::{Expr, one_or};
 use super::detection::{Compare, Detection, How, Item};
 use super::encode::Encode;
 use super::error::{Problem, list};
-use super::matcher::{ANY_FIELD, Network, Op, Test};
+use super::matcher::{ANY_FIELD, Op, Test};
 use super::pattern::{Pattern, Place};
 use super::view;
 use super::yaml::{Node, Pos, Yaml};
 use crate::event::{EventSchema, FieldDef, FieldId, Mark, ValueKind};
+use crate::net::Net;
 use crate::wire::Guid;
 
 /// Bytes that one compiled regular expression may take.
@@ -293,7 +294,7 @@ fn op(item: &Item, value: &Node, def: &FieldDef, schema: &EventSchema) -> Result
         How::Cidr => {
             textual("cidr")?;
             let text = text(item, value, def)?;
-            Network::parse(&text)
+            text.parse::<Net>()
                 .map(Op::Network)
                 .map_err(|why| misfit(item, value, def, why).help("as `10.0.0.0/8`"))
         }

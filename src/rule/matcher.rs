@@ -1,6 +1,6 @@
 //! One compiled test: a field, and what its value must be.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use regex::Regex;
@@ -10,6 +10,7 @@ use super::detection::Compare;
 use super::pattern::{Pattern, Place, fold};
 use super::view;
 use crate::event::{FieldId, Fields, Value};
+use crate::net::{Addr, Net};
 use crate::wire::Guid;
 
 /// Stands for every field of the event, for search words.
@@ -32,7 +33,7 @@ pub(super) enum Op {
     Bool(bool),
     Number(Compare, u64),
     Address(IpAddr),
-    Network(Network),
+    Network(Net),
     /// Text in its own letter case.
     Cased(Pattern),
     /// Text in lower case.
@@ -48,55 +49,6 @@ pub(super) enum Op {
         place: Place,
         cased: bool,
     },
-}
-
-/// An address range, as `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u8,
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
-}
-
-impl Network {
-    /// Reads `address/bits`, or an address alone.
-    ///
-    /// # Errors
-    ///
-    /// Why it is none.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| "not an address")?;
-        let width: u8 = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => width,
-            Some(b) => b
-                .parse()
-                .ok()
-                .filter(|b| *b <= width)
-                .ok_or("the prefix length does not fit the address")?,
-        };
-        Ok(Self { address, bits })
-    }
-
-    /// True if the address is in it.
-    #[must_use]
-    pub fn contains(self, address: IpAddr) -> bool {
-        let differ = match (self.address, address) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(u32::from(a) ^ u32::from(b)) << 96,
-            (IpAddr::V6(a), IpAddr::V6(b)) => u128::from(a) ^ u128::from(b),
-            _ => return false,
-        };
-        differ.leading_zeros() >= u32::from(self.bits)
-    }
 }
 
 /// The texts of one field of the event at hand.
@@ -264,9 +216,10 @@ impl Test {
             (Op::Bool(want), Value::Bool(b)) => want == b,
             (Op::Number(compare, want), Value::Number(n)) => compare.holds(*n, *want),
             (Op::Address(want), Value::Address(a)) => want == a,
-            (Op::Network(net), Value::Address(a)) => net.contains(*a),
+            (Op::Network(net), Value::Address(a)) => net.contains(Addr::from(*a)),
             (Op::Network(net), _) => as_is(field, &value, scratch, |t| {
-                t.parse().is_ok_and(|address| net.contains(address))
+                t.parse::<IpAddr>()
+                    .is_ok_and(|address| net.contains(address.into()))
             }),
             (
                 Op::Same {
@@ -346,11 +299,15 @@ mod tests {
             ("fe80::/10", "fe80::1", true),
             ("fe80::/10", "fec0::1", false),
         ] {
-            let network = Network::parse(net).unwrap();
-            assert_eq!(network.contains(address.parse().unwrap()), want, "{net}");
+            let network = net.parse::<Net>().unwrap();
+            assert_eq!(
+                network.contains(address.parse::<IpAddr>().unwrap().into()),
+                want,
+                "{net}"
+            );
         }
         for bad in ["", "10.0.0/8", "10.0.0.0/33", "::/129", "10.0.0.0/-1"] {
-            assert!(Network::parse(bad).is_err(), "{bad}");
+            assert!(bad.parse::<Net>().is_err(), "{bad}");
         }
     }
 }

@@ -52,7 +52,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 pub use error::RuleError;
-pub use matcher::{Network, Scratch};
+pub use matcher::Scratch;
 pub use occurrences::{Correlated, Occurrence, Occurrences};
 pub use source::RuleSource;
 pub use trial::{Near, Trial, Tried};
@@ -103,6 +103,8 @@ pub struct Skipped {
     pub file: String,
     /// Line it begins at.
     pub line: u32,
+    /// Its own status takes it out, which whoever loads it may not know.
+    pub deprecated: bool,
 }
 
 /// Rules, ready to be matched. Immutable, so threads share one.
@@ -279,6 +281,7 @@ impl Loader {
                         reason: skip.reason,
                         file: file.name.clone(),
                         line: node.at.line,
+                        deprecated: false,
                     }),
                     None => {}
                 }
@@ -303,11 +306,10 @@ impl Loader {
         let (mut kept, mut skipped) = (Vec::new(), Vec::new());
         for (file, draft) in self.drafts.drain(..) {
             let id = draft.id.map(|(id, _)| id);
+            let deprecated = matches!(draft.status.as_str(), "deprecated" | "unsupported");
             let reason = match id.and_then(|id| by.get(&id)) {
                 Some((new, who)) if *new != id => Some(format!("obsoleted by {who}")),
-                _ if matches!(draft.status.as_str(), "deprecated" | "unsupported") => {
-                    Some(format!("its status is {}", draft.status))
-                }
+                _ if deprecated => Some(format!("its status is {}", draft.status)),
                 _ => None,
             };
             match reason {
@@ -320,6 +322,7 @@ impl Loader {
                         .get(file)
                         .map_or(String::new(), |f| f.name.clone()),
                     line: draft.at.line,
+                    deprecated,
                 }),
             }
         }

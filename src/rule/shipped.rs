@@ -1,7 +1,10 @@
 //! What the shipped rules say of which finding. This table is the specification of their levels.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use super::tests::hits;
-use super::{RuleSet, RuleSource, SIDS};
+use super::{RuleSet, RuleSource, SIDS, shipped_actions, shipped_precursor};
 use crate::event::{Finding, Level};
 
 pub(super) fn builtin() -> RuleSet {
@@ -11,12 +14,20 @@ pub(super) fn builtin() -> RuleSet {
     })
 }
 
+thread_local! {
+    /// What [`verdict`] has seen in this thread.
+    static SEEN: RefCell<BTreeSet<u32>> = const { RefCell::new(BTreeSet::new()) };
+}
+
 /// `sid level` of the only hit, or `-`.
 pub(super) fn verdict(rules: &RuleSet, finding: &Finding) -> String {
     let hits = hits(rules, finding);
     assert!(hits.len() <= 1, "{finding:?} fits {hits:?}");
     match hits.first() {
-        Some(s) => format!("{} {}", s.sid, s.level),
+        Some(s) => {
+            SEEN.with_borrow_mut(|seen| seen.insert(s.sid));
+            format!("{} {}", s.sid, s.level)
+        }
         None => "-".to_owned(),
     }
 }
@@ -175,6 +186,24 @@ fn coercion_levels() {
         })
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+    // The server went to the caller at once, which prints and coerces alike.
+    for owner in ["unread", "sealed"] {
+        for (interfaces, want) in [(1, "2593076 low"), (2, "2593076 low")] {
+            let case = Coercion {
+                family: "rprn",
+                opnum: 65,
+                tier: "A",
+                path: owner,
+                interfaces,
+                outcome: "success",
+            };
+            let finding = Finding {
+                listener: Some(crate::net::Addr::v4([10, 0, 0, 9])),
+                ..case.finding()
+            };
+            assert_eq!(verdict(&rules, &finding), want, "{finding:?}");
+        }
+    }
 }
 
 #[test]
@@ -509,6 +538,31 @@ fn one_finding_one_alert() {
         }
     }
     assert_eq!(looked_at, 21 * 6 * 3 * 5 * 4);
+}
+
+/// Every shipped rule fires in a row of a table of levels, each of which says what it should say. That it
+/// fires in real traffic, and in no benign one, is for the evaluation to show.
+#[test]
+fn every_rule_fires() {
+    coercion_levels();
+    relay_levels();
+    web_enrolment_levels();
+    one_leg_levels();
+    callback_levels();
+    levels_of_kerberos();
+    levels_of_tier_zero_outbound();
+    shipped_actions::directory_write_levels();
+    shipped_actions::rpc_enrolment_levels();
+    shipped_actions::neighbour_levels();
+    shipped_actions::follow_up_levels();
+    shipped_precursor::precursor_levels();
+    let seen = SEEN.take();
+    let rules = builtin();
+    let silent: Vec<&str> = (rules.rules().map(|r| &r.signature))
+        .filter(|s| !seen.contains(&s.sid))
+        .map(|s| s.title.as_str())
+        .collect();
+    assert!(silent.is_empty(), "no table makes these fire: {silent:#?}");
 }
 
 #[test]

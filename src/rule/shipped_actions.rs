@@ -25,7 +25,7 @@ fn check(table: &[(Finding, &str)]) {
 }
 
 #[test]
-fn directory_write_levels() {
+pub(super) fn directory_write_levels() {
     let key = "msDS-KeyCredentialLink";
     let relayed = |f: &mut Finding| f.relayed = true;
     let relay_refused = |f: &mut Finding| (f.relayed, f.outcome) = (true, "failure");
@@ -58,7 +58,7 @@ fn directory_write_levels() {
 }
 
 #[test]
-fn rpc_enrolment_levels() {
+pub(super) fn rpc_enrolment_levels() {
     let foreign =
         |f: &mut Finding| (f.named, f.owner_source, f.machine_account) = ("other", "dns", true);
     let as_is = |change: &dyn Fn(&mut Finding)| of("RW-16", "enrolment", change);
@@ -100,7 +100,7 @@ fn rpc_enrolment_levels() {
 }
 
 #[test]
-fn neighbour_levels() {
+pub(super) fn neighbour_levels() {
     let as_is = |action, change: &dyn Fn(&mut Finding)| of("RW-24", action, change);
     let nothing = |_: &mut Finding| ();
     let learning = |f: &mut Finding| f.learning = true;
@@ -155,7 +155,7 @@ fn neighbour_levels() {
 }
 
 #[test]
-fn follow_up_levels() {
+pub(super) fn follow_up_levels() {
     let as_is = |action, change: &dyn Fn(&mut Finding)| of("RW-25", action, change);
     let foreign = |f: &mut Finding| (f.named, f.owner_source) = ("other", "dns");
     check(&[

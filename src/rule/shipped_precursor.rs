@@ -5,7 +5,7 @@ use crate::event::Finding;
 
 /// Detector, test, carrier, confidence, account or state, level.
 #[test]
-fn precursor_levels() {
+pub(super) fn precursor_levels() {
     let rules = builtin();
     #[rustfmt::skip]
     let table = [

@@ -5,6 +5,8 @@
 //! LLMNR, mDNS and NBT-NS (that is how poisoning looks), and addresses outside the home networks.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
 
 use crate::event::{
     Carrier, Claim, Dhcp, DhcpMessage, DnsData, DnsMessage, DnsSection, Event, FlowMeta,
@@ -29,9 +31,36 @@ pub(super) struct Claims {
     home: HomeNets,
     /// Services that tickets were shown for and that have not answered: flow, session, sname.
     asked: VecDeque<(u64, u64, String)>,
-    /// What was said already, by hash, and when: said again, it is news after a minute.
-    said: HashMap<u64, Timestamp>,
+    said: Said,
     out: Vec<Seen>,
+}
+
+/// What was said already: said again, it is news after a minute. Most answers of a server say nothing else
+/// than the one before, so they are told apart before anything is made of them.
+#[derive(Debug, Default)]
+struct Said {
+    /// The hosts of the event at hand, client first, and its time.
+    ends: [Addr; 2],
+    now: Timestamp,
+    /// By a hash with a seed of this process, so that nobody can make one claim hide another.
+    when: HashMap<u64, Timestamp, foldhash::quality::RandomState>,
+}
+
+impl Said {
+    /// True once a minute for the same news of the same two hosts.
+    fn is_new(&mut self, news: &impl Hash) -> bool {
+        let hash = self.when.hasher().hash_one((self.ends, news));
+        let again = Duration::from_secs(limits::CLAIM_AGAIN_SECS);
+        let last = self.when.get(&hash);
+        if last.is_some_and(|at| self.now.since(*at) < again) {
+            return false;
+        }
+        if self.when.len() >= limits::CLAIMS_SAID {
+            self.when.clear();
+        }
+        self.when.insert(hash, self.now);
+        true
+    }
 }
 
 impl Claims {
@@ -74,6 +103,8 @@ impl Claims {
         flow: &FlowMeta,
         now: Timestamp,
     ) -> std::vec::Drain<'_, Seen> {
+        self.said.ends = [flow.client.addr, flow.server.addr];
+        self.said.now = now;
         match event {
             Event::Dns(e) if e.protocol == "dns" && direction == Direction::ToClient => {
                 self.dns(e, flow);
@@ -138,7 +169,7 @@ impl Claims {
             Event::LdapResult(_) => self.serves(flow, Services::LDAP),
             Event::LdapBind(e) if e.mechanism == "simple" && !e.name.is_empty() => {
                 let user = e.name.to_string();
-                self.out.push(Seen::Lax(Laxity::LdapSimple { user }));
+                self.lax(Laxity::LdapSimple { user });
             }
             Event::KrbReply(_) if flow.server.port == 88 => self.serves(flow, Services::KDC),
             Event::NtlmChallenge(_) => self.serves(flow, Services::SQL),
@@ -150,7 +181,7 @@ impl Claims {
                 }
                 let port = flow.server.port;
                 if matches!(port, 135 | 593) && !self.home.contains(flow.client.addr) {
-                    self.out.push(Seen::Lax(Laxity::Endpoint { port }));
+                    self.lax(Laxity::Endpoint { port });
                 }
             }
             Event::SmbCommand(e) => {
@@ -177,27 +208,7 @@ impl Claims {
             }
             _ => {}
         }
-        self.fresh(flow, now);
         self.out.drain(..)
-    }
-
-    /// Drops what the same two hosts made us say within the last minute.
-    fn fresh(&mut self, flow: &FlowMeta, now: Timestamp) {
-        let said = &mut self.said;
-        let ends = (flow.client.addr.0, flow.server.addr.0);
-        self.out.retain(|seen| {
-            let text = format!("{seen:?}");
-            let hash = identity(&[&ends.0, &ends.1, text.as_bytes()]);
-            let again = std::time::Duration::from_secs(limits::CLAIM_AGAIN_SECS);
-            if said.get(&hash).is_some_and(|at| now.since(*at) < again) {
-                return false;
-            }
-            if said.len() >= limits::CLAIMS_SAID {
-                said.clear();
-            }
-            said.insert(hash, now);
-            true
-        });
     }
 
     fn push(&mut self, claim: Claim) {
@@ -206,8 +217,15 @@ impl Claims {
             || !claim.interfaces.is_empty()
             || claim.client.is_some()
             || claim.services != Services::default();
-        if says && (self.home.contains(claim.addr) || claim.addr == Addr::default()) {
+        let home = says && (self.home.contains(claim.addr) || claim.addr == Addr::default());
+        if home && self.said.is_new(&claim) {
             self.out.push(Seen::Claim(Box::new(claim)));
+        }
+    }
+
+    fn lax(&mut self, laxity: Laxity) {
+        if self.said.is_new(&laxity) {
+            self.out.push(Seen::Lax(laxity));
         }
     }
 
@@ -246,7 +264,7 @@ impl Claims {
         let weak = e.server_signing_required == Some(false) && !e.encryption_required;
         if weak && !e.guest && !e.null_session && self.home.contains(flow.server.addr) {
             let user = e.user.to_string();
-            self.out.push(Seen::Lax(Laxity::SmbUnsigned { user }));
+            self.lax(Laxity::SmbUnsigned { user });
         }
     }
 

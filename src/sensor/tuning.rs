@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::correlate::{Case, Verdict};
 use crate::event::{Alert, Finding, Signature};
 use crate::limits;
-use crate::rule::{Network, RuleSet, Scratch};
+use crate::net::Net;
+use crate::rule::{RuleSet, Scratch};
 use crate::time::Timestamp;
 
 /// Which rules an entry is about.
@@ -40,9 +41,9 @@ pub struct Suppress {
     /// The rules.
     pub rules: Vec<RuleRef>,
     /// Who does it: a finding's attacker, an event's client.
-    pub source: Vec<Network>,
+    pub source: Vec<Net>,
     /// To whom: a finding's victim, target or listener, an event's server.
-    pub destination: Vec<Network>,
+    pub destination: Vec<Net>,
     /// User, or `DOMAIN\user`, of a finding, in lower case.
     pub account: Vec<String>,
     /// Days, UTC; bit 0 is Sunday. 0 is every day.
@@ -109,8 +110,8 @@ impl<'a> Subject<'a> {
 
 impl Suppress {
     fn fits(&self, s: &Subject<'_>) -> bool {
-        let within = |all: &[Network], a: &Option<IpAddr>| {
-            a.is_some_and(|a| all.iter().any(|net| net.contains(a)))
+        let within = |all: &[Net], a: &Option<IpAddr>| {
+            a.is_some_and(|a| all.iter().any(|net| net.contains(a.into())))
         };
         let account = |wanted: &String| match wanted.split_once('\\') {
             Some((domain, user)) => {
@@ -297,7 +298,7 @@ mod tests {
 
     #[test]
     fn everything_an_entry_says_must_fit() {
-        let net = |text| vec![Network::parse(text).unwrap()];
+        let net = |text: &str| vec![text.parse().unwrap()];
         let fits =
             |entry: Suppress| entry.fits(&Subject::finding(&signature(7), &finding(), FRIDAY));
         let any = Suppress::default;

@@ -127,6 +127,8 @@ def missing_evidence(truth):
         (kinds["krb-relay"], truth["kerberos_pairs"], "no AP-REQ on two flows"),
         (kinds["ldap-write"], truth["writes"], "no LDAP write"),
         (kinds["coercion"], truth["coercion_events"] or truth["rpc_calls"], "no coercion"),
+        (kinds["relay-one-way"], truth["response_pairs"], "no response on two flows"),
+        (kinds["relay-one-way"], not truth["ntlm_messages"].get("type 2"), "a challenge is there"),
         (kinds["one-leg"], not truth["relay_pairs"], "both legs are there"),
     ]
     return [reason for wanted, found, reason in promises if wanted and not found]

@@ -82,6 +82,7 @@ def main():
         ],
         "relay_pairs": pairs,
         "repeated_challenges": repeated,
+        "response_pairs": response_pairs(messages),
         "outcome": given.get("outcome"),
         "kerberos_pairs": observed.kerberos_pairs(capture_file),
         "writes": observed.ldap_writes(capture_file),
@@ -186,6 +187,19 @@ def challenge_pairs(messages, roles, malicious):
         else:
             repeated.append({"server_challenge": challenge, "flows": legs})
     return pairs, repeated
+
+
+def response_pairs(messages):
+    """Users whose NTLMv2 response was seen on more than one flow; the response itself is a secret"""
+    flows = collections.defaultdict(dict)  # response -> {(client, server)}, in order of time
+    for message in messages:
+        if message["kind"] == 3 and message["proof"]:
+            flows[message["user"], message["proof"]][message["sender"], message["receiver"]] = None
+    return [
+        {"user": user, "flows": [{"client": client, "server": server} for client, server in seen]}
+        for (user, _), seen in flows.items()
+        if len(seen) > 1
+    ]
 
 
 def call_shows(capture, calls, event):

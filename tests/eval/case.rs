@@ -92,6 +92,8 @@ pub(crate) struct Truth {
     /// The role can be told from the file: `also` alone names a host that is not in it.
     pub(crate) told: [bool; 4],
     pub(crate) expect: Vec<String>,
+    /// Labels that the file may still show: found they must be right, missed they do not count.
+    pub(crate) uncertain: Vec<String>,
     pub(crate) looks_like: Vec<String>,
     /// Detectors that may speak up although nothing malicious is in it, with a reason elsewhere.
     pub(crate) allow: Vec<String>,
@@ -117,7 +119,13 @@ pub(crate) struct Truth {
 }
 
 /// Labels whose answer depends on whose address is whose.
-const IDENTITY: [&str; 4] = ["one-leg:", "krb-misplaced:", "follow-up:", "tier0-outbound"];
+const IDENTITY: [&str; 5] = [
+    "one-leg:",
+    "foreign-machine:",
+    "krb-misplaced:",
+    "follow-up:",
+    "tier0-outbound",
+];
 
 impl Truth {
     /// Reads the JSON beside a capture, of this project's lab or of the shared one.
@@ -142,6 +150,9 @@ impl Truth {
         for label in texts(&json["expect"]) {
             truth.expect.push(labels.find(&label)?.0);
         }
+        for label in texts(&json["uncertain"]) {
+            truth.uncertain.push(labels.find(&label)?.0);
+        }
         truth.damaged = truth.expect.iter().any(|l| l == "readable-until-damage");
         truth.challenges = list(&json["relay_pairs"])
             .iter()
@@ -157,7 +168,7 @@ impl Truth {
                 .expect
                 .iter()
                 .any(|l| IDENTITY.iter().any(|i| l.starts_with(i)));
-        if truth.malicious && truth.expect.is_empty() {
+        if truth.malicious && truth.expect.is_empty() && truth.uncertain.is_empty() {
             return Err("malicious, but `expect` is empty".to_owned());
         }
         Ok(truth)

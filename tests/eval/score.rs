@@ -55,12 +55,18 @@ impl Judge<'_> {
         for alert in &said.alerts {
             *judged.levels.entry(alert.level).or_default() += 1;
         }
-        for label in &truth.expect {
+        let expected = truth.expect.iter().map(|label| (label, true));
+        let uncertain = truth.uncertain.iter().map(|label| (label, false));
+        for (label, demanded) in expected.chain(uncertain) {
+            let rows = judged.rows.len();
             // Labels were looked up when the truth was read.
             if let Ok((_, entry)) = self.labels.find(label)
                 && !entry.detectors.is_empty()
             {
                 self.label(truth, label, entry, said, &mut judged, &mut explained);
+            }
+            if !demanded {
+                judged.rows.truncate(rows);
             }
         }
         for (alert, explained) in said.alerts.iter().zip(&explained) {
@@ -224,6 +230,9 @@ fn errors(truth: &Truth, label: &str, entry: &Entry, alert: &Alert) -> Vec<Strin
             None if !truth.lossy => wrong.push("no challenge".to_owned()),
             _ => {}
         }
+        leg_errors(label, alert, &mut wrong);
+    }
+    if label.starts_with("relay-one-way:") {
         leg_errors(label, alert, &mut wrong);
     }
     if label.starts_with("krb-relay:")

@@ -127,7 +127,25 @@ impl Bench {
                 return Err(format!("a falsified truth ({what}) is not noticed"));
             }
         }
-        Ok(falsified.len())
+        self.uncertain()?;
+        Ok(falsified.len() + 1)
+    }
+
+    /// A label that the file need not show is not counted, but what is said of it has to be so.
+    fn uncertain(&self) -> Result<()> {
+        let mut json = self.json.clone();
+        json["expect"] = json!(["coercion:efsr"]);
+        json["uncertain"] = json!(["relay:smb-ldap", "chain"]);
+        let (_, judged) = self.judge(&json, &self.said)?;
+        if judged.rows.len() != 1 || !judged.unexplained.is_empty() || !judged.wrong.is_empty() {
+            return Err(format!("an uncertain label is demanded: {judged:?}"));
+        }
+        json["target"] = json!("10.10.0.99");
+        let (_, judged) = self.judge(&json, &self.said)?;
+        if judged.wrong.is_empty() {
+            return Err("an untrue alert for an uncertain label is not noticed".to_owned());
+        }
+        Ok(())
     }
 
     /// A sensor that says less, more, or something else is noticed.

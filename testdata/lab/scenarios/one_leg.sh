@@ -81,7 +81,7 @@ scenario_one_leg_victim_off_mirror() {
   relay_on smb -t "smb://$FILES"
   efs_call
   sleep 3
-  truth malicious=yes calls='not mirrored' attacker=$EVIL also=victim:$SRV target=$FILES family=relay expect=one-leg:smb-smb "$IMPACKET_TOOLS" \
+  truth malicious=yes calls='not mirrored' attacker=$EVIL also=victim:$SRV target=$FILES family=relay expect=one-leg:smb-smb expect=foreign-machine:smb "$IMPACKET_TOOLS" \
     notes="The victim is not mirrored: a machine account, SRV1, logs on from an address that is not that machine."
 }
 
@@ -91,7 +91,7 @@ scenario_one_leg_victim_off_mirror_adcs() {
   relay_on smb -t "http://$CA/certsrv/certfnsh.asp" --adcs --template Machine
   efs_call
   sleep 4
-  truth malicious=yes calls='not mirrored' attacker=$EVIL also=victim:$SRV target=$CA family=relay expect=one-leg:smb-http expect=adcs-enrollment "$IMPACKET_TOOLS" \
+  truth malicious=yes calls='not mirrored' attacker=$EVIL also=victim:$SRV target=$CA family=relay expect=one-leg:smb-http expect=foreign-machine:http expect=adcs-enrollment "$IMPACKET_TOOLS" \
     notes="Only the target leg: a machine account enrols on the web pages from somewhere else, with a client that loads no page before the form."
 }
 
@@ -101,6 +101,6 @@ scenario_one_leg_victim_off_mirror_ldap() {
   relay_on smb -t "ldap://$DC" "${LDAP_QUIET[@]}" --remove-mic
   efs_call
   sleep 3
-  truth malicious=yes calls='not mirrored' attacker=$EVIL also=victim:$SRV target=$DC family=relay expect=one-leg:smb-ldap "$IMPACKET_TOOLS" \
+  truth malicious=yes calls='not mirrored' attacker=$EVIL also=victim:$SRV target=$DC family=relay expect=one-leg:smb-ldap expect=foreign-machine:ldap "$IMPACKET_TOOLS" \
     notes="Only the target leg: a machine account binds to LDAP from an address that is not that machine."
 }

