@@ -289,6 +289,11 @@ fn no_thread_of_a_running_sensor_keeps_a_right_and_it_reads_rules_again() {
     fs::rename(rules.join("new"), rules.join("one.yml")).unwrap();
     signal(&sensor, rustix::process::Signal::USR2);
     until(|| said(dir.path()).contains("rules read again: 1 loaded"));
+    // As logrotate does it.
+    let out = dir.path().join("log/eve.json");
+    fs::rename(&out, dir.path().join("log/eve.json.1")).unwrap();
+    signal(&sensor, rustix::process::Signal::HUP);
+    until(|| out.exists());
     signal(&sensor, rustix::process::Signal::INT);
     assert_eq!(
         sensor.wait().unwrap().code(),
@@ -296,6 +301,8 @@ fn no_thread_of_a_running_sensor_keeps_a_right_and_it_reads_rules_again() {
         "{}",
         said(dir.path())
     );
+    let last = fs::read_to_string(&out).unwrap();
+    assert!(last.contains("\"event_type\":\"stats\""), "{last}");
 }
 
 #[test]

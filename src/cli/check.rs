@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, complain, tuning};
+use super::{Args, Config, Failure, complain, outputs, tuning};
 use crate::capture::interface;
 use crate::correlate::costs;
 use crate::limits;
@@ -35,7 +35,7 @@ pub(super) fn tell(
         ));
     }
     lines.push(format!(
-        "workers        {} and {} capture, one correlator, one writer thread",
+        "workers        {} and {} capture, one correlator thread, one for each output",
         config.workers,
         match config.interfaces.iter().map(|i| u32::from(i.fanout)).sum() {
             0 | 1 => "one".to_owned(),
@@ -43,14 +43,7 @@ pub(super) fn tell(
             n => format!("{n} + 1"),
         }
     ));
-    lines.push(format!(
-        "outputs        {}",
-        if config.outputs.is_empty() {
-            "stdout".to_owned()
-        } else {
-            config.outputs.join(", ")
-        }
-    ));
+    lines.extend(outputs::lines(config));
     lines.push(if config.sandbox {
         format!("sandbox        {}", super::sandbox::tell(allow))
     } else {
@@ -74,7 +67,7 @@ pub(super) fn tell(
         limits::HABITS,
         limits::POSTURES
     ));
-    let mut broken = Vec::new();
+    let mut broken = outputs::problems(config);
     for wanted in &config.interfaces {
         match interface(&wanted.name) {
             Ok(state) => lines.push(format!(

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
-use super::{service, tuning};
+use super::{outputs, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
+use crate::output::OutputSpec;
 use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
@@ -35,8 +36,10 @@ struct File {
     pub vlan_in_flow_key: bool,
     /// Bounds.
     pub limits: Limits,
-    /// Where EVE goes.
+    /// Where EVE goes, in short.
     pub outputs: Vec<String>,
+    /// Where EVE goes, with all there is to say.
+    pub output: Vec<outputs::Table>,
     /// Rule files and folders.
     pub rules: Vec<PathBuf>,
     /// Key that hashes secrets.
@@ -171,6 +174,7 @@ const KEYS: &[&str] = &[
     "vlan_in_flow_key",
     "limits",
     "outputs",
+    "output",
     "rules",
     "key_file",
     "stats_interval_s",
@@ -223,8 +227,8 @@ pub struct Config {
     pub vlan_in_flow_key: bool,
     /// Memory budget, MiB.
     pub memory_mib: u64,
-    /// Where EVE goes.
-    pub outputs: Vec<String>,
+    /// Where EVE goes: at least one.
+    pub outputs: Vec<OutputSpec>,
     /// Rule files and folders to add.
     pub rules: Vec<PathBuf>,
     /// Load the built-in rules.
@@ -249,9 +253,9 @@ impl Config {
     /// # Errors
     /// If the file cannot be read or a value cannot be used.
     pub fn from_args(args: &Args) -> Result<Self, ConfigError> {
-        let file = match &args.config {
+        let (file, tables) = match &args.config {
             Some(path) => read(path)?,
-            None => File::default(),
+            None => (File::default(), Vec::new()),
         };
         let mut interfaces = file.interfaces;
         if !args.interface.is_empty() {
@@ -315,11 +319,7 @@ impl Config {
                 .unwrap_or_else(default_workers),
             vlan_in_flow_key: args.vlan_in_flow_key || file.vlan_in_flow_key,
             memory_mib: args.memory_mib.unwrap_or(file.limits.memory_mib),
-            outputs: if args.output.is_empty() {
-                file.outputs
-            } else {
-                args.output.clone()
-            },
+            outputs: outputs::all(&args.output, &file.outputs, tables)?,
             rules,
             builtin_rules,
             key_file: args.key_file.clone().or(file.key_file),
@@ -339,6 +339,14 @@ impl Config {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// Folders that the sensor writes in while it runs: outputs, their spools, the state. For a sandbox.
+    #[must_use]
+    pub fn write_folders(&self) -> Vec<PathBuf> {
+        let mut all = outputs::folders(&self.outputs);
+        all.extend(self.state_dir.clone());
+        all
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -498,20 +506,23 @@ fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).clamp(1, 8))
 }
 
-fn read(path: &Path) -> Result<File, ConfigError> {
+/// The file, and the outputs of its tables.
+fn read(path: &Path) -> Result<(File, Vec<OutputSpec>), ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         ConfigError(format!(
             "{}: cannot read the configuration: {e}; check the path given with -c",
             path.display()
         ))
     })?;
-    toml::from_str(&text).map_err(|e| {
+    let file: File = toml::from_str(&text).map_err(|e| {
         let mut said = format!("{}: {e}", path.display());
         if let Some(hint) = suggestion(e.message()) {
             said.push_str(&format!("did you mean `{hint}`?\n"));
         }
         ConfigError(said.trim_end().to_owned())
-    })
+    })?;
+    let outputs = outputs::read(&file.output, &text, path)?;
+    Ok((file, outputs))
 }
 
 /// The key nearest to the unknown one that the parser complains about.

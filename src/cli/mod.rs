@@ -6,6 +6,7 @@ mod config;
 mod explain;
 mod inputs;
 mod log;
+mod outputs;
 mod posture;
 mod report;
 mod run;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::service::Listen;
 use super::{Args, Config, Failure, complain, inform};
-use crate::output::Destination;
+use crate::output::Target;
 use crate::sensor::sandbox::{self, Allow};
 
 /// Enters the sandbox, or says that there is none. Before any thread is started, after everything is open.
@@ -52,12 +52,12 @@ pub(super) fn tell(allow: &Allow) -> String {
 }
 
 /// What is needed once everything is open: to open files again, read rules again, clean up.
-pub(super) fn allow(args: &Args, config: &Config, destinations: &[Destination]) -> Allow {
+pub(super) fn allow(args: &Args, config: &Config) -> Allow {
     let mut allow = Allow::default();
-    for destination in destinations {
-        match destination {
-            Destination::Stdout => {}
-            Destination::File(path) => allow.write.push(place(path)),
+    for output in &config.outputs {
+        match &output.target {
+            Target::Stdout => {}
+            Target::File(path, _) => allow.write.push(place(path)),
         }
     }
     allow.write.extend(config.state_dir.clone());
