@@ -8,6 +8,7 @@ use crate::correlate::costs;
 use crate::limits;
 use crate::rule::RuleSet;
 use crate::sensor::Memory;
+use crate::sensor::sandbox::Allow;
 
 /// Tells rules, bounds, memory and interfaces on stdout.
 pub(super) fn tell(
@@ -15,6 +16,7 @@ pub(super) fn tell(
     config: &Config,
     rules: &RuleSet,
     memory: Memory,
+    allow: &Allow,
 ) -> Result<(), Failure> {
     let mut lines = vec![format!("relaywatch {}", env!("CARGO_PKG_VERSION"))];
     lines.push(match &args.config {
@@ -43,6 +45,11 @@ pub(super) fn tell(
     ));
     lines.extend(outputs::lines(config));
     lines.push(evidence::line(config.evidence.as_ref()));
+    lines.push(if config.sandbox {
+        format!("sandbox        {}", super::sandbox::tell(allow))
+    } else {
+        "sandbox        OFF".to_owned()
+    });
     lines.extend(tuning::lines(&config.tuning, &config.levels));
     network_lines(&mut lines, config);
     memory_lines(&mut lines, config, memory);

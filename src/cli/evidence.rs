@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::output::EvidenceOptions;
+use super::{Config, Failure, complain};
+use crate::output::{EvidenceFolder, EvidenceOptions};
+use crate::sensor::EvidenceThread;
 
 /// `[evidence]`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -84,6 +86,29 @@ pub(crate) fn options(
     }))
 }
 
+/// Opens the folder, if there is to be one: before the sandbox.
+pub(super) fn open(config: &Config) -> Result<Option<EvidenceFolder>, Failure> {
+    let folder = config.evidence.clone().map(EvidenceFolder::open);
+    folder.transpose().map_err(Failure::new)
+}
+
+/// Starts to write into it: after the sandbox, as it holds for threads that are started in it.
+pub(super) fn start(folder: Option<EvidenceFolder>) -> Result<Option<EvidenceThread>, Failure> {
+    let thread = folder.map(|folder| EvidenceThread::start(folder, |trouble| complain(trouble)));
+    thread
+        .transpose()
+        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))
+}
+
+/// Waits until all is written.
+pub(super) fn finish(thread: Option<EvidenceThread>) {
+    if let Some((_, failed @ 1..)) = thread.map(EvidenceThread::finish) {
+        complain(&format_args!(
+            "evidence could not be written {failed} times; check the space and permissions of --evidence"
+        ));
+    }
+}
+
 /// What `-T` says of it.
 pub(crate) fn line(options: Option<&EvidenceOptions>) -> String {
     match options {
@@ -102,7 +127,7 @@ pub(crate) fn line(options: Option<&EvidenceOptions>) -> String {
     }
 }
 
-impl super::Config {
+impl Config {
     /// Folder that evidence is written into, if it is kept.
     #[must_use]
     pub fn evidence_dir(&self) -> Option<&Path> {

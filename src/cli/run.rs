@@ -12,12 +12,12 @@ use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inform, inputs, log, outputs, posture, report,
-    shipped, trial, watch,
+    Args, Config, Failure, check, complain, evidence, explain, inform, inputs, log, outputs,
+    posture, report, sandbox, shipped, trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
-use crate::output::{EventTypes, EvidenceFolder, EvidenceOptions, UnknownType};
+use crate::output::{EventTypes, UnknownType};
 use crate::sensor::{
     self, EvidenceThread, Health, Input, Memory, Outlet, Reload, Report, Setup, Store,
 };
@@ -90,7 +90,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         None => Memory::mib(config.memory_mib),
     };
     if args.test {
-        check::tell(args, &config, &rules, memory)?;
+        let allow = sandbox::allow(args, &config);
+        check::tell(args, &config, &rules, memory, &allow)?;
         return Ok(0);
     }
     let keep = match &config.state_dir {
@@ -118,11 +119,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             "nothing to do: give a capture with -r or an interface with -i (see --help)",
         ));
     }
-    let evidence = match &config.evidence {
-        Some(options) => Some(keep_evidence(options)?),
-        None => None,
-    };
-    let setup = Setup {
+    let folder = evidence::open(&config)?;
+    let mut setup = Setup {
         workers: config.workers,
         rules,
         reload: Reload::default(),
@@ -145,7 +143,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         stats_interval: Duration::from_secs(config.stats_interval_s),
         live,
         vlan_in_flow_key: config.vlan_in_flow_key,
-        evidence: evidence.as_ref().map(EvidenceThread::evidence),
+        evidence: None,
         keep: keep.clone(),
         pcap_filename: None,
     };
@@ -157,12 +155,20 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }
     // Opened before the outputs: an output file is not touched when there is nothing to write.
     let job = if live {
-        Job::Watch(watch::open(&config.interfaces, args.quiet)?)
+        Job::Watch(watch::open(
+            &config.interfaces,
+            args.quiet,
+            !config.sandbox,
+        )?)
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
     let service = Service::bind(&config, setup.reload.clone(), setup.health.clone())?;
-    let threads = outputs::start(&outputs, live)?;
+    let writers = outputs::open(&outputs)?;
+    sandbox::enter(&config, &sandbox::allow(args, &config), live)?;
+    let threads = outputs::start(writers, live)?;
+    let evidence = evidence::start(folder)?;
+    setup.evidence = evidence.as_ref().map(EvidenceThread::evidence);
     let outlet = threads.outlet();
     let running = service.start(outlet.clone())?;
     let mut summary = Summary::new(args.verbose);
@@ -172,11 +178,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     };
     drop(running);
     drop(setup);
-    if let Some((_, failed @ 1..)) = evidence.map(EvidenceThread::finish) {
-        complain(&format_args!(
-            "evidence could not be written {failed} times; check the space and permissions of --evidence"
-        ));
-    }
+    evidence::finish(evidence);
     summary.outputs(&threads.finish());
     done?;
     if let Some(store) = keep.filter(|store| store.failed() > 0) {
@@ -193,12 +195,6 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         summary.print();
     }
     Ok(summary.alerts())
-}
-
-fn keep_evidence(options: &EvidenceOptions) -> Result<EvidenceThread, Failure> {
-    let folder = EvidenceFolder::open(options.clone()).map_err(Failure::new)?;
-    EvidenceThread::start(folder, |trouble| complain(trouble))
-        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))
 }
 
 enum Job {
