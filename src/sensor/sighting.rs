@@ -2,7 +2,8 @@
 
 use crate::catalog::Catalog;
 use crate::event::{
-    Authenticate, Call, Carrier, Event, NtlmAuthenticate, RpcCall, RpcResult, Seen, SiteKey, Ticket,
+    Authenticate, Call, Carrier, Event, Fields, NtlmAuthenticate, RpcCall, RpcResult, Seen,
+    SiteKey, Ticket, Value,
 };
 
 /// EVE's `app_proto` for an event whose flow is not identified yet.
@@ -125,6 +126,17 @@ pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Optio
         }
         _ => None,
     }
+}
+
+/// The user and the domain that an event names.
+pub(super) fn account(event: &dyn Fields) -> [String; 2] {
+    ["username", "domainname"].map(|name| {
+        let value = event.schema().field(name).map(|id| event.field(id));
+        match value {
+            Some(Value::Text(text)) => text.to_string(),
+            _ => String::new(),
+        }
+    })
 }
 
 fn authenticate(key: &SiteKey, e: &NtlmAuthenticate<'_>) -> Seen {

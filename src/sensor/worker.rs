@@ -577,6 +577,7 @@ impl Sink for FlowSink<'_> {
                 let hit = Seen::RuleHit {
                     signature,
                     captured,
+                    account: super::sighting::account(fields),
                 };
                 self.collector.sighting(self.info, flow, direction, hit);
             }
