@@ -5,7 +5,9 @@ FUZZ ?= session
 FUZZ_SECS ?= 60
 BENCH_PCAP ?= target/bench/mix.pcap
 
-.PHONY: help deps build demo test ci-full lint eval eval-accept bench bench-smoke fuzz lab lab-smoke clean
+PACKAGE_PROFILE ?= release
+
+.PHONY: help deps build demo package test ci-full lint eval eval-accept bench bench-smoke fuzz lab lab-smoke clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -27,7 +29,7 @@ test: deps lint ## every check there is
 	cargo test --locked
 	$(MAKE) --no-print-directory bench-smoke
 
-ci-full: ## checks that need more than apt and cargo (sigma-cli from PyPI); skips only what .ci/skips lists
+ci-full: ## checks that need more than apt and cargo (sigma-cli from PyPI, packages); skips only what .ci/skips lists
 	.ci/full
 
 lint: deps ## format and clippy
@@ -64,6 +66,9 @@ lab: ## record every scenario into testdata/lab/out, derive, clean up (root, Deb
 
 lab-smoke: ## two scenarios, from nothing to nothing; says so and skips where the lab cannot run
 	testdata/lab/lab.sh smoke
+
+package: deps ## .deb and .rpm in target/package (needs cargo-deb and cargo-generate-rpm)
+	PACKAGE_PROFILE=$(PACKAGE_PROFILE) packaging/build
 
 clean: ## remove what was built
 	cargo clean

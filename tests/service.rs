@@ -238,6 +238,17 @@ fn a_service_manager_is_told_that_it_is_ready_and_alive() {
         all.extend(["--socket", socket.to_str().unwrap()]);
         relaywatch(&all)
     };
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let status = wait_for(|| {
+        udp.send_to(b"x", udp.local_addr().unwrap()).unwrap();
+        let status = json(&ask(&["status", "--json"]));
+        let seen = status["interfaces"][0]["packets"].as_u64() > Some(0);
+        seen.then_some(status)
+    });
+    let lo = &status["interfaces"][0];
+    assert_eq!((&lo["name"], &lo["up"]), (&"lo".into(), &true.into()));
+    assert!(lo["last_packet_s_ago"].as_u64() < Some(30), "{status:#}");
+
     let dump = json(&ask(&["control", "dump"]));
     assert!(dump["hosts"].is_array() && dump["incidents"].is_array());
 

@@ -199,6 +199,17 @@ The page is one file without scripts. It needs no network, and prints.")]
         #[arg(long, value_name = "PATH")]
         socket: Option<PathBuf>,
     },
+    /// Print completions for a shell
+    Completions {
+        /// Which
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man {
+        /// Folder
+        dir: PathBuf,
+    },
     /// Tell the running sensor to do something
     ///
     /// Exit status: 0 done, 1 refused, 2 not reachable.

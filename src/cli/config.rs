@@ -521,3 +521,7 @@ fn suggestion(message: &str) -> Option<&'static str> {
 #[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "config_example_tests.rs"]
+mod example_tests;

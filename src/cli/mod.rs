@@ -10,6 +10,7 @@ mod posture;
 mod report;
 mod run;
 mod service;
+mod shipped;
 mod summary;
 mod trial;
 mod tuning;
@@ -54,6 +55,10 @@ pub fn main() -> ExitCode {
             return asking(&args, socket.as_deref(), |path| {
                 service::print_answer(path, *verb)
             });
+        }
+        Some(Command::Completions { shell }) => {
+            shipped::completions(*shell);
+            return ExitCode::SUCCESS;
         }
         _ => {}
     }

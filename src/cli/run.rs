@@ -12,8 +12,8 @@ use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, trial,
-    watch,
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, shipped,
+    trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
@@ -24,6 +24,10 @@ use crate::sensor::{
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
+    if let Some(Command::Man { dir }) = &args.command {
+        shipped::man(dir)?;
+        return Ok(0);
+    }
     if let Some(Command::Report {
         eve,
         page,

@@ -38,6 +38,7 @@ struct Sample {
     gap_bytes: u64,
     evicted: u64,
     lost: u64,
+    /// Packets and bytes.
     interfaces: Vec<(u64, u64)>,
 }
 
@@ -128,7 +129,10 @@ impl Watcher {
             gap_bytes: sensor.gap_bytes,
             evicted: sensor.evicted.values().sum(),
             lost: outputs(&snapshot).iter().map(|o| o.lost).sum(),
-            interfaces: interfaces.iter().map(|i| (i.packets, 0)).collect(),
+            interfaces: {
+                let all = sensor.interfaces.iter();
+                all.map(|i| (i.packets, i.bytes)).collect()
+            },
         });
     }
 
@@ -362,8 +366,17 @@ fn drops(snapshot: &Snapshot) -> [u64; 3] {
     ]
 }
 
-fn interfaces(_snapshot: &Snapshot) -> Vec<Interface> {
-    Vec::new()
+fn interfaces(snapshot: &Snapshot) -> Vec<Interface> {
+    let all = snapshot.sensor.interfaces.iter();
+    all.map(|i| Interface {
+        name: i.name.clone(),
+        up: i.up,
+        packets: i.packets,
+        kernel_drops: i.kernel_drops,
+        interface_drops: i.kernel_ifdrops,
+        ..Interface::default()
+    })
+    .collect()
 }
 
 fn outputs(_snapshot: &Snapshot) -> Vec<Output> {
