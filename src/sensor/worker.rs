@@ -594,10 +594,7 @@ impl Sink for FlowSink<'_> {
             rules.matches(&event, scratch, hits);
             while let Some(signature) = self.collector.hits.pop() {
                 let captured = self.collector.rules.capture(&signature, &event);
-                let hit = Seen::RuleHit {
-                    signature,
-                    captured,
-                };
+                let hit = super::sighting::hit(signature, captured, fields);
                 self.collector.sighting(self.info, flow, direction, hit);
             }
         }
