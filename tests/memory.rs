@@ -69,6 +69,7 @@ fn setup() -> Setup {
         live: false,
         vlan_in_flow_key: false,
         keep: None,
+        evidence: None,
         pcap_filename: None,
     }
 }
@@ -369,6 +370,12 @@ fn streams() -> Vec<Stream> {
             port: 445,
             open: vec![],
             round: vec![(ToServer, v("smb2_ioctl_pipe_transceive_efs"))],
+        },
+        Stream {
+            name: "SMB 1: a call through a pipe",
+            port: 445,
+            open: vec![],
+            round: vec![(ToServer, v("smb1_trans_TransactNmPipe_efs"))],
         },
         Stream {
             name: "SMB: encrypted",
