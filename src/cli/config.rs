@@ -11,11 +11,7 @@ use super::{evidence, outputs, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
-<<<<<<< HEAD
-use crate::output::{OutputSpec, Target};
-=======
-use crate::output::{EvidenceOptions, OutputSpec};
->>>>>>> main
+use crate::output::{EvidenceOptions, OutputSpec, Target};
 use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
@@ -349,20 +345,6 @@ impl Config {
         };
         config.check()?;
         Ok(config)
-    }
-
-    /// Folders that the sensor writes in while it runs: outputs, their spools, the state. For a sandbox.
-    #[must_use]
-    pub fn write_folders(&self) -> Vec<PathBuf> {
-        let mut all = outputs::folders(&self.outputs);
-        all.extend(self.state_dir.clone());
-        all
-    }
-
-    /// Files that outputs read while they run, and unix sockets that they connect to. For a sandbox.
-    #[must_use]
-    pub fn output_files(&self) -> Vec<PathBuf> {
-        outputs::files(&self.outputs)
     }
 
     /// True if an output connects over the network: it resolves names, and opens sockets again and again.

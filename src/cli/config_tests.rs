@@ -231,9 +231,49 @@ fn the_command_line_replaces_the_outputs_of_the_file() {
     );
     let c = config(toml, &[]).unwrap();
     assert_eq!(c.outputs[1].events, Some("alert".parse().unwrap()));
-    assert_eq!(c.write_folders(), [Path::new("/var"), Path::new(".")]);
+    assert!(!c.needs_network());
+    assert!(
+        config("", &["-o", "syslog+tls://siem"])
+            .unwrap()
+            .needs_network()
+    );
     assert_eq!(config("", &[]).unwrap().outputs[0].name, "standard output");
     let twice = format!("{toml}[[output]]\ntype = \"file\"\npath = \"a\"\nname = \"x\"\n");
     let e = config(&twice, &[]).unwrap_err().to_string();
     assert!(e.contains("a is written by two of them"), "{e}");
+}
+
+#[test]
+fn mistakes_in_a_receiver_are_told_with_their_line() {
+    let toml = "[[output]]\ntype = \"syslog\"\naddress = \"siem:x\"\nca_file = \"ca\"\ncert_file = \"c\"\n\
+         facility = \"lokal0\"\n[[output]]\ntype = \"elasticsearch\"\nurl = \"elastic\"\nindex = \"A\"\ngzip = 1\n\
+         [[output]]\ntype = \"http\"\nurl = \"https://me:secret@x/\"\nspool_mib = 5\n\
+         [[output]]\ntype = \"splunk_hec\"\nspool = \"/s\"\nqueue_mib = 1\nindex = \"a\"\n";
+    let e = config(toml, &[]).unwrap_err().to_string();
+    for (line, expect) in [
+        (4, "that is for transport = \"tls\""),
+        (5, "it goes with key_file"),
+        (6, "did you mean `local0`?"),
+        (
+            9,
+            "give a whole address, for example \"https://elastic.example:9200/_bulk\"",
+        ),
+        (10, "an index has lower-case letters"),
+        (11, "gzip = 1: give true or false"),
+        (14, "a password does not belong in an address"),
+        (15, "there is no spool; give its folder"),
+        (
+            16,
+            "`url` is missing; give for example url = \"https://splunk.example",
+        ),
+        (19, "lines wait in the spool"),
+        (
+            20,
+            "that is a key of type \"elasticsearch\", not of \"splunk_hec\"",
+        ),
+    ] {
+        let at = format!("c.toml:{line}: output: ");
+        let found = e.lines().any(|l| l.contains(&at) && l.contains(expect));
+        assert!(found, "{at}{expect}\n{e}");
+    }
 }

@@ -164,6 +164,8 @@ impl Reader<'_> {
         let at = found.map_or(self.table.0.span().start, |(k, _)| k.span().start);
         let line = self.line(at);
         let text = match found {
+            // It may hold a password.
+            Some(_) if key == "url" => format!("output: url: {what}"),
             Some((_, value)) => format!("output: {key} = {}: {what}", value.get_ref()),
             None => format!("output: {what}"),
         };
@@ -333,8 +335,8 @@ impl Reader<'_> {
         };
         let facilities: Vec<(&'static str, u8)> = FACILITIES.into_iter().zip(0..).collect();
         let facility = match self.has("facility") {
-            true => self.choice("facility", &facilities)?,
-            false => 16,
+            true => self.choice("facility", &facilities),
+            false => Some(16),
         };
         let tls = self.tls();
         if carrier.is_some_and(|c| c != SyslogOver::Tls) {
@@ -347,7 +349,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let (text, carrier) = (text?, carrier?);
+        let (text, carrier, facility) = (text?, carrier?, facility?);
         let Some(address) = output::address(&text, carrier) else {
             self.mistake(
                 "address",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{Config, ConfigError, Failure, complain};
-use crate::output::{EventTypes, OpenError, OutputSpec, Pack, Receiver, Target};
+use crate::output::{EventTypes, OpenError, OutputSpec, Pack, Target};
 use crate::sensor::{Output, WriterThreads};
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ pub(super) fn select(config: &Config, default: EventTypes) -> Vec<(OutputSpec, E
 /// Opens every output. Nothing is started yet: threads come after the sandbox.
 pub(super) fn open(
     outputs: &[(OutputSpec, EventTypes)],
-) -> Result<Vec<(Writer, EventTypes)>, Failure> {
+) -> Result<Vec<(Output, EventTypes)>, Failure> {
     let mut opened = Vec::new();
     for (spec, events) in outputs {
         opened.push((Output::open(spec).map_err(Failure)?, *events));
@@ -75,7 +75,7 @@ pub(super) fn open(
 
 /// Starts a thread for each.
 pub(super) fn start(
-    opened: Vec<(Writer, EventTypes)>,
+    opened: Vec<(Output, EventTypes)>,
     live: bool,
 ) -> Result<WriterThreads, Failure> {
     WriterThreads::start(opened, live, |trouble| complain(trouble))
@@ -183,26 +183,5 @@ pub(super) fn folders(outputs: &[OutputSpec]) -> Vec<PathBuf> {
     }
     all.sort();
     all.dedup();
-    all
-}
-
-/// Files that outputs read again while they run, and unix sockets that they connect to, for a sandbox.
-pub(super) fn files(outputs: &[OutputSpec]) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for spec in outputs {
-        let Target::Remote(remote) = &spec.target else {
-            continue;
-        };
-        match &remote.receiver {
-            Receiver::UnixStream(path) | Receiver::UnixDatagram(path) => all.push(path.clone()),
-            Receiver::Syslog { tls, .. } => all.extend(tls.files()),
-            Receiver::Http {
-                headers_file, tls, ..
-            } => {
-                all.extend(headers_file.clone());
-                all.extend(tls.files());
-            }
-        }
-    }
     all
 }

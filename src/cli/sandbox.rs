@@ -58,6 +58,15 @@ pub(super) fn allow(args: &Args, config: &Config) -> Allow {
         match &output.target {
             Target::Stdout => {}
             Target::File(path, _) => allow.write.push(place(path)),
+            Target::Remote(remote) => {
+                allow.connect = true;
+                allow
+                    .write
+                    .extend(remote.spool.iter().map(|(folder, _)| folder.clone()));
+                // Certificates and tokens may be replaced while it runs.
+                let files = remote.receiver.files();
+                allow.read.extend(files.iter().map(|path| readable(path)));
+            }
         }
     }
     allow.write.extend(config.state_dir.clone());

@@ -19,11 +19,8 @@ mod join;
 mod origin;
 mod queue;
 mod reload;
-<<<<<<< HEAD
 mod remote;
-=======
 pub mod sandbox;
->>>>>>> main
 mod several;
 mod sighting;
 mod stats;

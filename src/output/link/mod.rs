@@ -137,6 +137,22 @@ impl Receiver {
         !matches!(self, Self::UnixStream(_) | Self::UnixDatagram(_))
     }
 
+    /// Files that it reads at the start and again after failures: certificates, a key, headers.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::UnixStream(_) | Self::UnixDatagram(_) => Vec::new(),
+            Self::Syslog { tls, .. } => tls.files(),
+            Self::Http {
+                headers_file, tls, ..
+            } => tls
+                .files()
+                .into_iter()
+                .chain(headers_file.clone())
+                .collect(),
+        }
+    }
+
     /// Reads the files it needs and makes it ready. Nothing is connected yet.
     ///
     /// # Errors

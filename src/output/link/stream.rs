@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub(super) struct Stream {
     to: To,
     tls: Option<Client>,
     connection: Option<Connection>,
+    tables: Option<Arc<Tables>>,
     /// One batch as it goes out.
     buffer: Vec<u8>,
 }
@@ -53,6 +55,23 @@ struct Connection {
 struct Counted {
     socket: Socket,
     written: u64,
+    tables: Option<Arc<Tables>>,
+}
+
+/// The kernel's tables of connections, opened at the start: later the sandbox does not let us.
+#[derive(Debug)]
+struct Tables {
+    v4: File,
+    v6: File,
+}
+
+impl Tables {
+    /// None if they cannot be read: then only a connection's living on counts.
+    fn open() -> Option<Arc<Self>> {
+        let v4 = File::open("/proc/self/net/tcp").ok()?;
+        let v6 = File::open("/proc/self/net/tcp6").ok()?;
+        Some(Arc::new(Self { v4, v6 }))
+    }
 }
 
 #[derive(Debug)]
@@ -74,6 +93,7 @@ impl Stream {
         Self {
             to,
             tls,
+            tables: Tables::open(),
             connection: None,
             buffer: Vec::new(),
         }
@@ -91,7 +111,11 @@ impl Stream {
             To::Tcp(address, _) => Socket::Tcp(tcp(address)?),
         };
         let mut connection = Connection {
-            socket: Counted { socket, written: 0 },
+            socket: Counted {
+                socket,
+                written: 0,
+                tables: self.tables.clone(),
+            },
             tls: None,
         };
         if let Some(client) = &self.tls {
@@ -280,11 +304,12 @@ impl Counted {
             return Some(0);
         };
         let inode = rustix::fs::fstat(socket.as_fd()).ok()?.st_ino.to_string();
+        let tables = self.tables.as_ref()?;
         let table = match socket.local_addr().ok()?.is_ipv4() {
-            true => "/proc/self/net/tcp",
-            false => "/proc/self/net/tcp6",
+            true => &tables.v4,
+            false => &tables.v6,
         };
-        unacknowledged(&read_all(&File::open(table).ok()?)?, &inode)
+        unacknowledged(&read_all(table)?, &inode)
     }
 }
 
@@ -394,6 +419,7 @@ mod tests {
         let counted = Counted {
             socket: Socket::Tcp(socket),
             written,
+            tables: Tables::open(),
         };
         // The peer's kernel holds the rest.
         let unread = counted.unacknowledged().unwrap();
