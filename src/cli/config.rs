@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
-use super::{outputs, service, tuning};
+use super::{evidence, outputs, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
-use crate::output::OutputSpec;
+use crate::output::{EvidenceOptions, OutputSpec};
 use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
@@ -56,6 +56,10 @@ struct File {
     pub levels: BTreeMap<String, String>,
     /// Suppressed alerts are written, marked.
     pub show_suppressed: bool,
+    /// Packets of incidents.
+    pub evidence: evidence::EvidenceSection,
+    /// Rights are given up once everything is open; off for debugging.
+    pub sandbox: Option<bool>,
     /// Where it can be asked.
     pub control: service::ControlSection,
     /// Where its metrics are.
@@ -184,6 +188,7 @@ const KEYS: &[&str] = &[
     "fanout",
     "memory_mib",
     "show_suppressed",
+    "sandbox",
 ];
 
 /// Role of a host that passes connections on.
@@ -236,10 +241,14 @@ pub struct Config {
     pub stats_interval_s: u64,
     /// What the operator does not want to hear.
     pub tuning: Tuning,
+    /// Rights are given up once everything is open.
+    pub sandbox: bool,
     /// Levels of rules, other than theirs.
     pub levels: Vec<(RuleRef, Level)>,
     /// Where it can be asked, and how it speaks.
     pub service: service::Settings,
+    /// Where packets of incidents are kept, if they are.
+    pub evidence: Option<EvidenceOptions>,
 }
 
 impl Config {
@@ -320,7 +329,10 @@ impl Config {
             key_file: args.key_file.clone().or(file.key_file),
             stats_interval_s: args.stats_interval.or(file.stats_interval_s).unwrap_or(30),
             tuning,
+            sandbox: file.sandbox.unwrap_or(true) && !args.no_sandbox,
             levels: tuning::levels(&file.levels)?,
+            evidence: evidence::options(&file.evidence, &args.evidence, live)
+                .map_err(ConfigError)?,
             service: service::Settings::new(
                 file.control,
                 file.metrics,
@@ -522,7 +534,11 @@ fn read(path: &Path) -> Result<(File, Vec<OutputSpec>), ConfigError> {
 /// The key nearest to the unknown one that the parser complains about.
 fn suggestion(message: &str) -> Option<&'static str> {
     let unknown = message.strip_prefix("unknown field `")?.split('`').next()?;
-    let all = KEYS.iter().chain(tuning::KEYS).chain(service::KEYS);
+    let all = KEYS
+        .iter()
+        .chain(tuning::KEYS)
+        .chain(service::KEYS)
+        .chain(evidence::KEYS);
     all.map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
         .min()
         .filter(|(distance, _)| *distance <= 3)

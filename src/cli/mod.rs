@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod config;
+mod evidence;
 mod explain;
 mod inputs;
 mod log;
@@ -10,6 +11,7 @@ mod outputs;
 mod posture;
 mod report;
 mod run;
+mod sandbox;
 mod service;
 mod shipped;
 mod summary;
