@@ -47,10 +47,10 @@ impl Full {
         }
     }
 
-    /// A microsecond later, from another client to another server.
+    /// A millisecond later, from another client to another server.
     fn tell(&mut self, n: usize, direction: Direction, seen: Seen) {
         self.number += 1;
-        let ts = Timestamp(1_700_000_000_000_000_000 + self.number * 1_000);
+        let ts = Timestamp(1_700_000_000_000_000_000 + self.number * 1_000_000);
         let sighting = Sighting {
             key: OrderKey {
                 number: self.number,
@@ -113,7 +113,7 @@ fn claim(n: usize, names: Vec<String>) -> Seen {
 
 fn challenge(n: usize) -> Seen {
     Seen::Challenge {
-        carrier: Carrier::Smb,
+        carrier: Carrier::Http,
         session: 0,
         flags: 0xe289_8215,
         challenge: (n as u64 | 1 << 63).to_be_bytes(),
@@ -124,13 +124,14 @@ fn challenge(n: usize) -> Seen {
     }
 }
 
-fn authenticate(n: usize, anonymous: bool) -> Seen {
+/// Without a challenge it is no evidence of a server that repeats its own.
+fn authenticate(n: usize, carrier: Carrier, anonymous: bool, challenged: bool) -> Seen {
     let mut hash = [0; 16];
     hash[..8].copy_from_slice(&n.to_be_bytes());
     Seen::Authenticate(Box::new(Authenticate {
-        carrier: Carrier::Smb,
+        carrier,
         session: 0,
-        challenge: Some((n as u64 | 1 << 63).to_be_bytes()),
+        challenge: challenged.then_some((n as u64 | 1 << 63).to_be_bytes()),
         nt_hash: Some(hash),
         anonymous,
         flags: 0xe288_8215,
@@ -164,14 +165,11 @@ fn the_correlators_structures_cost_no_more_than_declared() {
             }
         };
         // Addresses and names first, so that what comes after only replaces them.
-        let cost = full.fill(&["addresses"], |f, n| {
-            f.tell(n, server, claim(n, Vec::new()))
+        let cost = full.fill(&["addresses", "names"], |f, n| {
+            let short = format!("srv{n:08}");
+            f.tell(n, server, claim(n, vec![server_name(n), short]));
         });
-        check("addresses", cost);
-        let cost = full.fill(&["names"], |f, n| {
-            f.tell(n, server, claim(n, vec![server_name(n)]));
-        });
-        check("names", cost);
+        check("addresses and names", cost);
         let cost = full.fill(&["begun exchanges"], |f, n| {
             let seen = Seen::Negotiate {
                 carrier: Carrier::Smb,
@@ -184,18 +182,42 @@ fn the_correlators_structures_cost_no_more_than_declared() {
         check("begun exchanges", cost);
         let callbacks = [
             "pairs that authenticated",
-            "clients that authenticated just now",
+            "authentications of the last seconds",
         ];
         let cost = full.fill(&callbacks, |f, n| {
-            f.tell(n, Direction::ToServer, authenticate(n, true));
+            f.tell(
+                n,
+                Direction::ToServer,
+                authenticate(n, Carrier::Http, true, false),
+            );
         });
         check("authentications", cost);
         let exchanges = ["NTLM exchanges", "marks of challenges and flows"];
         let cost = full.fill(&exchanges, |f, n| {
             f.tell(n, server, challenge(n));
-            f.tell(n, Direction::ToServer, authenticate(n, false));
+            let seen = authenticate(n, Carrier::Http, false, false);
+            f.tell(n, Direction::ToServer, seen);
         });
         check("exchanges", cost);
+        // Of each server more than is kept.
+        let cost = full.fill(&["servers with their challenges"], |f, n| {
+            for more in 0..10 {
+                let mut seen = authenticate(n, Carrier::Http, false, true);
+                if let Seen::Authenticate(auth) = &mut seen {
+                    auth.challenge = Some((more << 32 | n as u64).to_be_bytes());
+                }
+                f.tell(n, Direction::ToServer, seen);
+            }
+        });
+        check("servers", cost);
+        let cost = full.fill(&["accounts of sessions"], |f, n| {
+            f.tell(
+                n,
+                Direction::ToServer,
+                authenticate(n, Carrier::Smb, false, false),
+            );
+        });
+        check("logons", cost);
         let all = LIVE.load(Ordering::Relaxed) - start;
         eprintln!("{mib} MiB: {all} bytes in all, {empty} of them empty, share {share}");
         assert!(wrong.is_empty(), "{wrong:#?}");
