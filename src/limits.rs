@@ -9,6 +9,9 @@
 pub const BLOCK_BYTES: usize = 256 * 1024;
 /// Largest frame accepted from a file, bytes. A record that claims more ends the file as corrupt.
 pub const FRAME_BYTES: usize = 512 * 1024;
+/// Bytes of lines waiting for the thread of one output. Live, what has no room is lost and counted, protocol
+/// events first: alerts and incidents may take as much again.
+pub const MAILBOX_BYTES: usize = 4 * 1024 * 1024;
 /// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
 
@@ -204,6 +207,10 @@ pub const TLS_HANDSHAKE_BYTES: usize = 32 * 1024;
 pub const TLS_NAME_BYTES: usize = 2048;
 /// DNS names read of a certificate.
 pub const TLS_NAMES: usize = 32;
+/// Bytes of the attributes of a certificate request kept while its form goes by. Longer ones are cut.
+pub const HTTP_FORM_BYTES: usize = 2048;
+/// Bytes of a statement of SQL Server that are searched for a path. What is behind them is passed over.
+pub const TDS_STATEMENT_BYTES: usize = 64 * 1024;
 /// Bytes of a TDS logon message kept while it is spread over packets. A longer one is passed over.
 pub const TDS_MESSAGE_BYTES: usize = 64 * 1024;
 /// Bytes of a line of SMTP, IMAP or POP3 (RFC 4954 4 asks for 12,288 of a token). A longer one is passed over.
@@ -349,3 +356,15 @@ pub const CORRELATION_EVENTS: usize = 1_024;
 pub const CORRELATION_OCCURRENCES: usize = 16_384;
 /// Bytes kept of one value that a correlation rule groups by or counts; longer ones are cut.
 pub const CORRELATION_VALUE_BYTES: usize = 256;
+/// Share of the memory budget for frames of evidence, percent; taken off the others only if evidence is kept. Half is
+/// for recent frames of all flows, half for open incidents. Beyond it the oldest frames go, or are not added and
+/// counted.
+pub const EVIDENCE_SHARE: u64 = 20;
+/// Bytes kept of the start of one flow among the recent frames: a handshake and an authentication take 10 KiB.
+pub const EVIDENCE_FLOW_HEAD: usize = 64 * 1024;
+/// Bytes kept of its end. Beyond it what is between goes.
+pub const EVIDENCE_FLOW_TAIL: usize = 192 * 1024;
+/// Bytes of frames of one incident. Beyond it no more are added, counted.
+pub const EVIDENCE_INCIDENT: usize = 8 * 1024 * 1024;
+/// Bytes of frames of one flow in one incident. Beyond it no more are added, counted.
+pub const EVIDENCE_INCIDENT_FLOW: usize = 1024 * 1024;

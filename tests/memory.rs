@@ -20,11 +20,11 @@ use relaywatch::catalog::Catalog;
 use relaywatch::correlate::Declared;
 use relaywatch::event::{Event, Sink, SiteKey};
 use relaywatch::net::{Addr, Direction, Endpoint, FlowKey, Transport};
-use relaywatch::output::{EventTypes, Writer};
+use relaywatch::output::EventTypes;
 use relaywatch::packet::{Chunk, Progress};
 use relaywatch::proto::{Session, Shared};
 use relaywatch::rule::{RuleSet, RuleSource};
-use relaywatch::sensor::{Memory, Report, Setup, WriterThread, run};
+use relaywatch::sensor::{Memory, Report, Setup, WriterThreads, run};
 
 struct Counting;
 
@@ -71,6 +71,7 @@ fn setup() -> Setup {
         live: false,
         vlan_in_flow_key: false,
         keep: None,
+        evidence: None,
         pcap_filename: None,
     }
 }
@@ -78,7 +79,7 @@ fn setup() -> Setup {
 /// Replays a capture from memory: report, allocations, and peak bytes over the start.
 fn measure(capture: Vec<u8>) -> (Report, usize, usize) {
     let setup = setup();
-    let thread = WriterThread::start(Writer::open(&[]).unwrap(), |_| ()).unwrap();
+    let thread = WriterThreads::start(Vec::new(), false, |_| ()).unwrap();
     let outlet = thread.outlet();
     let mut source = FileSource::from_reader("test", Box::new(Cursor::new(capture))).unwrap();
     let before = ALLOCATIONS.load(Ordering::Relaxed);
@@ -371,6 +372,12 @@ fn streams() -> Vec<Stream> {
             port: 445,
             open: vec![],
             round: vec![(ToServer, v("smb2_ioctl_pipe_transceive_efs"))],
+        },
+        Stream {
+            name: "SMB 1: a call through a pipe",
+            port: 445,
+            open: vec![],
+            round: vec![(ToServer, v("smb1_trans_TransactNmPipe_efs"))],
         },
         Stream {
             name: "SMB: encrypted",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use super::evidence::EvidenceArgs;
 use super::service::{ServiceArgs, Verb};
 
 /// Watches for Windows hosts being coerced into authenticating, and for that authentication being relayed.
@@ -144,12 +145,20 @@ pub struct Args {
     #[arg(long, value_name = "N", help_heading = "Tuning")]
     pub fanout: Option<u16>,
 
+    /// Keep all rights, for debugging
+    #[arg(long, help_heading = "Tuning")]
+    pub no_sandbox: bool,
+
     /// Do not see frames that are not for this host
     #[arg(short = 'p', long, help_heading = "Tuning")]
     pub no_promisc: bool,
 
     #[command(flatten)]
     pub service: ServiceArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub evidence: EvidenceArgs,
 }
 
 /// Commands that do not look at packets.

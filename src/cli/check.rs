@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, complain, tuning};
+use super::{Args, Config, Failure, complain, evidence, outputs, tuning};
 use crate::capture::interface;
 use crate::correlate::costs;
 use crate::limits;
 use crate::rule::RuleSet;
 use crate::sensor::Memory;
+use crate::sensor::sandbox::Allow;
 
 /// Tells rules, bounds, memory and interfaces on stdout.
 pub(super) fn tell(
@@ -15,6 +16,7 @@ pub(super) fn tell(
     config: &Config,
     rules: &RuleSet,
     memory: Memory,
+    allow: &Allow,
 ) -> Result<(), Failure> {
     let mut lines = vec![format!("relaywatch {}", env!("CARGO_PKG_VERSION"))];
     lines.push(match &args.config {
@@ -33,7 +35,7 @@ pub(super) fn tell(
         ));
     }
     lines.push(format!(
-        "workers        {} and {} capture, one correlator, one writer thread",
+        "workers        {} and {} capture, one correlator thread, one for each output",
         config.workers,
         match config.interfaces.iter().map(|i| u32::from(i.fanout)).sum() {
             0 | 1 => "one".to_owned(),
@@ -41,14 +43,13 @@ pub(super) fn tell(
             n => format!("{n} + 1"),
         }
     ));
-    lines.push(format!(
-        "outputs        {}",
-        if config.outputs.is_empty() {
-            "stdout".to_owned()
-        } else {
-            config.outputs.join(", ")
-        }
-    ));
+    lines.extend(outputs::lines(config));
+    lines.push(evidence::line(config.evidence.as_ref()));
+    lines.push(if config.sandbox {
+        format!("sandbox        {}", super::sandbox::tell(allow))
+    } else {
+        "sandbox        OFF".to_owned()
+    });
     lines.extend(tuning::lines(&config.tuning, &config.levels));
     network_lines(&mut lines, config);
     memory_lines(&mut lines, config, memory);
@@ -67,7 +68,7 @@ pub(super) fn tell(
         limits::HABITS,
         limits::POSTURES
     ));
-    let mut broken = Vec::new();
+    let mut broken = outputs::problems(config);
     for wanted in &config.interfaces {
         match interface(&wanted.name) {
             Ok(state) => lines.push(format!(
@@ -194,6 +195,7 @@ fn memory_lines(lines: &mut Vec<String>, config: &Config, memory: Memory) {
         ("decoder state", memory.share(limits::DECODER_SHARE)),
         ("correlator", memory.share(limits::CORRELATE_SHARE)),
         ("blocks, queues, fragments, output", memory.share(rest)),
+        ("frames of evidence", memory.evidence),
     ] {
         lines.push(format!("  {:>5} MiB    {what}", bytes / MIB));
     }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
-use super::{service, tuning};
+use super::{evidence, outputs, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
+use crate::output::{EvidenceOptions, OutputSpec};
 use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
@@ -35,8 +36,10 @@ struct File {
     pub vlan_in_flow_key: bool,
     /// Bounds.
     pub limits: Limits,
-    /// Where EVE goes.
+    /// Where EVE goes, in short.
     pub outputs: Vec<String>,
+    /// Where EVE goes, with all there is to say.
+    pub output: Vec<outputs::Table>,
     /// Rule files and folders.
     pub rules: Vec<PathBuf>,
     /// Key that hashes secrets.
@@ -53,6 +56,10 @@ struct File {
     pub levels: BTreeMap<String, String>,
     /// Suppressed alerts are written, marked.
     pub show_suppressed: bool,
+    /// Packets of incidents.
+    pub evidence: evidence::EvidenceSection,
+    /// Rights are given up once everything is open; off for debugging.
+    pub sandbox: Option<bool>,
     /// Where it can be asked.
     pub control: service::ControlSection,
     /// Where its metrics are.
@@ -169,6 +176,7 @@ const KEYS: &[&str] = &[
     "vlan_in_flow_key",
     "limits",
     "outputs",
+    "output",
     "rules",
     "key_file",
     "stats_interval_s",
@@ -180,6 +188,7 @@ const KEYS: &[&str] = &[
     "fanout",
     "memory_mib",
     "show_suppressed",
+    "sandbox",
 ];
 
 /// Role of a host that passes connections on.
@@ -220,8 +229,8 @@ pub struct Config {
     pub vlan_in_flow_key: bool,
     /// Memory budget, MiB.
     pub memory_mib: u64,
-    /// Where EVE goes.
-    pub outputs: Vec<String>,
+    /// Where EVE goes: at least one.
+    pub outputs: Vec<OutputSpec>,
     /// Rule files and folders to add.
     pub rules: Vec<PathBuf>,
     /// Load the built-in rules.
@@ -232,10 +241,14 @@ pub struct Config {
     pub stats_interval_s: u64,
     /// What the operator does not want to hear.
     pub tuning: Tuning,
+    /// Rights are given up once everything is open.
+    pub sandbox: bool,
     /// Levels of rules, other than theirs.
     pub levels: Vec<(RuleRef, Level)>,
     /// Where it can be asked, and how it speaks.
     pub service: service::Settings,
+    /// Where packets of incidents are kept, if they are.
+    pub evidence: Option<EvidenceOptions>,
 }
 
 impl Config {
@@ -244,9 +257,9 @@ impl Config {
     /// # Errors
     /// If the file cannot be read or a value cannot be used.
     pub fn from_args(args: &Args) -> Result<Self, ConfigError> {
-        let file = match &args.config {
+        let (file, tables) = match &args.config {
             Some(path) => read(path)?,
-            None => File::default(),
+            None => (File::default(), Vec::new()),
         };
         let mut interfaces = file.interfaces;
         if !args.interface.is_empty() {
@@ -310,17 +323,16 @@ impl Config {
                 .unwrap_or_else(default_workers),
             vlan_in_flow_key: args.vlan_in_flow_key || file.vlan_in_flow_key,
             memory_mib: args.memory_mib.unwrap_or(file.limits.memory_mib),
-            outputs: if args.output.is_empty() {
-                file.outputs
-            } else {
-                args.output.clone()
-            },
+            outputs: outputs::all(&args.output, &file.outputs, tables)?,
             rules,
             builtin_rules,
             key_file: args.key_file.clone().or(file.key_file),
             stats_interval_s: args.stats_interval.or(file.stats_interval_s).unwrap_or(30),
             tuning,
+            sandbox: file.sandbox.unwrap_or(true) && !args.no_sandbox,
             levels: tuning::levels(&file.levels)?,
+            evidence: evidence::options(&file.evidence, &args.evidence, live)
+                .map_err(ConfigError)?,
             service: service::Settings::new(
                 file.control,
                 file.metrics,
@@ -333,6 +345,14 @@ impl Config {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// Folders that the sensor writes in while it runs: outputs, their spools, the state. For a sandbox.
+    #[must_use]
+    pub fn write_folders(&self) -> Vec<PathBuf> {
+        let mut all = outputs::folders(&self.outputs);
+        all.extend(self.state_dir.clone());
+        all
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -492,26 +512,33 @@ fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).clamp(1, 8))
 }
 
-fn read(path: &Path) -> Result<File, ConfigError> {
+/// The file, and the outputs of its tables.
+fn read(path: &Path) -> Result<(File, Vec<OutputSpec>), ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         ConfigError(format!(
             "{}: cannot read the configuration: {e}; check the path given with -c",
             path.display()
         ))
     })?;
-    toml::from_str(&text).map_err(|e| {
+    let file: File = toml::from_str(&text).map_err(|e| {
         let mut said = format!("{}: {e}", path.display());
         if let Some(hint) = suggestion(e.message()) {
             said.push_str(&format!("did you mean `{hint}`?\n"));
         }
         ConfigError(said.trim_end().to_owned())
-    })
+    })?;
+    let outputs = outputs::read(&file.output, &text, path)?;
+    Ok((file, outputs))
 }
 
 /// The key nearest to the unknown one that the parser complains about.
 fn suggestion(message: &str) -> Option<&'static str> {
     let unknown = message.strip_prefix("unknown field `")?.split('`').next()?;
-    let all = KEYS.iter().chain(tuning::KEYS).chain(service::KEYS);
+    let all = KEYS
+        .iter()
+        .chain(tuning::KEYS)
+        .chain(service::KEYS)
+        .chain(evidence::KEYS);
     all.map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
         .min()
         .filter(|(distance, _)| *distance <= 3)

@@ -191,3 +191,49 @@ fn values_out_of_range_say_what_to_give() {
         assert!(e.contains(expect), "{e}");
     }
 }
+
+#[test]
+fn every_mistake_in_an_output_is_told_with_its_line() {
+    let toml = "workers = 1\n[[output]]\ntyp = \"file\"\n[[output]]\ntype = \"fil\"\n\
+         [[output]]\ntype = \"file\"\npth = \"/x\"\nkeep = 0\nevents = [\"alrt\"]\n\
+         [[output]]\ntype = \"stdout\"\npath = \"/x\"\n";
+    let e = config(toml, &[]).unwrap_err().to_string();
+    for (line, expect) in [
+        (2, "`type` is missing; there are: stdout, file"),
+        (5, "type = \"fil\": did you mean `file`?"),
+        (6, "`path` is missing; give for example path ="),
+        (8, "pth = \"/x\": unknown key; did you mean `path`?"),
+        (9, "keep = 0: give a number from 1"),
+        (10, "unknown event type 'alrt', did you mean 'alert'?"),
+        (
+            13,
+            "that is a key of type \"file\", not of \"stdout\"; remove it",
+        ),
+    ] {
+        let at = format!("c.toml:{line}: output: ");
+        let found = e.lines().any(|l| l.contains(&at) && l.contains(expect));
+        assert!(found, "{at}{expect}\n{e}");
+    }
+}
+
+#[test]
+fn the_command_line_replaces_the_outputs_of_the_file() {
+    let toml = "outputs = [\"a\"]\n[[output]]\ntype = \"file\"\npath = \"/var/b\"\nname = \"siem\"\n\
+         events = [\"alert\"]\nrotate_mib = 5\n";
+    let names = |args: &[&str]| -> Vec<String> {
+        let c = config(toml, args).unwrap();
+        c.outputs.iter().map(|o| o.name.clone()).collect()
+    };
+    assert_eq!(names(&[]), ["a", "siem"]);
+    assert_eq!(
+        names(&["-o", "-", "-o", "c", "-o", "-"]),
+        ["standard output", "c"]
+    );
+    let c = config(toml, &[]).unwrap();
+    assert_eq!(c.outputs[1].events, Some("alert".parse().unwrap()));
+    assert_eq!(c.write_folders(), [Path::new("/var"), Path::new(".")]);
+    assert_eq!(config("", &[]).unwrap().outputs[0].name, "standard output");
+    let twice = format!("{toml}[[output]]\ntype = \"file\"\npath = \"a\"\nname = \"x\"\n");
+    let e = config(&twice, &[]).unwrap_err().to_string();
+    assert!(e.contains("a is written by two of them"), "{e}");
+}

@@ -3,12 +3,15 @@
 mod args;
 mod check;
 mod config;
+mod evidence;
 mod explain;
 mod inputs;
 mod log;
+mod outputs;
 mod posture;
 mod report;
 mod run;
+mod sandbox;
 mod service;
 mod shipped;
 mod summary;

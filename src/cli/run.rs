@@ -12,14 +12,14 @@ use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, shipped,
-    trial, watch,
+    Args, Config, Failure, check, complain, evidence, explain, inform, inputs, log, outputs,
+    posture, report, sandbox, shipped, trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
-use crate::output::{Destination, EventTypes, UnknownType, Writer};
+use crate::output::{EventTypes, UnknownType};
 use crate::sensor::{
-    self, Health, Input, Memory, Outlet, Reload, Report, Setup, Store, WriterThread,
+    self, EvidenceThread, Health, Input, Memory, Outlet, Reload, Report, Setup, Store,
 };
 
 /// Does what the arguments ask for. Returns the number of alerts.
@@ -72,17 +72,26 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         Some(Command::Posture { json }) => Some(json),
         _ => None,
     };
-    let events = match &args.events {
+    let mut events = match &args.events {
         // The list comes at the end, and is all that is asked for.
         _ if json.is_some() => EventTypes::NONE,
         Some(list) => list.parse().map_err(|e: UnknownType| Failure::new(e))?,
         None => EventTypes::default(),
     };
-    let destinations = destinations(&config)?;
+    let outputs = outputs::select(&config, events);
+    if json.is_none() {
+        events = outputs
+            .iter()
+            .fold(EventTypes::NONE, |all, (_, of)| all.and(*of));
+    }
     let live = !config.interfaces.is_empty();
-    let memory = Memory::mib(config.memory_mib);
+    let memory = match config.evidence {
+        Some(_) => Memory::mib(config.memory_mib).with_evidence(),
+        None => Memory::mib(config.memory_mib),
+    };
     if args.test {
-        check::tell(args, &config, &rules, memory)?;
+        let allow = sandbox::allow(args, &config);
+        check::tell(args, &config, &rules, memory, &allow)?;
         return Ok(0);
     }
     let keep = match &config.state_dir {
@@ -110,7 +119,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             "nothing to do: give a capture with -r or an interface with -i (see --help)",
         ));
     }
-    let setup = Setup {
+    let folder = evidence::open(&config)?;
+    let mut setup = Setup {
         workers: config.workers,
         rules,
         reload: Reload::default(),
@@ -133,6 +143,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         stats_interval: Duration::from_secs(config.stats_interval_s),
         live,
         vlan_in_flow_key: config.vlan_in_flow_key,
+        evidence: None,
         keep: keep.clone(),
         pcap_filename: None,
     };
@@ -144,26 +155,31 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }
     // Opened before the outputs: an output file is not touched when there is nothing to write.
     let job = if live {
-        Job::Watch(watch::open(&config.interfaces, args.quiet)?)
+        Job::Watch(watch::open(
+            &config.interfaces,
+            args.quiet,
+            !config.sandbox,
+        )?)
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
     let service = Service::bind(&config, setup.reload.clone(), setup.health.clone())?;
-    let writer = Writer::open(&destinations).map_err(Failure::new)?;
-    let thread = WriterThread::start(writer, |trouble| complain(trouble))
-        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
-    let outlet = thread.outlet();
-    let running = service.start()?;
+    let writers = outputs::open(&outputs)?;
+    sandbox::enter(&config, &sandbox::allow(args, &config), live)?;
+    let threads = outputs::start(writers, live)?;
+    let evidence = evidence::start(folder)?;
+    setup.evidence = evidence.as_ref().map(EvidenceThread::evidence);
+    let outlet = threads.outlet();
+    let running = service.start(outlet.clone())?;
     let mut summary = Summary::new(args.verbose);
     let done = match job {
         Job::Watch(inputs) => watch::run(inputs, &setup, &outlet, &stop, &mut summary),
         Job::Replay(files) => replay(&files, args, &setup, &outlet, &stop, &mut summary),
     };
     drop(running);
-    drop(outlet);
-    if let Some(writer) = thread.finish() {
-        summary.writer(&writer);
-    }
+    drop(setup);
+    evidence::finish(evidence);
+    summary.outputs(&threads.finish());
     done?;
     if let Some(store) = keep.filter(|store| store.failed() > 0) {
         complain(&format_args!(
@@ -184,17 +200,6 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
 enum Job {
     Watch(Vec<Input>),
     Replay(Vec<PathBuf>),
-}
-
-fn destinations(config: &Config) -> Result<Vec<Destination>, Failure> {
-    if config.outputs.is_empty() {
-        return Ok(vec![Destination::Stdout]);
-    }
-    config
-        .outputs
-        .iter()
-        .map(|text| text.parse().map_err(Failure::new))
-        .collect()
 }
 
 fn replay(

@@ -27,6 +27,8 @@ pub enum EventType {
     Finding,
     /// Suricata's: an HTTP request and its response.
     Http,
+    /// Ours: what Suricata's `http` has no place for.
+    HttpDetail,
     /// Ours: who is who changed.
     Identity,
     /// Ours: the state of an incident.
@@ -75,7 +77,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
@@ -86,6 +88,7 @@ impl EventType {
         Self::Dns,
         Self::Finding,
         Self::Http,
+        Self::HttpDetail,
         Self::Identity,
         Self::Incident,
         Self::Kerberos,
@@ -110,6 +113,12 @@ impl EventType {
         Self::Tls,
     ];
 
+    /// True for what an output keeps longest: alerts and incidents.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Self::Alert | Self::Incident)
+    }
+
     /// As written in `event_type`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -124,6 +133,7 @@ impl EventType {
             Self::Dns => "dns",
             Self::Finding => "finding",
             Self::Http => "http",
+            Self::HttpDetail => "http_detail",
             Self::Identity => "identity",
             Self::Incident => "incident",
             Self::Kerberos => "kerberos",
@@ -170,6 +180,12 @@ impl EventTypes {
     #[must_use]
     pub fn with(self, which: EventType) -> Self {
         Self(self.0 | (1 << which as u8))
+    }
+
+    /// With all of `other` added.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// True if one of `which` is in it: whether a worker has anything to write at all.

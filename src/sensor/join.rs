@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 use hdrhistogram::Histogram;
 
 use super::correlated::RuleCorrelator;
+use super::evidence;
 use super::health::{Beat, Dump, Health, Snapshot, Told};
 use super::origin;
 use super::queue::{Round, What};
@@ -23,7 +24,7 @@ use crate::event::{
 };
 use crate::flow::FlowStats;
 use crate::limits;
-use crate::output::{EventType, EventTypes, Header};
+use crate::output::{EventType, EventTypes, Header, Lines, OutputCounters};
 use crate::output::{
     write_alert, write_finding, write_identity, write_incident, write_posture, write_sensor,
     write_stats,
@@ -54,9 +55,10 @@ pub(super) struct Join {
     latency: Histogram<u64>,
     verdicts: Vec<Verdict>,
     /// Lines of the round.
-    out: Vec<u8>,
+    out: Lines,
     report: Report,
     store: Keeper,
+    evidence: evidence::Keeper,
     health: Health,
     beat: Beat,
     told: Told,
@@ -95,6 +97,11 @@ impl Join {
         Self {
             correlator,
             store: Keeper::new(setup.keep.clone()),
+            evidence: evidence::Keeper::new(
+                setup.evidence.clone(),
+                setup.memory.evidence,
+                setup.live,
+            ),
             judge: RuleJudge {
                 rules: Arc::clone(&setup.rules),
                 scratch: Scratch::default(),
@@ -117,7 +124,7 @@ impl Join {
             anomalies: vec![BTreeMap::new(); setup.workers],
             latency,
             verdicts: Vec::new(),
-            out: Vec::new(),
+            out: Lines::default(),
             report: Report::default(),
             health: setup.health.clone(),
             beat: setup.health.thread("correlator"),
@@ -141,6 +148,8 @@ impl Join {
                     }
                 }
             }
+            self.evidence
+                .frames(now.iter_mut().map(|(_, r)| std::mem::take(&mut r.frames)));
             self.round(&now, outlet);
         }
         self.report.packets = self.capture.packets;
@@ -183,7 +192,7 @@ impl Join {
         for (round, item) in items {
             match &item.what {
                 What::Line { start, end } => {
-                    out.extend_from_slice(round.lines.get(*start..*end).unwrap_or_default());
+                    out.append(&round.lines, *start..*end);
                 }
                 What::Sighting(s) => {
                     self.judge.now = s.ts;
@@ -214,19 +223,18 @@ impl Join {
                 .finish(until, &mut self.judge, &mut self.verdicts);
             self.tell(filled, &mut out);
         }
-        self.stats(until, last, &mut out);
-        self.show(until);
-        // Most rounds say nothing: the writer is not woken for those.
-        if out.is_empty() {
-            self.out = out;
-        } else {
-            outlet.send(out);
-            self.out = outlet.buffer();
+        self.stats(until, last, outlet, &mut out);
+        self.show(until, outlet);
+        // Most rounds say nothing: the outputs are not woken for those.
+        if !out.is_empty() {
+            outlet.send(&out);
+            out.clear();
         }
+        self.out = out;
     }
 
     /// Writes what the correlator concluded.
-    fn tell(&mut self, filled: Option<Instant>, out: &mut Vec<u8>) {
+    fn tell(&mut self, filled: Option<Instant>, out: &mut Lines) {
         self.correlated.findings(&mut self.verdicts);
         let (rules, drops) = (Arc::clone(&self.judge.rules), self.drops());
         self.judge.tuner.review(&rules, drops, &mut self.verdicts);
@@ -246,6 +254,7 @@ impl Join {
                         self.write_alert(&alert, out);
                         continue;
                     }
+                    alert.evidence_file = self.evidence.alert(alert.incident_id, &alert.legs);
                     let level = alert.signature.level;
                     let title = describe(&alert);
                     if self.report.titles.len() < REPORTED {
@@ -267,6 +276,7 @@ impl Join {
                     self.report.postures.push(*report);
                 }
                 Verdict::Incident(mut incident) => {
+                    incident.evidence_file = self.evidence.incident(&incident);
                     self.place_legs(&mut incident.legs);
                     if incident.closed && self.report.incidents.len() < REPORTED {
                         self.report.incidents.push(Clone::clone(&incident));
@@ -281,7 +291,7 @@ impl Join {
         }
     }
 
-    fn write_alert(&self, alert: &Alert, out: &mut Vec<u8>) {
+    fn write_alert(&self, alert: &Alert, out: &mut Lines) {
         if self.events.has(EventType::Alert) {
             self.header(alert.ts, Some(&alert.flow), Some(alert.pcap_cnt), |h| {
                 write_alert(out, h, alert);
@@ -339,7 +349,7 @@ impl Join {
     }
 
     /// A `stats` and a `sensor` event when the interval is over, and at the end.
-    fn stats(&mut self, until: Timestamp, last: bool, out: &mut Vec<u8>) {
+    fn stats(&mut self, until: Timestamp, last: bool, outlet: &Outlet, out: &mut Lines) {
         let due = match self.next_stats {
             Some(at) => until >= at,
             None => {
@@ -355,12 +365,12 @@ impl Join {
             write_stats(out, until, &self.stats_record(until));
         }
         if self.events.has(EventType::Sensor) {
-            write_sensor(out, until, &self.sensor_record());
+            write_sensor(out, until, &self.sensor_record(outlet));
         }
     }
 
     /// Leaves what somebody may ask for.
-    fn show(&mut self, until: Timestamp) {
+    fn show(&mut self, until: Timestamp, outlet: &Outlet) {
         self.beat.beat();
         self.told.turn(until);
         let mut shown = self.shown;
@@ -368,12 +378,12 @@ impl Join {
             ts: until,
             last_packet: self.capture.last_packet,
             stats: self.stats_record(until),
-            sensor: self.sensor_record(),
+            sensor: self.sensor_record(outlet),
             told: self.told.clone(),
         });
         self.shown = shown;
         self.health.dump(|| {
-            let mut incidents = Vec::new();
+            let mut incidents = Lines::default();
             for incident in self.correlator.open_incidents() {
                 self.header(until, None, None, |h| {
                     write_incident(&mut incidents, h, incident);
@@ -382,7 +392,7 @@ impl Join {
             Dump {
                 ts: until,
                 known: self.correlator.knowledge(),
-                incidents,
+                incidents: incidents.bytes().to_vec(),
             }
         });
     }
@@ -445,7 +455,7 @@ impl Join {
         }
     }
 
-    fn sensor_record(&self) -> SensorRecord {
+    fn sensor_record(&self, outlet: &Outlet) -> SensorRecord {
         let Totals {
             flow,
             panics,
@@ -493,9 +503,11 @@ impl Join {
                 ("incidents", correlator.incidents_evicted),
                 ("postures", correlator.postures_evicted),
                 ("correlations", self.correlated.evicted()),
+                ("evidence", self.evidence.left_out()),
             ]
             .into(),
             decode_errors: self.decode_errors(),
+            outputs: outputs(outlet),
             memory: MemoryStats {
                 flows: flow.record_bytes,
                 held: flow.held_bytes,
@@ -564,6 +576,12 @@ struct Totals {
     panics: u64,
     evicted_decoders: u64,
     events: u64,
+}
+
+/// Counters of every output.
+fn outputs(outlet: &Outlet) -> BTreeMap<String, BTreeMap<&'static str, u64>> {
+    let one = |c: &OutputCounters| (c.name.clone(), c.all().into());
+    outlet.counters().iter().map(|c| one(c)).collect()
 }
 
 /// What the summary says of an alert.

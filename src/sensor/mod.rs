@@ -4,7 +4,8 @@
 //! capture thread: fill a block, dissect its frames, one batch a worker      dispatch.rs
 //! worker threads: flows, decoders, rules on events                          worker.rs
 //! correlator:     rounds in order, findings, incidents, stats               join.rs
-//! writer:         bytes to where they belong                                writer.rs
+//! writer:         lines to where they belong, a thread an output           writer.rs
+//! evidence:       packets of incidents to files, if that is asked for       evidence/
 //! ```
 
 mod actions;
@@ -12,11 +13,13 @@ mod claims;
 mod correlated;
 mod decoders;
 mod dispatch;
+mod evidence;
 mod health;
 mod join;
 mod origin;
 mod queue;
 mod reload;
+pub mod sandbox;
 mod several;
 mod sighting;
 mod stats;
@@ -38,13 +41,14 @@ use crate::event::{Incident, Knowledge, Latency, Level, PostureReport, SiteKey};
 use crate::output::EventTypes;
 use crate::rule::RuleSet;
 
+pub use evidence::{Evidence, EvidenceThread};
 pub use health::{Beat, Dump, Health, LastAlert, Snapshot, Told, clocks};
 pub use reload::Reload;
 pub use several::{Input, Open, Several};
-pub use stats::Memory;
+pub use stats::{Memory, wall_clock};
 pub use store::{Store, StoreError};
 pub use tuning::{RuleRef, Suppress, Threshold, Tuning};
-pub use writer::{Outlet, WriterThread};
+pub use writer::{Outlet, Tell, WriterThreads};
 
 /// Everything a run needs besides its source.
 #[derive(Clone, Debug)]
@@ -75,6 +79,8 @@ pub struct Setup {
     pub live: bool,
     /// VLAN ids tell flows apart.
     pub vlan_in_flow_key: bool,
+    /// Where packets of incidents go, if they are kept.
+    pub evidence: Option<Evidence>,
     /// Where what an earlier run knew is, and what is known is kept for the next.
     pub keep: Option<Arc<Store>>,
     /// Name of the capture file for `pcap_filename`, if it is one.

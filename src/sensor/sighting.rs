@@ -1,8 +1,11 @@
 //! From borrowed events to owned sightings: what survives the worker.
 
+use std::sync::Arc;
+
 use crate::catalog::Catalog;
 use crate::event::{
-    Authenticate, Call, Carrier, Event, NtlmAuthenticate, RpcCall, RpcResult, Seen, SiteKey, Ticket,
+    Authenticate, Call, Carrier, Event, Fields, NtlmAuthenticate, RpcCall, RpcResult, Seen,
+    Signature, SiteKey, Ticket, Value,
 };
 
 /// EVE's `app_proto` for an event whose flow is not identified yet.
@@ -15,7 +18,9 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::NtlmChallenge(e) => e.carrier.name(),
         Event::NtlmAuthenticate(e) => e.carrier.name(),
         Event::AuthResult(e) => e.carrier.name(),
-        Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
+        Event::HttpRequest(_) | Event::HttpDetail(_) | Event::HttpTransaction(_) => {
+            Carrier::Http.name()
+        }
         Event::LdapBind(_)
         | Event::LdapRequest(_)
         | Event::LdapNetlogon(_)
@@ -129,6 +134,26 @@ pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Optio
     }
 }
 
+/// A rule's match, with the account that the event names.
+pub(super) fn hit(
+    signature: Arc<Signature>,
+    captured: Option<Box<[String]>>,
+    event: &dyn Fields,
+) -> Seen {
+    let account = ["username", "domainname"].map(|name| {
+        let value = event.schema().field(name).map(|id| event.field(id));
+        match value {
+            Some(Value::Text(text)) => text.to_string(),
+            _ => String::new(),
+        }
+    });
+    Seen::RuleHit {
+        signature,
+        captured,
+        account,
+    }
+}
+
 fn authenticate(key: &SiteKey, e: &NtlmAuthenticate<'_>) -> Seen {
     // Up to 24 bytes it is an NTLMv1 response: too little to be the same by anything but a relay or
     // a static challenge, which only the challenge itself can tell apart (design §4).
@@ -162,6 +187,7 @@ fn call(e: &RpcCall<'_>) -> Option<Seen> {
         transport: match e.transport {
             "ncacn_np" => "ncacn_np",
             "ncacn_http" => "ncacn_http",
+            "tds" => "tds",
             _ => "ncacn_ip_tcp",
         },
         named_pipe: e.named_pipe.to_owned(),

@@ -4,18 +4,19 @@ use super::commands::{After, Connection, Pdu, Surroundings};
 use super::shape::Shape;
 use super::tables::Kind;
 use super::wire::{self, Header, protocol};
-use crate::event::{Anomaly, Event, Sink, SmbNetbios};
+use crate::event::{Event, Sink, SmbNetbios};
 use crate::limits::{SMB_LOST_BYTES, TAIL_BYTES};
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
+use crate::proto::both::{Both, Once};
 use crate::proto::nbss;
 use crate::wire::{Error, Reader, Text};
 
 /// One connection.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    lanes: [Lane; 2],
+    lanes: Both<Lane>,
     pub(super) connection: Connection,
     pub(super) opaque: Opaque,
     shape: Shape,
@@ -36,10 +37,10 @@ pub struct Opaque {
 /// Anomalies are said once a connection and kind.
 #[derive(Debug, Default)]
 struct Reported {
-    lost: bool,
-    malformed: bool,
-    unread: bool,
-    forgot: bool,
+    lost: Once,
+    malformed: Once,
+    unread: Once,
+    forgot: Once,
 }
 
 /// One direction.
@@ -89,6 +90,21 @@ pub(super) struct Chain {
     /// Kind of a tree whose connect is in the same compound.
     pub(super) kind: Option<Kind>,
     pub(super) handle: Option<u32>,
+    /// Data of a pipe that is waited for: what to tell if it never comes whole.
+    pub(super) cut: Option<Cut>,
+}
+
+/// Bytes of a [`Cut`].
+pub(super) const CUT: usize = 40;
+
+/// The head of a pipe's data: enough of a PDU to say which call it is (C706 12.6.4.9: 24 bytes, and an object UUID).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) handle: u32,
+    pub(super) to: Direction,
+    pub(super) head: [u8; CUT],
+    /// Bytes of it that are there.
+    pub(super) length: usize,
 }
 
 /// What to do with the bytes in front.
@@ -125,6 +141,7 @@ impl Decoder {
         let bytes = match chunk {
             Chunk::Data(bytes) => bytes,
             Chunk::Gap(_) => {
+                self.missed(direction, shared, out);
                 self.lose(direction, GAP, out);
                 return Progress::all(&[]);
             }
@@ -166,11 +183,7 @@ impl Decoder {
     }
 
     pub(super) fn lane(&mut self, direction: Direction) -> &mut Lane {
-        let [to_server, to_client] = &mut self.lanes;
-        match direction {
-            Direction::ToServer => to_server,
-            Direction::ToClient => to_client,
-        }
+        self.lanes.of(direction)
     }
 
     fn step(
@@ -312,17 +325,12 @@ impl Decoder {
             self.malformed(direction, error, out);
             left
         });
-        let [to_server, to_client] = &mut self.lanes;
-        let lane = match direction {
-            Direction::ToServer => to_server,
-            Direction::ToClient => to_client,
-        };
+        let lane = self.lanes.of(direction);
         if !header.is_related() {
             lane.chain = Chain {
                 session: header.session_id,
                 tree: header.tree_id.unwrap_or(0),
-                kind: None,
-                handle: None,
+                ..Chain::default()
             };
         }
         let pdu = Pdu {
@@ -340,8 +348,8 @@ impl Decoder {
         } else {
             self.connection.request(&pdu, &mut around)
         };
-        if self.connection.handles.forgot && !std::mem::replace(&mut self.reported.forgot, true) {
-            out.event(direction, &Event::Anomaly(Anomaly::new("smb", FORGOT)));
+        if self.connection.handles.forgot {
+            self.reported.forgot.say("smb", direction, FORGOT, out);
         }
         match after {
             Ok(After::Done) => {
@@ -426,24 +434,32 @@ impl Decoder {
     }
 
     fn malformed(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) {
-        if !std::mem::replace(&mut self.reported.malformed, true) {
-            out.event(direction, &Event::Anomaly(Anomaly::new("smb", error)));
-        }
+        self.reported.malformed.say("smb", direction, error, out);
     }
 
     /// What a message hides stays unknown.
     pub(super) fn unread(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) {
-        if !std::mem::replace(&mut self.reported.unread, true) {
-            out.event(direction, &Event::Anomaly(Anomaly::new("smb", error)));
-        }
+        self.reported.unread.say("smb", direction, error, out);
+    }
+
+    /// Bytes are missing in the middle of something: what was shown of a pipe's data is all there is.
+    fn missed(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
+        let lane = self.lanes.of(direction);
+        let (handle, to) = match (lane.place, lane.chain.cut.take()) {
+            (Place::Command, Some(cut)) => {
+                self.connection.begun(&cut, &shared.catalog, out);
+                (cut.handle, cut.to)
+            }
+            (Place::Data { handle, to, .. }, _) => (handle, to),
+            _ => return,
+        };
+        self.connection.gap(handle, to, &shared.catalog, out);
     }
 
     /// It is unknown where the next message begins; not here.
     fn lose(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) -> Step {
         self.lane(direction).place = Place::Lost;
-        if !std::mem::replace(&mut self.reported.lost, true) {
-            out.event(direction, &Event::Anomaly(Anomaly::new("smb", error)));
-        }
+        self.reported.lost.say("smb", direction, error, out);
         Step::Pass(1)
     }
 
