@@ -4,6 +4,8 @@
 #![allow(unsafe_code)]
 
 mod common;
+#[path = "memory/correlator.rs"]
+mod correlator;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Cursor;
@@ -69,6 +71,7 @@ fn setup() -> Setup {
         live: false,
         vlan_in_flow_key: false,
         keep: None,
+        evidence: None,
         pcap_filename: None,
     }
 }

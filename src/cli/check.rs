@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, complain, outputs, tuning};
+use super::{Args, Config, Failure, complain, evidence, outputs, tuning};
 use crate::capture::interface;
 use crate::correlate::costs;
 use crate::limits;
@@ -44,6 +44,7 @@ pub(super) fn tell(
         }
     ));
     lines.extend(outputs::lines(config));
+    lines.push(evidence::line(config.evidence.as_ref()));
     lines.push(if config.sandbox {
         format!("sandbox        {}", super::sandbox::tell(allow))
     } else {
@@ -194,6 +195,7 @@ fn memory_lines(lines: &mut Vec<String>, config: &Config, memory: Memory) {
         ("decoder state", memory.share(limits::DECODER_SHARE)),
         ("correlator", memory.share(limits::CORRELATE_SHARE)),
         ("blocks, queues, fragments, output", memory.share(rest)),
+        ("frames of evidence", memory.evidence),
     ] {
         lines.push(format!("  {:>5} MiB    {what}", bytes / MIB));
     }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
-use super::{outputs, service, tuning};
+use super::{evidence, outputs, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
-use crate::output::OutputSpec;
+use crate::output::{EvidenceOptions, OutputSpec};
 use crate::sensor::{RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
@@ -56,6 +56,8 @@ struct File {
     pub levels: BTreeMap<String, String>,
     /// Suppressed alerts are written, marked.
     pub show_suppressed: bool,
+    /// Packets of incidents.
+    pub evidence: evidence::EvidenceSection,
     /// Rights are given up once everything is open; off for debugging.
     pub sandbox: Option<bool>,
     /// Where it can be asked.
@@ -245,6 +247,8 @@ pub struct Config {
     pub levels: Vec<(RuleRef, Level)>,
     /// Where it can be asked, and how it speaks.
     pub service: service::Settings,
+    /// Where packets of incidents are kept, if they are.
+    pub evidence: Option<EvidenceOptions>,
 }
 
 impl Config {
@@ -327,6 +331,8 @@ impl Config {
             tuning,
             sandbox: file.sandbox.unwrap_or(true) && !args.no_sandbox,
             levels: tuning::levels(&file.levels)?,
+            evidence: evidence::options(&file.evidence, &args.evidence, live)
+                .map_err(ConfigError)?,
             service: service::Settings::new(
                 file.control,
                 file.metrics,
@@ -528,7 +534,11 @@ fn read(path: &Path) -> Result<(File, Vec<OutputSpec>), ConfigError> {
 /// The key nearest to the unknown one that the parser complains about.
 fn suggestion(message: &str) -> Option<&'static str> {
     let unknown = message.strip_prefix("unknown field `")?.split('`').next()?;
-    let all = KEYS.iter().chain(tuning::KEYS).chain(service::KEYS);
+    let all = KEYS
+        .iter()
+        .chain(tuning::KEYS)
+        .chain(service::KEYS)
+        .chain(evidence::KEYS);
     all.map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
         .min()
         .filter(|(distance, _)| *distance <= 3)
