@@ -145,7 +145,7 @@ fn default_ring() -> u32 {
 }
 
 fn default_timeout() -> u32 {
-    2
+    1
 }
 
 /// `[limits]`.

@@ -96,6 +96,7 @@ fn every_setting_is_in_the_example_and_every_setting_of_the_example_is_one() {
         .iter()
         .chain(tuning::KEYS)
         .chain(service::KEYS)
+        .chain(evidence::KEYS)
         .copied()
         .collect();
     let mut all = BTreeSet::new();
@@ -132,6 +133,12 @@ fn what_is_commented_out_is_the_default() {
     assert_eq!(shown.service.group, none.service.group);
     assert_eq!(shown.service.log_format, none.service.log_format);
     assert_eq!(shown.service.log_level, none.service.log_level);
+    let kept = config(
+        "[evidence]\ndir = \"/var/lib/relaywatch/evidence\"",
+        &["-i", "eth1"],
+    );
+    assert!(kept.evidence.is_some());
+    assert_eq!(shown.evidence, kept.evidence);
     let named = config("", &["-i", "eth1"]);
     let mut interface = shown.interfaces[0].clone();
     interface.bpf = None;
