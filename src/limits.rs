@@ -12,8 +12,10 @@ pub const FRAME_BYTES: usize = 512 * 1024;
 /// Bytes of lines waiting for the thread of one output. Live, what has no room is lost and counted, protocol
 /// events first: alerts and incidents may take as much again.
 pub const MAILBOX_BYTES: usize = 4 * 1024 * 1024;
-/// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
+/// Batches waiting for one worker. Live, a queue that stays full for [`QUEUE_MILLIS`] drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
+/// Milliseconds that the capture thread waits for a full queue, live, while packets wait in the kernel's ring.
+pub const QUEUE_MILLIS: u64 = 100;
 
 /// Milliseconds between ticks on a silent interface: detections that wait are that much late, and each costs every
 /// thread a wake-up.
