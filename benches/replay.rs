@@ -20,9 +20,9 @@ use relaywatch::capture::FileSource;
 use relaywatch::catalog::Catalog;
 use relaywatch::correlate::Declared;
 use relaywatch::event::SiteKey;
-use relaywatch::output::{EventTypes, Writer};
+use relaywatch::output::EventTypes;
 use relaywatch::rule::{RuleSet, RuleSource};
-use relaywatch::sensor::{Memory, Report, Setup, WriterThread, run};
+use relaywatch::sensor::{Memory, Report, Setup, WriterThreads, run};
 
 fn main() {
     let captures = measure::captures();
@@ -83,8 +83,7 @@ fn one(path: &Path, workers: usize, runs: usize, floor_ns: f64) {
 
 fn sensor(path: &Path, setup: &Setup) -> Report {
     let mut source = FileSource::open(path).expect("a capture");
-    let thread =
-        WriterThread::start(Writer::open(&[]).expect("no destination"), |_| ()).expect("a thread");
+    let thread = WriterThreads::start(Vec::new(), false, |_| ()).expect("no thread");
     let outlet = thread.outlet();
     let report = run(
         &mut source,

@@ -9,6 +9,9 @@
 pub const BLOCK_BYTES: usize = 256 * 1024;
 /// Largest frame accepted from a file, bytes. A record that claims more ends the file as corrupt.
 pub const FRAME_BYTES: usize = 512 * 1024;
+/// Bytes of lines waiting for the thread of one output. Live, what has no room is lost and counted, protocol
+/// events first: alerts and incidents may take as much again.
+pub const MAILBOX_BYTES: usize = 4 * 1024 * 1024;
 /// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
 

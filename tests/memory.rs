@@ -18,11 +18,11 @@ use relaywatch::catalog::Catalog;
 use relaywatch::correlate::Declared;
 use relaywatch::event::{Event, Sink, SiteKey};
 use relaywatch::net::{Addr, Direction, Endpoint, FlowKey, Transport};
-use relaywatch::output::{EventTypes, Writer};
+use relaywatch::output::EventTypes;
 use relaywatch::packet::{Chunk, Progress};
 use relaywatch::proto::{Session, Shared};
 use relaywatch::rule::{RuleSet, RuleSource};
-use relaywatch::sensor::{Memory, Report, Setup, WriterThread, run};
+use relaywatch::sensor::{Memory, Report, Setup, WriterThreads, run};
 
 struct Counting;
 
@@ -76,7 +76,7 @@ fn setup() -> Setup {
 /// Replays a capture from memory: report, allocations, and peak bytes over the start.
 fn measure(capture: Vec<u8>) -> (Report, usize, usize) {
     let setup = setup();
-    let thread = WriterThread::start(Writer::open(&[]).unwrap(), |_| ()).unwrap();
+    let thread = WriterThreads::start(Vec::new(), false, |_| ()).unwrap();
     let outlet = thread.outlet();
     let mut source = FileSource::from_reader("test", Box::new(Cursor::new(capture))).unwrap();
     let before = ALLOCATIONS.load(Ordering::Relaxed);

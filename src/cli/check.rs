@@ -2,20 +2,36 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, complain, tuning};
-use crate::capture::interface;
+use super::{Args, Config, Failure, complain, environment, outputs, tuning};
+use crate::capture::Interface;
 use crate::correlate::costs;
 use crate::limits;
 use crate::rule::RuleSet;
 use crate::sensor::Memory;
 
-/// Tells rules, bounds, memory and interfaces on stdout.
-pub(super) fn tell(
+/// Tells rules, bounds, memory and interfaces on stdout, or every mistake there is.
+pub(super) fn tell(args: &Args) -> Result<(), Failure> {
+    let (config, file, mut wrong) = Config::lenient(args).map_err(Failure::new)?;
+    let found = environment::look(args, &config, file.as_ref(), &mut wrong);
+    if let Some(file) = &file {
+        wrong.place(file);
+    }
+    wrong.none().map_err(Failure::new)?;
+    let (config, memory) = (&config, Memory::mib(config.memory_mib));
+    if let Some(rules) = &found.rules {
+        warn_of_deprecated(rules);
+        lines(args, config, rules, memory, &found.interfaces);
+    }
+    Ok(())
+}
+
+fn lines(
     args: &Args,
     config: &Config,
     rules: &RuleSet,
     memory: Memory,
-) -> Result<(), Failure> {
+    interfaces: &[(usize, Interface)],
+) {
     let mut lines = vec![format!("relaywatch {}", env!("CARGO_PKG_VERSION"))];
     lines.push(match &args.config {
         Some(path) => format!("configuration  {}", path.display()),
@@ -33,7 +49,7 @@ pub(super) fn tell(
         ));
     }
     lines.push(format!(
-        "workers        {} and {} capture, one correlator, one writer thread",
+        "workers        {} and {} capture, one correlator thread, one for each output",
         config.workers,
         match config.interfaces.iter().map(|i| u32::from(i.fanout)).sum() {
             0 | 1 => "one".to_owned(),
@@ -41,14 +57,7 @@ pub(super) fn tell(
             n => format!("{n} + 1"),
         }
     ));
-    lines.push(format!(
-        "outputs        {}",
-        if config.outputs.is_empty() {
-            "stdout".to_owned()
-        } else {
-            config.outputs.join(", ")
-        }
-    ));
+    lines.extend(outputs::lines(config));
     lines.extend(tuning::lines(&config.tuning, &config.levels));
     network_lines(&mut lines, config);
     memory_lines(&mut lines, config, memory);
@@ -67,25 +76,19 @@ pub(super) fn tell(
         limits::HABITS,
         limits::POSTURES
     ));
-    let mut broken = Vec::new();
-    for wanted in &config.interfaces {
-        match interface(&wanted.name) {
-            Ok(state) => lines.push(format!(
-                "interface      {}: {}{}; {}",
-                wanted.name,
-                if state.up { "up" } else { "DOWN" },
-                if state.running { ", link" } else { ", NO LINK" },
-                wanted.how()
-            )),
-            Err(e) => broken.push(e.to_string()),
-        }
+    for (nth, state) in interfaces {
+        let Some(wanted) = config.interfaces.get(*nth) else {
+            continue;
+        };
+        lines.push(format!(
+            "interface      {}: {}{}; {}",
+            wanted.name,
+            if state.up { "up" } else { "DOWN" },
+            if state.running { ", link" } else { ", NO LINK" },
+            wanted.how()
+        ));
     }
     print(&lines);
-    if broken.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure(broken.join("\n")))
-    }
 }
 
 /// `rules list`: one line a rule, then what was skipped.

@@ -3,6 +3,7 @@
 //! The parser stops at the first mistake of a shape (an unknown key, a wrong type). So what it stops at is noted,
 //! taken out, and the rest is read again.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,7 +11,89 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::config::ConfigError;
+/// Mistakes in the settings, each with what to do about it.
+#[derive(Debug, Default)]
+pub struct ConfigError {
+    all: Vec<Mistake>,
+}
+
+#[derive(Debug)]
+struct Mistake {
+    /// Keys and numbers that lead to the value in the file; empty if it has a place already, or none.
+    way: Vec<String>,
+    text: String,
+}
+
+impl ConfigError {
+    /// One mistake.
+    pub(super) fn new(text: String) -> Self {
+        Self {
+            all: vec![Mistake {
+                way: Vec::new(),
+                text,
+            }],
+        }
+    }
+
+    /// The same, `key` further down the way.
+    pub(super) fn within(mut self, key: impl ToString) -> Self {
+        for mistake in &mut self.all {
+            mistake.way.insert(0, key.to_string());
+        }
+        self
+    }
+
+    /// Adds those of another.
+    pub(super) fn add(&mut self, other: Self) {
+        self.all.extend(other.all);
+    }
+
+    /// What went well; what did not is added.
+    pub(super) fn take<T>(&mut self, result: Result<T, Self>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(e) => {
+                self.add(e);
+                None
+            }
+        }
+    }
+
+    /// `Ok` if there is no mistake.
+    pub(super) fn none(self) -> Result<(), Self> {
+        if self.all.is_empty() {
+            Ok(())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Puts the place in the file before every mistake that has one.
+    pub(super) fn place(&mut self, file: &Text) {
+        for mistake in &mut self.all {
+            let place = file.place(&mistake.way);
+            mistake.way.clear();
+            mistake.text.insert_str(0, &place);
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, mistake) in self.all.iter().enumerate() {
+            if nth > 0 {
+                f.write_str("\n")?;
+            }
+            f.write_str(&mistake.text)?;
+        }
+        if self.all.len() > 1 {
+            write!(f, "\n{} mistakes in the configuration", self.all.len())?;
+        }
+        Ok(())
+    }
+}
 
 /// Mistakes after which nobody reads on.
 const MOST: usize = 100;
@@ -34,7 +117,8 @@ impl Text {
                 "{name}: cannot read the configuration: {e}; check the path given with -c"
             ))
         })?;
-        let (_, errors) = DeTable::parse_recoverable(&text);
+        let (_, mut errors) = DeTable::parse_recoverable(&text);
+        errors.sort_by_key(|e| e.span().map(|span| span.start));
         let mut wrong = ConfigError::default();
         for e in errors {
             let place = place(&name, &text, e.span().map(|s| s.start));
@@ -71,6 +155,29 @@ impl Text {
             }
         }
         T::default()
+    }
+
+    /// Byte `at` of it, for a message.
+    pub(super) fn at(&self, at: usize) -> String {
+        place(&self.name, &self.text, Some(at))
+    }
+
+    /// Which entry of the list `key` is `value`.
+    pub(super) fn entry(&self, key: &str, value: &str) -> Option<usize> {
+        let (all, _) = DeTable::parse_recoverable(&self.text);
+        let list = all.get_ref().get(key)?.get_ref().as_array()?;
+        list.iter()
+            .position(|v| v.get_ref().as_str() == Some(value))
+    }
+
+    /// Which table of the list `key` has `value` under `name`.
+    pub(super) fn nth(&self, key: &str, name: &str, value: &str) -> Option<usize> {
+        let (all, _) = DeTable::parse_recoverable(&self.text);
+        let list = all.get_ref().get(key)?.get_ref().as_array()?;
+        list.iter().position(|table| {
+            let found = table.get_ref().as_table().and_then(|t| t.get(name));
+            found.and_then(|v| v.get_ref().as_str()) == Some(value)
+        })
     }
 
     /// Where the value is that a way of keys and numbers leads to, for a message; empty if it is not in the file.
@@ -210,7 +317,11 @@ fn search_value(
 fn consider(here: &Range<usize>, way: &[Step], span: &Range<usize>, best: &mut Best) {
     let covers = here.start <= span.start && span.end <= here.end;
     let length = here.end.saturating_sub(here.start);
-    if covers && best.as_ref().is_none_or(|(shortest, _)| length <= *shortest) {
+    if covers
+        && best
+            .as_ref()
+            .is_none_or(|(shortest, _)| length <= *shortest)
+    {
         *best = Some((length, way.to_vec()));
     }
 }

@@ -3,9 +3,12 @@
 mod args;
 mod check;
 mod config;
+mod config_file;
+mod environment;
 mod explain;
 mod inputs;
 mod log;
+mod outputs;
 mod posture;
 mod report;
 mod run;

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use crate::event::PostureReport;
-use crate::output::{Header, write_posture};
+use crate::output::{Header, Lines, write_posture};
 
 /// Prints the list on stdout: a table for people, or lines of JSON.
 pub(super) fn tell(all: &[PostureReport], json: bool) {
     let bytes = if json {
-        let mut lines = Vec::new();
+        let mut lines = Lines::default();
         for report in all {
             let header = Header {
                 // Of a list from the store there is no packet: when it was last seen is what counts.
@@ -18,7 +18,7 @@ pub(super) fn tell(all: &[PostureReport], json: bool) {
             };
             write_posture(&mut lines, &header, report);
         }
-        lines
+        lines.bytes().to_vec()
     } else {
         table(all).into_bytes()
     };

@@ -12,15 +12,13 @@ use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inform, inputs, log, posture, report, shipped,
-    trial, watch,
+    Args, Config, Failure, check, complain, explain, inform, inputs, log, outputs, posture, report,
+    shipped, trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
-use crate::output::{Destination, EventTypes, UnknownType, Writer};
-use crate::sensor::{
-    self, Health, Input, Memory, Outlet, Reload, Report, Setup, Store, WriterThread,
-};
+use crate::output::{EventTypes, UnknownType};
+use crate::sensor::{self, Health, Input, Memory, Outlet, Reload, Report, Setup, Store};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
@@ -35,6 +33,10 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }) = &args.command
     {
         report::write(eve, page, usize::from(*incidents), args.quiet)?;
+        return Ok(0);
+    }
+    if args.test && args.command.is_none() {
+        check::tell(args)?;
         return Ok(0);
     }
     let mut config = Config::from_args(args).map_err(Failure::new)?;
@@ -72,19 +74,20 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         Some(Command::Posture { json }) => Some(json),
         _ => None,
     };
-    let events = match &args.events {
+    let mut events = match &args.events {
         // The list comes at the end, and is all that is asked for.
         _ if json.is_some() => EventTypes::NONE,
         Some(list) => list.parse().map_err(|e: UnknownType| Failure::new(e))?,
         None => EventTypes::default(),
     };
-    let destinations = destinations(&config)?;
+    let outputs = outputs::select(&config, events);
+    if json.is_none() {
+        events = outputs
+            .iter()
+            .fold(EventTypes::NONE, |all, (_, of)| all.and(*of));
+    }
     let live = !config.interfaces.is_empty();
     let memory = Memory::mib(config.memory_mib);
-    if args.test {
-        check::tell(args, &config, &rules, memory)?;
-        return Ok(0);
-    }
     let keep = match &config.state_dir {
         Some(dir) => {
             let (store, said) = Store::open(dir).map_err(Failure::new)?;
@@ -149,21 +152,16 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         Job::Replay(inputs::captures(&args.read)?)
     };
     let service = Service::bind(&config, setup.reload.clone(), setup.health.clone())?;
-    let writer = Writer::open(&destinations).map_err(Failure::new)?;
-    let thread = WriterThread::start(writer, |trouble| complain(trouble))
-        .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
-    let outlet = thread.outlet();
-    let running = service.start()?;
+    let threads = outputs::start(&outputs, live)?;
+    let outlet = threads.outlet();
+    let running = service.start(outlet.clone())?;
     let mut summary = Summary::new(args.verbose);
     let done = match job {
         Job::Watch(inputs) => watch::run(inputs, &setup, &outlet, &stop, &mut summary),
         Job::Replay(files) => replay(&files, args, &setup, &outlet, &stop, &mut summary),
     };
     drop(running);
-    drop(outlet);
-    if let Some(writer) = thread.finish() {
-        summary.writer(&writer);
-    }
+    summary.outputs(&threads.finish());
     done?;
     if let Some(store) = keep.filter(|store| store.failed() > 0) {
         complain(&format_args!(
@@ -184,17 +182,6 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
 enum Job {
     Watch(Vec<Input>),
     Replay(Vec<PathBuf>),
-}
-
-fn destinations(config: &Config) -> Result<Vec<Destination>, Failure> {
-    if config.outputs.is_empty() {
-        return Ok(vec![Destination::Stdout]);
-    }
-    config
-        .outputs
-        .iter()
-        .map(|text| text.parse().map_err(Failure::new))
-        .collect()
 }
 
 fn replay(

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::event::{Incident, Level, PostureReport};
 use crate::net::Addr;
-use crate::output::Writer;
+use crate::output::OutputCounters;
 use crate::sensor::Report;
 
 /// Incidents told one by one unless -v asks for all.
@@ -45,8 +47,9 @@ impl Summary {
         t.incidents.extend(report.incidents.iter().cloned());
     }
 
-    pub(super) fn writer(&mut self, writer: &Writer) {
-        self.lost_lines = writer.lost();
+    pub(super) fn outputs(&mut self, counters: &[Arc<OutputCounters>]) {
+        let lost = |c: &Arc<OutputCounters>| c.lost.load(Relaxed) + c.rejected.load(Relaxed);
+        self.lost_lines = counters.iter().map(lost).sum();
     }
 
     pub(super) fn files(&self) -> u64 {

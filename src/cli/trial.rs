@@ -10,9 +10,9 @@ use super::check::print;
 use super::{Args, Config, Failure, inputs};
 use crate::capture::FileSource;
 use crate::correlate::Declared;
-use crate::output::{Destination, EventTypes, Writer};
+use crate::output::EventTypes;
 use crate::rule::{RuleSet, RuleSource, Trial};
-use crate::sensor::{self, Health, Memory, Reload, Setup, WriterThread};
+use crate::sensor::{self, Health, Memory, Reload, Setup, WriterThreads};
 
 /// Near misses shown of one rule.
 const SHOWN: usize = 5;
@@ -56,9 +56,7 @@ pub(super) fn run(
         pcap_filename: None,
     };
     let mut source = FileSource::open(capture).map_err(Failure::new)?;
-    let nowhere = Destination::File("/dev/null".into());
-    let writer = Writer::open(&[nowhere]).map_err(Failure::new)?;
-    let thread = WriterThread::start(writer, |_| {})
+    let thread = WriterThreads::start(Vec::new(), false, |_| {})
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))?;
     let outlet = thread.outlet();
     let stop = AtomicBool::new(false);

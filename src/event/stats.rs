@@ -213,6 +213,9 @@ pub struct SensorRecord {
     pub decode_errors: BTreeMap<String, u64>,
     /// Bytes in use.
     pub memory: MemoryStats,
+    /// What became of the lines, by output.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, BTreeMap<&'static str, u64>>,
     /// Packet to alert, if there was an alert.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,

@@ -16,6 +16,7 @@ use super::address;
 use super::community::CommunityId;
 use super::dns;
 use super::ldap;
+use super::lines::Lines;
 use super::protocol;
 use super::types::{EventType, EventTypes};
 use crate::event::{
@@ -49,7 +50,7 @@ pub struct Header<'a> {
 ///
 /// Not written: [`Event::HttpRequest`] (its transaction is) and [`Event::AuthResult`] (alerts and
 /// incidents carry the outcome).
-pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, event: &Event<'_>) {
+pub fn write_event(buf: &mut Lines, types: EventTypes, header: &Header<'_>, event: &Event<'_>) {
     use EventType as T;
     let mut out = Selected { buf, types, header };
     let transport = header.flow.map(|flow| flow.transport);
@@ -120,7 +121,7 @@ pub fn write_event(buf: &mut Vec<u8>, types: EventTypes, header: &Header<'_>, ev
 }
 
 struct Selected<'a> {
-    buf: &'a mut Vec<u8>,
+    buf: &'a mut Lines,
     types: EventTypes,
     header: &'a Header<'a>,
 }
@@ -134,12 +135,12 @@ impl Selected<'_> {
 }
 
 /// Writes what a native detector concluded.
-pub fn write_finding(buf: &mut Vec<u8>, header: &Header<'_>, finding: &Finding) {
+pub fn write_finding(buf: &mut Lines, header: &Header<'_>, finding: &Finding) {
     line(buf, header, EventType::Finding, &OurFields(finding));
 }
 
 /// Writes an alert. `header.flow` is normally the alert's own flow.
-pub fn write_alert(buf: &mut Vec<u8>, header: &Header<'_>, alert: &Alert) {
+pub fn write_alert(buf: &mut Lines, header: &Header<'_>, alert: &Alert) {
     line(
         buf,
         header,
@@ -149,7 +150,7 @@ pub fn write_alert(buf: &mut Vec<u8>, header: &Header<'_>, alert: &Alert) {
 }
 
 /// Writes the state of an incident.
-pub fn write_incident(buf: &mut Vec<u8>, header: &Header<'_>, incident: &Incident) {
+pub fn write_incident(buf: &mut Lines, header: &Header<'_>, incident: &Incident) {
     line(
         buf,
         header,
@@ -159,19 +160,19 @@ pub fn write_incident(buf: &mut Vec<u8>, header: &Header<'_>, incident: &Inciden
 }
 
 /// Writes that who is who changed.
-pub fn write_identity(buf: &mut Vec<u8>, header: &Header<'_>, change: &IdentityChange) {
+pub fn write_identity(buf: &mut Lines, header: &Header<'_>, change: &IdentityChange) {
     let body = super::known::identity_body(change);
     line(buf, header, EventType::Identity, &body);
 }
 
 /// Writes a weakness of a host.
-pub fn write_posture(buf: &mut Vec<u8>, header: &Header<'_>, report: &PostureReport) {
+pub fn write_posture(buf: &mut Lines, header: &Header<'_>, report: &PostureReport) {
     let body = super::known::posture_body(report);
     line(buf, header, EventType::Posture, &body);
 }
 
 /// Writes the counters that depend on packets alone.
-pub fn write_stats(buf: &mut Vec<u8>, ts: Timestamp, record: &StatsRecord) {
+pub fn write_stats(buf: &mut Lines, ts: Timestamp, record: &StatsRecord) {
     let header = Header {
         ts,
         ..Header::default()
@@ -180,7 +181,7 @@ pub fn write_stats(buf: &mut Vec<u8>, ts: Timestamp, record: &StatsRecord) {
 }
 
 /// Writes what depends on the machine.
-pub fn write_sensor(buf: &mut Vec<u8>, ts: Timestamp, record: &SensorRecord) {
+pub fn write_sensor(buf: &mut Lines, ts: Timestamp, record: &SensorRecord) {
     let header = Header {
         ts,
         ..Header::default()
@@ -190,22 +191,20 @@ pub fn write_sensor(buf: &mut Vec<u8>, ts: Timestamp, record: &SensorRecord) {
 
 /// Appends one whole line.
 fn line<B: Serialize + ?Sized>(
-    buf: &mut Vec<u8>,
+    buf: &mut Lines,
     header: &Header<'_>,
     event_type: EventType,
     body: &B,
 ) {
-    let start = buf.len();
     let record = Record {
         header,
         event_type,
         body,
     };
-    match serde_json::to_writer(&mut *buf, &record) {
-        Ok(()) => buf.push(b'\n'),
-        // Cannot happen: writing to a Vec succeeds and all keys are text. Never half a line.
-        Err(_) => buf.truncate(start),
-    }
+    // Cannot fail: writing to a Vec succeeds and all keys are text. If it did: never half a line.
+    buf.write(event_type, |bytes| {
+        serde_json::to_writer(bytes, &record).is_ok()
+    });
 }
 
 struct Record<'a, B: ?Sized> {
@@ -364,10 +363,10 @@ mod tests {
             workstation: Text::default(),
             session: 0,
         });
-        let mut buf = Vec::new();
+        let mut buf = Lines::default();
         write_event(&mut buf, EventTypes::ALL, &header, &event);
         assert_eq!(
-            String::from_utf8(buf).unwrap(),
+            String::from_utf8(buf.bytes().to_vec()).unwrap(),
             concat!(
                 r#"{"timestamp":"2026-11-22T08:28:37.257438+0000","flow_id":2251799813685247,"#,
                 r#""pcap_cnt":12,"event_type":"ntlm","vlan":[7],"src_ip":"5.6.7.8","src_port":3344,"#,
@@ -384,9 +383,9 @@ mod tests {
         let header = Header::default();
         let call = Event::RpcCall(samples::rpc_call());
         let lines = |types: &str| {
-            let mut buf = Vec::new();
+            let mut buf = Lines::default();
             write_event(&mut buf, types.parse().unwrap(), &header, &call);
-            memchr::memchr_iter(b'\n', &buf).count()
+            memchr::memchr_iter(b'\n', buf.bytes()).count()
         };
         assert_eq!(lines("dcerpc,rpc_call"), 2);
         assert_eq!(lines("rpc_call"), 1);
@@ -396,7 +395,7 @@ mod tests {
 
     #[test]
     fn requests_and_verdicts_have_no_line_of_their_own() {
-        let mut buf = Vec::new();
+        let mut buf = Lines::default();
         for event in samples::silent() {
             write_event(&mut buf, EventTypes::ALL, &Header::default(), &event);
         }
@@ -405,7 +404,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_there() {
-        let mut buf = Vec::new();
+        let mut buf = Lines::default();
         let event = Event::HttpTransaction(HttpTransaction {
             method: "GET",
             uri: "/",
@@ -419,7 +418,7 @@ mod tests {
             length: None,
         });
         write_event(&mut buf, EventTypes::ALL, &Header::default(), &event);
-        let value = parse(&buf);
+        let value = parse(buf.bytes());
         assert_eq!(
             value.get("http"),
             Some(&serde_json::json!({"http_method": "GET", "url": "/"}))

@@ -1,21 +1,26 @@
 //! EVE: one line of JSON per event, as Suricata writes it, for whatever reads Suricata.
 //!
-//! [`eve`] turns what the sensor says into lines; [`writer`] takes lines to their destinations.
+//! [`eve`] turns what the sensor says into lines; [`mailbox`] is where the thread of an output finds them;
+//! [`writer`] takes them to files and standard output.
 //! The format has types of its own, only for writing, so that the sensor's types can change
 //! without it. `docs/eve.schema.json` describes every line and a test holds them to it.
 
 pub mod eve;
+pub mod mailbox;
+pub mod rotate;
 pub mod writer;
 
 mod address;
 mod alert;
 mod community;
-mod destination;
+mod counters;
 mod dns;
 mod known;
 mod ldap;
+mod lines;
 mod names;
 mod protocol;
+mod target;
 mod types;
 
 #[cfg(test)]
@@ -23,9 +28,14 @@ mod samples;
 #[cfg(test)]
 mod schema_test;
 
+pub use counters::OutputCounters;
 pub use eve::{
     Header, write_alert, write_event, write_finding, write_identity, write_incident, write_posture,
     write_sensor, write_stats,
 };
+pub use lines::Lines;
+pub use mailbox::Mailbox;
+pub use rotate::{Pack, Rotation};
+pub use target::{OpenError, OutputSpec, Target};
 pub use types::{EventType, EventTypes, UnknownType};
-pub use writer::{Destination, OpenError, Trouble, Writer};
+pub use writer::{Trouble, Writer};

@@ -986,6 +986,7 @@ fn posture() -> PostureReport {
 
 fn sensor() -> SensorRecord {
     SensorRecord {
+        outputs: [("siem".to_owned(), OutputCounters::default().all().into())].into(),
         uptime: 60,
         version: "0.1.0",
         key_id: "3f2a".to_owned(),
@@ -1019,10 +1020,10 @@ pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     };
     let bare = Header::default();
     let mut lines = Vec::new();
-    let mut add = |name, write: &dyn Fn(&mut Vec<u8>)| {
-        let mut buf = Vec::new();
+    let mut add = |name, write: &dyn Fn(&mut Lines)| {
+        let mut buf = Lines::default();
         write(&mut buf);
-        for line in buf.split_inclusive(|b| *b == b'\n') {
+        for (_, line) in buf.iter() {
             lines.push((name, line.to_vec()));
         }
     };

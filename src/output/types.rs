@@ -110,6 +110,12 @@ impl EventType {
         Self::Tls,
     ];
 
+    /// True for what an output keeps longest: alerts and incidents.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Self::Alert | Self::Incident)
+    }
+
     /// As written in `event_type`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -170,6 +176,12 @@ impl EventTypes {
     #[must_use]
     pub fn with(self, which: EventType) -> Self {
         Self(self.0 | (1 << which as u8))
+    }
+
+    /// With all of `other` added.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// True if one of `which` is in it: whether a worker has anything to write at all.

@@ -1,40 +1,56 @@
-//! Where lines go: standard output and files, several at once.
+//! Standard output and files, one writer each.
 //!
-//! Lines are gathered and written 64 KiB at a time. A destination that fails costs its own lines
-//! and nothing else: the loss is counted, the operator is told once, and a file never keeps half
-//! a line. A full disk is tried again at every flush; a closed pipe is not.
+//! Lines are gathered and written 64 KiB at a time. A destination that fails costs its own lines and nothing else:
+//! the loss is counted, the operator is told once, and a file never keeps half a line. A full disk is tried again
+//! at every flush; a closed pipe is not. Files can be opened again under their name (somebody else rotated them) and
+//! be rotated by size and time ([`super::rotate`]).
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::time::Duration;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, UNIX_EPOCH};
 
-pub use super::destination::{Destination, OpenError};
+use super::counters::OutputCounters;
+use super::lines::Lines;
+use super::rotate::{self, Rotation};
+use super::target::{OpenError, OutputSpec, Target};
+use crate::time::Timestamp;
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// How long a rotation that failed is not tried again.
+const ROTATE_AGAIN: Duration = Duration::from_secs(60);
 
 /// Something the operator should read, once, on standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// A destination began to lose lines.
+    /// An output began to lose lines.
     Failing {
         /// Which.
-        destination: Destination,
+        output: String,
         /// Why.
         cause: String,
         /// It will not be tried again.
         closed: bool,
     },
-    /// A destination takes lines again.
+    /// An output takes lines again.
     Recovered {
         /// Which.
-        destination: Destination,
+        output: String,
         /// Lines it lost since it began to fail.
         lost: u64,
+    },
+    /// An output goes on, but not as it should.
+    Warning {
+        /// Which.
+        output: String,
+        /// What is wrong, and what to do.
+        what: String,
     },
 }
 
@@ -42,78 +58,134 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failing {
-                destination,
+                output,
                 cause,
                 closed: true,
             } => write!(
                 f,
-                "{destination}: {cause}; nothing more is written there, lost lines are counted"
+                "{output}: {cause}; nothing more is written there, lost lines are counted"
             ),
-            Self::Failing {
-                destination, cause, ..
-            } => write!(
+            Self::Failing { output, cause, .. } => write!(
                 f,
-                "{destination}: {cause}; lines are being lost and counted, \
+                "{output}: {cause}; lines are being lost and counted, \
                  writing goes on as soon as it is possible"
             ),
-            Self::Recovered { destination, lost } => {
-                write!(f, "{destination}: writing again, {lost} lines were lost")
+            Self::Recovered { output, lost } => {
+                write!(f, "{output}: writing again, {lost} lines were lost")
             }
+            Self::Warning { output, what } => write!(f, "{output}: {what}"),
         }
     }
 }
 
-/// Every destination of a run.
-#[derive(Debug, Default)]
+/// Standard output or one file.
+#[derive(Debug)]
 pub struct Writer {
-    outlets: Vec<Outlet<Box<dyn Store>>>,
+    outlet: Outlet<Box<dyn Store>>,
+    path: Option<PathBuf>,
+    rotation: Option<Rotation>,
+    /// Bytes in the file, as far as it is ours.
+    size: u64,
+    /// Period of the rotation that the file belongs to.
+    period: u64,
+    /// No rotation before, because one failed.
+    not_before: Timestamp,
+    /// A file was closed and may be packed.
+    closed: bool,
     trouble: Vec<Trouble>,
 }
 
 impl Writer {
-    /// Opens every destination; fails on the first that cannot be opened. A destination that is
-    /// named twice is written once.
-    pub fn open(destinations: &[Destination]) -> Result<Self, OpenError> {
-        let mut writer = Self::default();
-        for destination in destinations {
-            if writer.outlets.iter().any(|o| o.name == *destination) {
-                continue;
-            }
-            let store = open(destination)?;
-            writer.outlets.push(Outlet::new(destination.clone(), store));
-        }
+    /// Opens it. `now` decides whether the file that is there is of an earlier time.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn open(spec: &OutputSpec, now: Timestamp) -> Result<Self, OpenError> {
+        let (path, rotation) = match &spec.target {
+            Target::Stdout => (None, None),
+            Target::File(path, rotation) => (Some(path.clone()), *rotation),
+        };
+        let store = open(path.as_deref())?;
+        let counters = OutputCounters::new(&spec.name, spec.target.kind());
+        let mut writer = Self {
+            outlet: Outlet::new(Arc::new(counters), store),
+            path,
+            rotation,
+            size: 0,
+            period: 0,
+            not_before: Timestamp::ZERO,
+            closed: false,
+            trouble: Vec::new(),
+        };
+        writer.look(now);
         Ok(writer)
     }
 
-    /// Takes one or more whole lines, each with its newline.
-    pub fn line(&mut self, lines: &[u8]) {
-        for outlet in &mut self.outlets {
-            outlet.line(lines, &mut self.trouble);
+    /// What became of its lines. What is still gathered does not count.
+    #[must_use]
+    pub fn counters(&self) -> Arc<OutputCounters> {
+        Arc::clone(&self.outlet.counters)
+    }
+
+    /// Where closed files are, and how many are kept: what [`rotate::tidy`] needs.
+    #[must_use]
+    pub fn rotation(&self) -> Option<(PathBuf, Rotation)> {
+        self.path.clone().zip(self.rotation)
+    }
+
+    /// Takes whole lines. `now` is the time of day.
+    pub fn lines(&mut self, lines: &Lines, now: Timestamp) {
+        let limit = self.rotation.and_then(|r| r.bytes).unwrap_or(u64::MAX);
+        for (kind, line) in lines.iter() {
+            let held = self.outlet.gathered.len().saturating_add(line.len()) as u64;
+            if self.size.saturating_add(held) > limit
+                && self.size.saturating_add(held) > line.len() as u64
+            {
+                self.flush();
+                self.rotate(now);
+            }
+            if self.outlet.gathered.len().saturating_add(line.len()) > BUFFER_BYTES {
+                self.flush();
+            }
+            self.outlet.line(line, kind.is_urgent());
         }
     }
 
     /// Writes what was gathered. Call it when there is nothing else to do, and at the end.
     pub fn flush(&mut self) {
-        for outlet in &mut self.outlets {
-            outlet.flush(&mut self.trouble);
+        let written = self.outlet.flush(&mut self.trouble);
+        self.size = self.size.saturating_add(written);
+    }
+
+    /// Closes a file whose time is over. Call it now and then, after a flush.
+    pub fn tick(&mut self, now: Timestamp) {
+        let over = self.rotation.is_some_and(|r| r.period(now) != self.period);
+        if over && self.size > 0 {
+            self.rotate(now);
+        } else if let (true, Some(rotation)) = (over, self.rotation) {
+            self.period = rotation.period(now);
         }
     }
 
-    /// Opens files again under their names, for log rotation. A file that cannot be opened keeps
-    /// being written under its old name.
-    pub fn reopen(&mut self) -> Result<(), OpenError> {
-        let mut first_error = Ok(());
+    /// Opens the file again under its name: somebody else rotated it. A file that cannot be opened keeps being
+    /// written under its old name.
+    pub fn reopen(&mut self, now: Timestamp) {
         self.flush();
-        for outlet in &mut self.outlets {
-            if outlet.name == Destination::Stdout {
-                continue;
+        let Some(path) = self.path.clone() else {
+            return;
+        };
+        match open(Some(&path)) {
+            Ok(store) => {
+                self.outlet.replace(store);
+                self.look(now);
             }
-            match open(&outlet.name) {
-                Ok(store) => outlet.replace(store),
-                Err(error) => first_error = first_error.and(Err(error)),
-            }
+            Err(error) => self.warn(format!("{error}; the file of before is written on")),
         }
-        first_error
+    }
+
+    /// True, once, if a file was closed since the last call.
+    pub fn take_closed(&mut self) -> bool {
+        std::mem::take(&mut self.closed)
     }
 
     /// What the operator should be told since the last call.
@@ -121,22 +193,55 @@ impl Writer {
         std::mem::take(&mut self.trouble)
     }
 
-    /// Lines written, summed over destinations. What is still gathered does not count.
-    #[must_use]
-    pub fn written(&self) -> u64 {
-        self.outlets.iter().map(|o| o.written).sum()
+    /// Notes size and time of the file that is open.
+    fn look(&mut self, now: Timestamp) {
+        let (size, modified) = self.outlet.store.state().unwrap_or((0, now));
+        let Some(rotation) = self.rotation else {
+            return;
+        };
+        self.size = size;
+        self.period = rotation.period(if size > 0 { modified } else { now });
     }
 
-    /// Lines lost, summed over destinations.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.outlets.iter().map(|o| o.lost).sum()
+    /// Gives the file its end as a name and begins a new one.
+    fn rotate(&mut self, now: Timestamp) {
+        let (Some(path), Some(rotation)) = (self.path.clone(), self.rotation) else {
+            return;
+        };
+        if now < self.not_before {
+            return;
+        }
+        // If the name is another file's by now, somebody else rotated: theirs is not ours to rename.
+        let ours = std::fs::metadata(&path).is_ok_and(|m| self.outlet.store.is(&m));
+        let renamed = match ours {
+            true => std::fs::rename(&path, rotate::closed_name(&path, now)),
+            false => Ok(()),
+        };
+        let opened = renamed
+            .map_err(|e| format!("cannot be rotated: {e}"))
+            .and_then(|()| open(Some(&path)).map_err(|e| e.to_string()));
+        match opened {
+            Ok(store) => {
+                self.outlet.replace(store);
+                self.look(now);
+                self.period = rotation.period(now);
+                self.closed |= ours;
+            }
+            Err(why) => {
+                self.not_before = now.plus(ROTATE_AGAIN);
+                self.warn(format!(
+                    "{why}; the file of before is written on, let relaywatch write in its folder"
+                ));
+            }
+        }
     }
 
-    /// True if no destination will ever take a line again, so that a replay may stop.
-    #[must_use]
-    pub fn all_closed(&self) -> bool {
-        !self.outlets.is_empty() && self.outlets.iter().all(|o| o.state == State::Closed)
+    fn warn(&mut self, what: String) {
+        let output = self.outlet.counters.name.clone();
+        let warning = Trouble::Warning { output, what };
+        if !self.trouble.contains(&warning) {
+            self.trouble.push(warning);
+        }
     }
 }
 
@@ -146,14 +251,14 @@ impl Drop for Writer {
     }
 }
 
-fn open(destination: &Destination) -> Result<Box<dyn Store>, OpenError> {
-    match destination {
+fn open(path: Option<&Path>) -> Result<Box<dyn Store>, OpenError> {
+    match path {
         // Not `io::stdout()`: it writes at every newline.
-        Destination::Stdout => match io::stdout().as_fd().try_clone_to_owned() {
+        None => match io::stdout().as_fd().try_clone_to_owned() {
             Ok(fd) => Ok(Box::new(Stream(File::from(fd)))),
             Err(error) => Err(OpenError::stdout(&error)),
         },
-        Destination::File(path) => open_file(path).map_err(|e| OpenError::file(path, &e)),
+        Some(path) => open_file(path).map_err(|e| OpenError::file(path, &e)),
     }
 }
 
@@ -170,18 +275,30 @@ fn open_file(path: &Path) -> io::Result<Box<dyn Store>> {
     Ok(Box::new(Regular(file)))
 }
 
-/// Ends the line that a power cut left behind, so that ours do not become part of it.
+/// What every line of ours starts with.
+const START: &[u8] = b"{\"timestamp\":\"";
+/// Bytes at the end of a file that are searched for the last newline: more than a line has.
+const TAIL: u64 = 4 * 1024 * 1024;
+
+/// Removes the half line of ours that a crash or a power cut left at the end. What is not ours is ended
+/// instead, so that our lines do not become part of it.
 fn end_last_line(file: &mut File) -> io::Result<()> {
-    if file.metadata()?.len() == 0 {
+    let len = file.metadata()?.len();
+    let from = len.saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(from))?;
+    let mut tail = Vec::new();
+    file.take(TAIL).read_to_end(&mut tail)?;
+    let whole = memchr::memrchr(b'\n', &tail).map_or(0, |at| at + 1);
+    let half = tail.get(whole..).unwrap_or_default();
+    if half.is_empty() {
         return Ok(());
     }
-    let mut last = [b'\n'];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    if last != *b"\n" {
-        file.write_all(b"\n")?;
+    let compared = half.len().min(START.len());
+    if half.get(..compared) == START.get(..compared) {
+        file.set_len(from.saturating_add(whole as u64))
+    } else {
+        file.write_all(b"\n")
     }
-    Ok(())
 }
 
 /// Something that takes bytes and may be able to give the last of them back.
@@ -189,6 +306,14 @@ trait Store: fmt::Debug + Send {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// Removes the last `bytes` that were written. False if that cannot be done.
     fn cut(&mut self, bytes: u64) -> bool;
+    /// Bytes in it and when they were last changed, if it is a file.
+    fn state(&self) -> Option<(u64, Timestamp)> {
+        None
+    }
+    /// True if it is the file that `meta` is of.
+    fn is(&self, _meta: &std::fs::Metadata) -> bool {
+        false
+    }
 }
 
 impl Store for Box<dyn Store> {
@@ -197,6 +322,12 @@ impl Store for Box<dyn Store> {
     }
     fn cut(&mut self, bytes: u64) -> bool {
         (**self).cut(bytes)
+    }
+    fn state(&self) -> Option<(u64, Timestamp)> {
+        (**self).state()
+    }
+    fn is(&self, meta: &std::fs::Metadata) -> bool {
+        (**self).is(meta)
     }
 }
 
@@ -212,6 +343,17 @@ impl Store for Regular {
         // From the file's end as it is now: a rotation may have emptied it meanwhile.
         let len = self.0.metadata().map(|m| m.len());
         len.is_ok_and(|len| self.0.set_len(len.saturating_sub(bytes)).is_ok())
+    }
+
+    fn state(&self) -> Option<(u64, Timestamp)> {
+        let meta = self.0.metadata().ok()?;
+        let since = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some((meta.len(), Timestamp::ZERO.plus(since)))
+    }
+
+    fn is(&self, meta: &std::fs::Metadata) -> bool {
+        let own = self.0.metadata();
+        own.is_ok_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino()))
     }
 }
 
@@ -243,41 +385,41 @@ enum State {
 /// One destination with what it has not written yet.
 #[derive(Debug)]
 struct Outlet<S> {
-    name: Destination,
+    counters: Arc<OutputCounters>,
     store: S,
-    /// Whole lines, never over [`BUFFER_BYTES`] unless one call brought more.
+    /// Whole lines, never over [`BUFFER_BYTES`] unless one line is longer.
     gathered: Vec<u8>,
+    /// Where the alerts and incidents among them end.
+    urgent: Vec<usize>,
     state: State,
-    written: u64,
-    lost: u64,
 }
 
 impl<S: Store> Outlet<S> {
-    fn new(name: Destination, store: S) -> Self {
+    fn new(counters: Arc<OutputCounters>, store: S) -> Self {
         Self {
-            name,
+            counters,
             store,
             gathered: Vec::new(),
+            urgent: Vec::new(),
             state: State::Good,
-            written: 0,
-            lost: 0,
         }
     }
 
-    fn line(&mut self, lines: &[u8], trouble: &mut Vec<Trouble>) {
+    fn line(&mut self, line: &[u8], urgent: bool) {
         if self.state == State::Closed {
-            self.lost = self.lost.saturating_add(count_lines(lines));
+            self.counters.lose(1, u64::from(urgent));
             return;
         }
-        if self.gathered.len().saturating_add(lines.len()) > BUFFER_BYTES {
-            self.flush(trouble);
+        self.gathered.extend_from_slice(line);
+        if urgent {
+            self.urgent.push(self.gathered.len());
         }
-        self.gathered.extend_from_slice(lines);
     }
 
-    fn flush(&mut self, trouble: &mut Vec<Trouble>) {
+    /// Writes what there is. Returns the bytes that are in the file now and were not before.
+    fn flush(&mut self, trouble: &mut Vec<Trouble>) -> u64 {
         if self.gathered.is_empty() {
-            return;
+            return 0;
         }
         let (sent, outcome) = self.send();
         let whole = memchr::memrchr(b'\n', head(&self.gathered, sent)).map_or(0, |at| at + 1);
@@ -285,36 +427,41 @@ impl<S: Store> Outlet<S> {
 
         let written = count_lines(head(&self.gathered, whole));
         let lost = count_lines(&self.gathered).saturating_sub(written);
-        self.written = self.written.saturating_add(written);
-        self.lost = self.lost.saturating_add(lost);
+        let lost_alerts = self.urgent.iter().filter(|end| **end > whole).count();
+        let before = self.counters.lost.load(Relaxed);
+        self.counters.sent.fetch_add(written, Relaxed);
+        self.counters.lose(lost, lost_alerts as u64);
         self.gathered.clear();
+        self.urgent.clear();
 
         let Err(error) = outcome else {
             if let State::Failing { since } = self.state {
                 self.state = State::Good;
+                self.counters.failing.store(false, Relaxed);
                 trouble.push(Trouble::Recovered {
-                    destination: self.name.clone(),
-                    lost: self.lost.saturating_sub(since),
+                    output: self.counters.name.clone(),
+                    lost: before.saturating_sub(since),
                 });
             }
-            return;
+            return whole as u64;
         };
         // After half a line on a pipe anything more would be read as part of it.
         let closed = kept_half || error.kind() == ErrorKind::BrokenPipe;
         let first = self.state == State::Good;
-        let since = self.lost.saturating_sub(lost);
         self.state = match (closed, self.state) {
             (true, _) => State::Closed,
-            (false, State::Good) => State::Failing { since },
+            (false, State::Good) => State::Failing { since: before },
             (false, state) => state,
         };
+        self.counters.failing.store(true, Relaxed);
         if first || closed {
             trouble.push(Trouble::Failing {
-                destination: self.name.clone(),
+                output: self.counters.name.clone(),
                 cause: error.to_string(),
                 closed,
             });
         }
+        whole as u64
     }
 
     /// Writes until all is out or an error. Returns the bytes that are out.
@@ -340,7 +487,9 @@ impl Outlet<Box<dyn Store>> {
     fn replace(&mut self, store: Box<dyn Store>) {
         self.store = store;
         if self.state == State::Closed {
-            self.state = State::Failing { since: self.lost };
+            self.state = State::Failing {
+                since: self.counters.lost.load(Relaxed),
+            };
         }
     }
 }
@@ -354,154 +503,5 @@ fn count_lines(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-    use std::sync::{Arc, Mutex};
-
-    /// A disk with room for so many bytes, or a pipe.
-    #[derive(Clone, Debug, Default)]
-    struct Disk(Arc<Mutex<DiskState>>);
-
-    #[derive(Debug, Default)]
-    struct DiskState {
-        bytes: Vec<u8>,
-        room: usize,
-        error: Option<ErrorKind>,
-        pipe: bool,
-    }
-
-    impl Store for Disk {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut disk = self.0.lock().unwrap();
-            let n = bytes.len().min(disk.room);
-            if n == 0 {
-                return Err(disk.error.unwrap_or(ErrorKind::StorageFull).into());
-            }
-            disk.bytes.extend_from_slice(&bytes[..n]);
-            disk.room -= n;
-            Ok(n)
-        }
-
-        fn cut(&mut self, bytes: u64) -> bool {
-            let mut disk = self.0.lock().unwrap();
-            if disk.pipe {
-                return false;
-            }
-            let len = disk.bytes.len() - usize::try_from(bytes).unwrap();
-            disk.bytes.truncate(len);
-            true
-        }
-    }
-
-    fn outlet(room: usize) -> (Disk, Outlet<Disk>) {
-        let disk = Disk::default();
-        disk.0.lock().unwrap().room = room;
-        (disk.clone(), Outlet::new(Destination::Stdout, disk))
-    }
-
-    fn content(disk: &Disk) -> String {
-        String::from_utf8(disk.0.lock().unwrap().bytes.clone()).unwrap()
-    }
-
-    #[test]
-    fn a_full_disk_costs_lines_but_never_half_of_one() {
-        let (disk, mut outlet) = outlet(10);
-        let mut trouble = Vec::new();
-        for line in ["{\"a\":1}\n", "{\"b\":2}\n", "{\"c\":3}\n"] {
-            outlet.line(line.as_bytes(), &mut trouble);
-        }
-        outlet.flush(&mut trouble);
-        assert_eq!(content(&disk), "{\"a\":1}\n");
-        assert_eq!((outlet.written, outlet.lost), (1, 2));
-        assert!(matches!(
-            trouble[..],
-            [Trouble::Failing { closed: false, .. }]
-        ));
-
-        // Still full: counted, not said again.
-        outlet.line(b"{\"d\":4}\n", &mut trouble);
-        disk.0.lock().unwrap().room = 0;
-        outlet.flush(&mut trouble);
-        assert_eq!((outlet.lost, trouble.len()), (3, 1));
-
-        disk.0.lock().unwrap().room = 100;
-        outlet.line(b"{\"e\":5}\n", &mut trouble);
-        outlet.flush(&mut trouble);
-        assert_eq!(content(&disk), "{\"a\":1}\n{\"e\":5}\n");
-        assert_eq!(
-            trouble[1].to_string(),
-            "standard output: writing again, 3 lines were lost"
-        );
-    }
-
-    #[test]
-    fn a_closed_pipe_is_said_once_and_not_tried_again() {
-        let (disk, mut outlet) = outlet(12);
-        disk.0.lock().unwrap().pipe = true;
-        disk.0.lock().unwrap().error = Some(ErrorKind::BrokenPipe);
-        let mut trouble = Vec::new();
-        outlet.line(b"{\"a\":1}\n{\"b\":2}\n", &mut trouble);
-        outlet.flush(&mut trouble);
-        disk.0.lock().unwrap().room = 100;
-        outlet.line(b"{\"c\":3}\n", &mut trouble);
-        outlet.flush(&mut trouble);
-        assert_eq!(content(&disk), "{\"a\":1}\n{\"b\"");
-        assert_eq!((outlet.written, outlet.lost), (1, 2));
-        assert!(matches!(
-            trouble[..],
-            [Trouble::Failing { closed: true, .. }]
-        ));
-    }
-
-    #[test]
-    fn half_a_line_on_a_full_stream_ends_it() {
-        let (disk, mut outlet) = outlet(3);
-        disk.0.lock().unwrap().pipe = true;
-        let mut trouble = Vec::new();
-        outlet.line(b"{\"a\":1}\n", &mut trouble);
-        outlet.flush(&mut trouble);
-        assert_eq!(outlet.state, State::Closed);
-    }
-
-    #[test]
-    fn files_are_appended_to_private_and_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("eve.json");
-        std::fs::write(&path, "{\"cut by a power f").unwrap();
-        let other = dir.path().join("other.json");
-        let to = |p: &Path| Destination::File(p.to_owned());
-        let mut writer = Writer::open(&[to(&path), to(&other), to(&path)]).unwrap();
-        writer.line(b"{}\n");
-        assert_eq!(writer.written(), 0);
-        writer.flush();
-        assert_eq!((writer.written(), writer.lost()), (2, 0));
-        assert!(!writer.all_closed() && writer.take_trouble().is_empty());
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "{\"cut by a power f\n{}\n"
-        );
-        let mode = std::fs::metadata(&other).unwrap().permissions().mode();
-        assert_eq!(mode & 0o137, 0, "{mode:o}");
-
-        // Rotation: the name is given to a new file.
-        std::fs::rename(&other, dir.path().join("other.json.1")).unwrap();
-        writer.reopen().unwrap();
-        writer.line(b"{}\n");
-        drop(writer);
-        assert_eq!(std::fs::read_to_string(&other).unwrap(), "{}\n");
-    }
-
-    #[test]
-    fn a_full_device_is_survived() {
-        let mut writer = Writer::open(&["/dev/full".parse().unwrap()]).unwrap();
-        writer.line(&b"x\n".repeat(BUFFER_BYTES));
-        writer.line(b"x\n");
-        writer.flush();
-        assert_eq!(writer.lost(), BUFFER_BYTES as u64 + 1);
-        let [told] = &writer.take_trouble()[..] else {
-            panic!("said other than once")
-        };
-        assert!(told.to_string().starts_with("/dev/full: No space left"));
-    }
-}
+#[path = "writer_tests.rs"]
+mod tests;

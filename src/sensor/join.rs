@@ -23,7 +23,7 @@ use crate::event::{
 };
 use crate::flow::FlowStats;
 use crate::limits;
-use crate::output::{EventType, EventTypes, Header};
+use crate::output::{EventType, EventTypes, Header, Lines, OutputCounters};
 use crate::output::{
     write_alert, write_finding, write_identity, write_incident, write_posture, write_sensor,
     write_stats,
@@ -54,7 +54,7 @@ pub(super) struct Join {
     latency: Histogram<u64>,
     verdicts: Vec<Verdict>,
     /// Lines of the round.
-    out: Vec<u8>,
+    out: Lines,
     report: Report,
     store: Keeper,
     health: Health,
@@ -117,7 +117,7 @@ impl Join {
             anomalies: vec![BTreeMap::new(); setup.workers],
             latency,
             verdicts: Vec::new(),
-            out: Vec::new(),
+            out: Lines::default(),
             report: Report::default(),
             health: setup.health.clone(),
             beat: setup.health.thread("correlator"),
@@ -183,7 +183,7 @@ impl Join {
         for (round, item) in items {
             match &item.what {
                 What::Line { start, end } => {
-                    out.extend_from_slice(round.lines.get(*start..*end).unwrap_or_default());
+                    out.append(&round.lines, *start..*end);
                 }
                 What::Sighting(s) => {
                     self.judge.now = s.ts;
@@ -214,19 +214,18 @@ impl Join {
                 .finish(until, &mut self.judge, &mut self.verdicts);
             self.tell(filled, &mut out);
         }
-        self.stats(until, last, &mut out);
-        self.show(until);
-        // Most rounds say nothing: the writer is not woken for those.
-        if out.is_empty() {
-            self.out = out;
-        } else {
-            outlet.send(out);
-            self.out = outlet.buffer();
+        self.stats(until, last, outlet, &mut out);
+        self.show(until, outlet);
+        // Most rounds say nothing: the outputs are not woken for those.
+        if !out.is_empty() {
+            outlet.send(&out);
+            out.clear();
         }
+        self.out = out;
     }
 
     /// Writes what the correlator concluded.
-    fn tell(&mut self, filled: Option<Instant>, out: &mut Vec<u8>) {
+    fn tell(&mut self, filled: Option<Instant>, out: &mut Lines) {
         self.correlated.findings(&mut self.verdicts);
         let (rules, drops) = (Arc::clone(&self.judge.rules), self.drops());
         self.judge.tuner.review(&rules, drops, &mut self.verdicts);
@@ -281,7 +280,7 @@ impl Join {
         }
     }
 
-    fn write_alert(&self, alert: &Alert, out: &mut Vec<u8>) {
+    fn write_alert(&self, alert: &Alert, out: &mut Lines) {
         if self.events.has(EventType::Alert) {
             self.header(alert.ts, Some(&alert.flow), Some(alert.pcap_cnt), |h| {
                 write_alert(out, h, alert);
@@ -339,7 +338,7 @@ impl Join {
     }
 
     /// A `stats` and a `sensor` event when the interval is over, and at the end.
-    fn stats(&mut self, until: Timestamp, last: bool, out: &mut Vec<u8>) {
+    fn stats(&mut self, until: Timestamp, last: bool, outlet: &Outlet, out: &mut Lines) {
         let due = match self.next_stats {
             Some(at) => until >= at,
             None => {
@@ -355,12 +354,12 @@ impl Join {
             write_stats(out, until, &self.stats_record(until));
         }
         if self.events.has(EventType::Sensor) {
-            write_sensor(out, until, &self.sensor_record());
+            write_sensor(out, until, &self.sensor_record(outlet));
         }
     }
 
     /// Leaves what somebody may ask for.
-    fn show(&mut self, until: Timestamp) {
+    fn show(&mut self, until: Timestamp, outlet: &Outlet) {
         self.beat.beat();
         self.told.turn(until);
         let mut shown = self.shown;
@@ -368,12 +367,12 @@ impl Join {
             ts: until,
             last_packet: self.capture.last_packet,
             stats: self.stats_record(until),
-            sensor: self.sensor_record(),
+            sensor: self.sensor_record(outlet),
             told: self.told.clone(),
         });
         self.shown = shown;
         self.health.dump(|| {
-            let mut incidents = Vec::new();
+            let mut incidents = Lines::default();
             for incident in self.correlator.open_incidents() {
                 self.header(until, None, None, |h| {
                     write_incident(&mut incidents, h, incident);
@@ -382,7 +381,7 @@ impl Join {
             Dump {
                 ts: until,
                 known: self.correlator.knowledge(),
-                incidents,
+                incidents: incidents.bytes().to_vec(),
             }
         });
     }
@@ -445,7 +444,7 @@ impl Join {
         }
     }
 
-    fn sensor_record(&self) -> SensorRecord {
+    fn sensor_record(&self, outlet: &Outlet) -> SensorRecord {
         let Totals {
             flow,
             panics,
@@ -496,6 +495,7 @@ impl Join {
             ]
             .into(),
             decode_errors: self.decode_errors(),
+            outputs: outputs(outlet),
             memory: MemoryStats {
                 flows: flow.record_bytes,
                 held: flow.held_bytes,
@@ -564,6 +564,12 @@ struct Totals {
     panics: u64,
     evicted_decoders: u64,
     events: u64,
+}
+
+/// Counters of every output.
+fn outputs(outlet: &Outlet) -> BTreeMap<String, BTreeMap<&'static str, u64>> {
+    let one = |c: &OutputCounters| (c.name.clone(), c.all().into());
+    outlet.counters().iter().map(|c| one(c)).collect()
 }
 
 /// What the summary says of an alert.

@@ -4,7 +4,7 @@
 //! capture thread: fill a block, dissect its frames, one batch a worker      dispatch.rs
 //! worker threads: flows, decoders, rules on events                          worker.rs
 //! correlator:     rounds in order, findings, incidents, stats               join.rs
-//! writer:         bytes to where they belong                                writer.rs
+//! writer:         lines to where they belong, a thread an output           writer.rs
 //! ```
 
 mod actions;
@@ -41,10 +41,10 @@ use crate::rule::RuleSet;
 pub use health::{Beat, Dump, Health, LastAlert, Snapshot, Told, clocks};
 pub use reload::Reload;
 pub use several::{Input, Open, Several};
-pub use stats::Memory;
+pub use stats::{Memory, wall_clock};
 pub use store::{Store, StoreError};
 pub use tuning::{RuleRef, Suppress, Threshold, Tuning};
-pub use writer::{Outlet, WriterThread};
+pub use writer::{Outlet, Tell, WriterThreads};
 
 /// Everything a run needs besides its source.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use super::stats::{CaptureSnapshot, WorkerSnapshot};
 use crate::event::{Anomaly, OrderKey, Sighting};
 use crate::limits;
+use crate::output::Lines;
 use crate::packet::{Block, Packet};
 use crate::rule::RuleSet;
 use crate::time::Timestamp;
@@ -41,7 +42,7 @@ pub(super) struct Round {
     pub(super) until: Timestamp,
     pub(super) items: Vec<Item>,
     /// Finished EVE lines; items point into it.
-    pub(super) lines: Vec<u8>,
+    pub(super) lines: Lines,
     pub(super) capture: CaptureSnapshot,
     pub(super) worker: WorkerSnapshot,
     /// Anomalies so far by kind; only if they changed.
@@ -62,7 +63,7 @@ pub(super) struct Item {
 /// A line that is ready, or something for the correlator.
 #[derive(Debug)]
 pub(super) enum What {
-    /// Bytes `start..end` of the round's lines.
+    /// Number `start..end` of the round's lines.
     Line {
         start: usize,
         end: usize,

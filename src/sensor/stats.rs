@@ -119,7 +119,8 @@ pub(super) fn now() -> Instant {
 
 /// The time of day, for idle interfaces and latency.
 #[allow(clippy::disallowed_methods)] // the one clock, see design §2
-pub(super) fn wall_clock() -> Timestamp {
+#[must_use]
+pub fn wall_clock() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);

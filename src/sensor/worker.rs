@@ -20,7 +20,7 @@ use crate::event::{
 use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
 use crate::limits;
 use crate::net::{Direction, Outer, Side, Transport};
-use crate::output::{EventTypes, Header, write_event};
+use crate::output::{EventTypes, Header, Lines, write_event};
 use crate::packet::{Block, Chunk, Datagram, Packet, Progress};
 use crate::proto::rpch::VirtualConnections;
 use crate::proto::{Session, Shared};
@@ -82,7 +82,7 @@ impl Worker {
                 catalog: Arc::clone(&setup.catalog),
                 claims: Claims::new(setup.declared.home_nets.clone()),
                 items: Vec::new(),
-                lines: Vec::new(),
+                lines: Lines::default(),
                 scratch: Scratch::default(),
                 traces: Vec::new(),
                 hits: Vec::new(),
@@ -391,7 +391,7 @@ struct Collector {
     catalog: Arc<crate::catalog::Catalog>,
     claims: Claims,
     items: Vec<Item>,
-    lines: Vec<u8>,
+    lines: Lines,
     scratch: Scratch,
     traces: Vec<Trace>,
     hits: Vec<Arc<Signature>>,

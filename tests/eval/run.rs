@@ -2,16 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use relaywatch::capture::Series;
 use relaywatch::catalog::Catalog;
 use relaywatch::correlate::Declared;
 use relaywatch::event::SiteKey;
-use relaywatch::output::{Destination, EventType, EventTypes, Writer};
+use relaywatch::output::{EventType, EventTypes, OutputSpec, Writer};
 use relaywatch::rule::{RuleSet, RuleSource};
-use relaywatch::sensor::{self, Memory, Setup, WriterThread};
+use relaywatch::sensor::{self, Memory, Setup, WriterThreads};
+use relaywatch::time::Timestamp;
 use serde_json::Value;
 
 use super::case::{Case, Start};
@@ -135,16 +136,21 @@ impl Sensor {
             ..self.setup.clone()
         };
         let out = tempfile::NamedTempFile::new().map_err(|e| fail(&e))?;
-        let destination = Destination::File(out.path().to_owned());
-        let writer = Writer::open(&[destination]).map_err(|e| fail(&e))?;
-        let thread = WriterThread::start(writer, |trouble| eprintln!("eval: {trouble}"))
+        let spec = OutputSpec::file(out.path());
+        let writer = Writer::open(&spec, Timestamp::ZERO).map_err(|e| fail(&e))?;
+        let outputs = vec![(writer, setup.events)];
+        let thread = WriterThreads::start(outputs, false, |trouble| eprintln!("eval: {trouble}"))
             .map_err(|e| fail(&e))?;
         let files = before.into_iter().chain([pcap]).map(Path::to_owned);
         let mut source = Series::open(files, None).map_err(|e| fail(&e))?;
         let stop = AtomicBool::new(false);
         let report = sensor::run(&mut source, &setup, &thread.outlet(), &stop, &mut |_, _| {})
             .map_err(|e| fail(&e))?;
-        let lost = thread.finish().map_or(1, |writer| writer.lost());
+        let lost = thread
+            .finish()
+            .iter()
+            .map(|c| c.lost.load(Relaxed))
+            .sum::<u64>();
         if lost > 0 {
             return Err(fail(&format_args!("{lost} lines were not written")));
         }

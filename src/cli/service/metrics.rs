@@ -485,7 +485,10 @@ mod tests {
     #[test]
     fn the_handbook_lists_every_metric_and_its_label() {
         let status = Status {
-            interfaces: vec![Default::default()],
+            interfaces: vec![super::super::status::Interface {
+                last_packet_s_ago: Some(0),
+                ..Default::default()
+            }],
             outputs: vec![Default::default()],
             threads: vec![super::super::status::Thread::default()],
             reload: Some(Default::default()),

@@ -3,8 +3,8 @@
 //! One thread, which waits for all of these so that nobody else has to:
 //!
 //! ```text
-//! SIGUSR2 ─────────┐
-//! control socket ──┼─► thread "service" ──► Reload (rules), Health (counters, dump)
+//! SIGUSR2, SIGHUP ─┐
+//! control socket ──┼─► thread "service" ──► Reload (rules), Outlet (reopen), Health (counters, dump)
 //! metrics socket ──┤          └───────────► service manager: READY, STATUS, WATCHDOG
 //! a second ────────┘
 //! ```
@@ -26,11 +26,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use signal_hook::consts::SIGUSR2;
+use signal_hook::consts::{SIGHUP, SIGUSR2};
 
 use super::log::LogLevel;
 use super::{Config, Failure, inform, inputs, log};
-use crate::sensor::{Dump, Health, Reload, Snapshot, clocks};
+use crate::sensor::{Dump, Health, Outlet, Reload, Snapshot, clocks};
 
 pub(super) use control::Verb;
 pub(super) use settings::{
@@ -64,6 +64,9 @@ pub(super) struct Service {
     metrics: Option<Metrics>,
     notify: Option<Notify>,
     asked: Arc<AtomicBool>,
+    /// SIGHUP came.
+    reopen: Arc<AtomicBool>,
+    outlet: Option<Outlet>,
     watcher: Watcher,
 }
 
@@ -79,8 +82,11 @@ impl Service {
     pub(super) fn bind(config: &Config, reload: Reload, health: Health) -> Result<Self, Failure> {
         let settings = &config.service;
         let asked = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(SIGUSR2, Arc::clone(&asked))
-            .map_err(|e| Failure::new(format_args!("cannot watch for signals: {e}")))?;
+        let reopen = Arc::new(AtomicBool::new(false));
+        for (signal, flag) in [(SIGUSR2, &asked), (SIGHUP, &reopen)] {
+            signal_hook::flag::register(signal, Arc::clone(flag))
+                .map_err(|e| Failure::new(format_args!("cannot watch for signals: {e}")))?;
+        }
         let control = settings.control.as_deref();
         let metrics = settings.metrics.as_ref();
         Ok(Self {
@@ -96,11 +102,14 @@ impl Service {
             reload,
             health,
             asked,
+            reopen,
+            outlet: None,
         })
     }
 
-    /// Starts to answer.
-    pub(super) fn start(mut self) -> Result<Running, Failure> {
+    /// Starts to answer. SIGHUP has the files of `outlet` opened again.
+    pub(super) fn start(mut self, outlet: Outlet) -> Result<Running, Failure> {
+        self.outlet = Some(outlet);
         let stop = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
@@ -121,6 +130,9 @@ impl Service {
             if self.asked.swap(false, Ordering::Relaxed) {
                 // It is on stderr already.
                 let _ = self.reload();
+            }
+            if self.reopen.swap(false, Ordering::Relaxed) {
+                self.outlet.iter().for_each(Outlet::reopen);
             }
             if look.is_due() {
                 self.watcher.look();
@@ -185,7 +197,10 @@ impl Service {
                 }))
             }
             Verb::Reload => self.reload().map(|said| json!({"said": said})),
-            Verb::Reopen => Err("there is nothing to reopen".to_owned()),
+            Verb::Reopen => {
+                self.outlet.iter().for_each(Outlet::reopen);
+                Ok(json!({"said": "output files are opened again"}))
+            }
             Verb::Dump => self.dump(),
         }
     }

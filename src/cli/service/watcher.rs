@@ -1,5 +1,6 @@
 //! Looks at the sensor once a second and says how it is.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -379,8 +380,18 @@ fn interfaces(snapshot: &Snapshot) -> Vec<Interface> {
     .collect()
 }
 
-fn outputs(_snapshot: &Snapshot) -> Vec<Output> {
-    Vec::new()
+fn outputs(snapshot: &Snapshot) -> Vec<Output> {
+    let one = |(name, counters): (&String, &BTreeMap<&'static str, u64>)| {
+        let of = |what| counters.get(what).copied().unwrap_or_default();
+        Output {
+            name: name.clone(),
+            written: of("sent"),
+            lost: of("lost") + of("rejected"),
+            waiting: of("waiting"),
+            failing: (of("failing") > 0).then(|| "it takes no lines, the log says why".to_owned()),
+        }
+    };
+    snapshot.sensor.outputs.iter().map(one).collect()
 }
 
 /// Growth a second between two samples.

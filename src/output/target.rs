@@ -1,20 +1,72 @@
-//! Where EVE can go, as typed, and why it cannot.
+//! Where EVE can go, as meant, and why it cannot.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// A place for lines, as typed after `-o`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Destination {
+use super::rotate::Rotation;
+use super::types::EventTypes;
+
+/// One output: where to, and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputSpec {
+    /// As counters and messages call it.
+    pub name: String,
+    /// Which event types; those of the run if it does not say.
+    pub events: Option<EventTypes>,
+    /// Where to.
+    pub target: Target,
+}
+
+impl OutputSpec {
+    /// A file that is appended to and never rotated.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::of(Target::File(path.into(), None))
+    }
+
+    /// An output that is called as its target.
+    #[must_use]
+    pub fn of(target: Target) -> Self {
+        Self {
+            name: target.to_string(),
+            events: None,
+            target,
+        }
+    }
+}
+
+/// As typed after `-o`.
+impl FromStr for OutputSpec {
+    type Err = OpenError;
+
+    fn from_str(text: &str) -> Result<Self, OpenError> {
+        text.parse().map(Self::of)
+    }
+}
+
+/// A place for lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
     /// `-`
     Stdout,
     /// A path. Appended to, created with mode 0640.
-    File(PathBuf),
+    File(PathBuf, Option<Rotation>),
 }
 
-impl FromStr for Destination {
+impl Target {
+    /// One word for the kind, as `type` of the configuration.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::File(..) => "file",
+        }
+    }
+}
+
+impl FromStr for Target {
     type Err = OpenError;
 
     fn from_str(text: &str) -> Result<Self, OpenError> {
@@ -37,21 +89,21 @@ impl FromStr for Destination {
                 remedy: "give a path, or - for standard output",
             }),
             "-" => Ok(Self::Stdout),
-            path => Ok(Self::File(path.into())),
+            path => Ok(Self::File(path.into(), None)),
         }
     }
 }
 
-impl fmt::Display for Destination {
+impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdout => f.write_str("standard output"),
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path, _) => write!(f, "{}", path.display()),
         }
     }
 }
 
-/// A destination that cannot be used.
+/// An output that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot write EVE to {what}: {why}; {remedy}")]
 pub struct OpenError {
@@ -63,7 +115,7 @@ pub struct OpenError {
 impl OpenError {
     pub(super) fn stdout(error: &io::Error) -> Self {
         Self {
-            what: Destination::Stdout.to_string(),
+            what: Target::Stdout.to_string(),
             why: error.to_string(),
             remedy: "name a file with -o",
         }
@@ -96,8 +148,8 @@ mod tests {
     #[test]
     fn errors_name_the_thing_the_cause_and_the_remedy() {
         let open = |text: &str| {
-            let destination: Destination = text.parse()?;
-            Writer::open(&[destination])
+            let spec: OutputSpec = text.parse()?;
+            Writer::open(&spec, crate::time::Timestamp::ZERO)
         };
         let said = |text: &str| open(text).unwrap_err().to_string();
         assert_eq!(
@@ -111,6 +163,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = said(&dir.path().display().to_string());
         assert!(error.contains("name a file in it"), "{error}");
-        assert_eq!("-".parse(), Ok(Destination::Stdout));
+        assert_eq!("-".parse(), Ok(Target::Stdout));
     }
 }
