@@ -102,6 +102,8 @@ fn challenge(n: u64, server: u64) -> Seen {
         challenge: (n | 1 << 63).to_be_bytes(),
         nb_computer: format!("SRV{server:06}"),
         dns_computer: format!("srv{server:06}.corp.example"),
+        message_id: 0,
+        session_id: 0,
     }
 }
 

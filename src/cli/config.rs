@@ -258,10 +258,7 @@ impl Config {
             Some(text) => text.meant(&suggestion, &mut wrong),
             None => File::default(),
         };
-        let tables = match &text {
-            Some(text) => wrong.take(outputs::read(&file.output, text)),
-            None => None,
-        };
+        let tables = wrong.take(outputs::read(&file.output));
         let config = Self::meant(file, tables.unwrap_or_default(), args, &mut wrong);
         Ok((config, text, wrong))
     }
@@ -486,7 +483,7 @@ fn home_nets(all: &[String], wrong: &mut ConfigError) -> HomeNets {
     let one = |(nth, text): (usize, &String)| {
         text.parse::<Net>().map_err(|why| {
             ConfigError::new(format!(
-                "home_nets: {text} is {why}; write a network as 10.0.0.0/8 or 2001:db8::/32"
+                "home_nets: {text}: {why}; write a network as 10.0.0.0/8 or 2001:db8::/32"
             ))
             .within(nth)
             .within("home_nets")

@@ -19,8 +19,10 @@ pub struct ConfigError {
 
 #[derive(Debug)]
 struct Mistake {
-    /// Keys and numbers that lead to the value in the file; empty if it has a place already, or none.
+    /// Keys and numbers that lead to the value in the file; empty if it is not from there.
     way: Vec<String>,
+    /// Byte of the file.
+    at: Option<usize>,
     text: String,
 }
 
@@ -30,9 +32,18 @@ impl ConfigError {
         Self {
             all: vec![Mistake {
                 way: Vec::new(),
+                at: None,
                 text,
             }],
         }
+    }
+
+    /// The same, at byte `at` of the file.
+    pub(super) fn at(mut self, at: Option<usize>) -> Self {
+        for mistake in &mut self.all {
+            mistake.at = at;
+        }
+        self
     }
 
     /// The same, `key` further down the way.
@@ -68,13 +79,16 @@ impl ConfigError {
         }
     }
 
-    /// Puts the place in the file before every mistake that has one.
+    /// Puts the place in the file before every mistake that has one, and them in order.
     pub(super) fn place(&mut self, file: &Text) {
         for mistake in &mut self.all {
-            let place = file.place(&mistake.way);
-            mistake.way.clear();
-            mistake.text.insert_str(0, &place);
+            mistake.at = mistake.at.or_else(|| file.find(&mistake.way));
+            if let Some(at) = mistake.at {
+                let place = place(&file.name, &file.text, Some(at));
+                mistake.text.insert_str(0, &place);
+            }
         }
+        self.all.sort_by_key(|m| (m.at.is_none(), m.at));
     }
 }
 
@@ -147,19 +161,13 @@ impl Text {
             let key = span
                 .as_ref()
                 .and_then(|span| take_out(table.get_mut(), span));
-            let place = place(&self.name, &self.text, span.map(|s| s.start));
             let said = explain(e.message(), key.as_deref(), near);
-            wrong.add(ConfigError::new(format!("{place}{said}")));
+            wrong.add(ConfigError::new(said).at(span.map(|s| s.start)));
             if key.is_none() {
                 break;
             }
         }
         T::default()
-    }
-
-    /// Byte `at` of it, for a message.
-    pub(super) fn at(&self, at: usize) -> String {
-        place(&self.name, &self.text, Some(at))
     }
 
     /// Which entry of the list `key` is `value`.
@@ -180,8 +188,8 @@ impl Text {
         })
     }
 
-    /// Where the value is that a way of keys and numbers leads to, for a message; empty if it is not in the file.
-    pub(super) fn place(&self, way: &[String]) -> String {
+    /// Byte of the value that a way of keys and numbers leads to.
+    fn find(&self, way: &[String]) -> Option<usize> {
         let (all, _) = DeTable::parse_recoverable(&self.text);
         let mut at = None;
         let mut here: Option<&DeValue<'_>> = None;
@@ -206,10 +214,7 @@ impl Text {
             at = Some(start);
             here = Some(value.get_ref());
         }
-        match at {
-            Some(at) => place(&self.name, &self.text, Some(at)),
-            None => String::new(),
-        }
+        at
     }
 }
 

@@ -210,7 +210,7 @@ fn every_mistake_in_an_output_is_told_with_its_line() {
             "that is a key of type \"file\", not of \"stdout\"; remove it",
         ),
     ] {
-        let at = format!("c.toml:{line}: output: ");
+        let at = format!("c.toml:{line}:1: output: ");
         let found = e.lines().any(|l| l.contains(&at) && l.contains(expect));
         assert!(found, "{at}{expect}\n{e}");
     }
@@ -286,13 +286,17 @@ seconds = 0
 proxies = "10.0.0.8"
 "#;
     let said = mistakes(toml);
+    let lines = said
+        .iter()
+        .filter_map(|l| l.split(':').next()?.parse::<u32>().ok());
+    assert!(lines.is_sorted(), "{said:#?}");
     for expect in [
         "1:1: unknown key `wokers`, did you mean `workers`?",
         "2:11: workers: it is string \"four\"; give a whole number from 0 on, without quotes",
         "3:18: learning_hours: it is integer `-1`; give a whole number from 0 on, without quotes",
         "4:1: stats_interval_s = 0: give the seconds",
         "5:27: forwarders: not an IP address; give one as 10.0.0.5",
-        "6:28: home_nets: 10.0.0.0/40 is more bits than the address has; write a network as",
+        "6:28: home_nets: 10.0.0.0/40: the prefix length does not fit the address; write a network as",
         "7:20: vlan_in_flow_key: it is string \"yes\"; give true or false",
         "9:1: limits.memory_mib = 1: give 64 or more",
         "12:1: interface eth1: timeout_ms = 0: give 1 to 1000",

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
-use super::config_file::Text;
 use super::{Config, ConfigError, Failure, complain};
 use crate::output::{EventTypes, OutputSpec, Pack, Rotation, Target, UnknownType, Writer};
 use crate::sensor::{self, WriterThreads};
@@ -26,6 +25,13 @@ const KINDS: &[(&str, &[&str])] = &[
 ];
 /// Keys of every output.
 const COMMON: &[&str] = &["type", "name", "events"];
+
+/// Every key that an output may have.
+#[cfg(test)]
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    let own = KINDS.iter().flat_map(|(_, keys)| keys.iter());
+    COMMON.iter().chain(own).copied()
+}
 
 /// The outputs of a run: those of the command line, or those of the file, or standard output.
 pub(super) fn all(
@@ -170,7 +176,7 @@ pub(super) fn folders(outputs: &[OutputSpec]) -> Vec<PathBuf> {
 }
 
 /// The tables of the file as meant; every mistake of every one in one message.
-pub(super) fn read(tables: &[Table], text: &Text) -> Result<Vec<OutputSpec>, ConfigError> {
+pub(super) fn read(tables: &[Table]) -> Result<Vec<OutputSpec>, ConfigError> {
     let mut mistakes = Vec::new();
     let mut specs = Vec::new();
     for (n, table) in tables.iter().enumerate() {
@@ -194,7 +200,7 @@ pub(super) fn read(tables: &[Table], text: &Text) -> Result<Vec<OutputSpec>, Con
     mistakes.sort();
     let mut wrong = ConfigError::default();
     for (at, what) in mistakes {
-        wrong.add(ConfigError::new(format!("{}{what}", text.at(at))));
+        wrong.add(ConfigError::new(what).at(Some(at)));
     }
     Err(wrong)
 }

@@ -44,11 +44,15 @@ impl Case {
         }
     }
 
-    /// True if this says all that `other` says and more: the callback of a call, the chain of a callback.
+    /// True if this says all that `other` says and more: the callback of a call, the chain of a
+    /// callback, the reflection of a relay.
     pub(super) fn holds(&self, other: &Self) -> bool {
         let pair = (self.finding.detector, other.finding.detector);
-        matches!(pair, ("RW-08", "RW-06" | "RW-07") | ("RW-09", "RW-08"))
-            && other.legs.iter().all(|leg| self.legs.contains(leg))
+        let more = matches!(
+            pair,
+            ("RW-08", "RW-06" | "RW-07") | ("RW-09", "RW-08") | ("RW-12", "RW-01" | "RW-02")
+        );
+        more && other.legs.iter().all(|leg| self.legs.contains(leg))
     }
 
     /// Time of its first evidence.

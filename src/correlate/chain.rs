@@ -89,6 +89,13 @@ fn join(callback: &Case, relay: &Case) -> Case {
         path_owner: c.path_owner,
         caller_interfaces: c.caller_interfaces,
         callback_ms: c.callback_ms,
+        // No proxy coerces: what the relay alone could not tell, the callback does.
+        forwarding_unknown: false,
+        confidence: if r.forwarding_unknown {
+            "medium"
+        } else {
+            r.confidence
+        },
         ..Finding::clone(r)
     };
     let text = |addr: Option<Addr>| addr.map(|a| a.to_string()).unwrap_or_default();

@@ -5,6 +5,7 @@
 //! merged: the older survives. A host with several addresses is one host.
 
 mod losses;
+mod open;
 #[cfg(test)]
 mod tests;
 
@@ -14,11 +15,12 @@ use std::time::Duration;
 
 use super::identity::Identity;
 use super::{Case, Verdict};
-use crate::event::{Incident, Leg, Roles, Signature, identity};
+use crate::event::{Incident, Signature, identity};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
 use losses::Losses;
+use open::Open;
 
 /// An incident is written at most this often while it changes.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
@@ -38,27 +40,6 @@ pub(super) struct News<'a> {
     pub(super) drops: u64,
     /// State evicted so far.
     pub(super) evicted: u64,
-}
-
-/// An open incident.
-#[derive(Debug)]
-struct Open {
-    view: Incident,
-    key: Key,
-    told: BTreeSet<u32>,
-    detectors: BTreeSet<String>,
-    techniques: BTreeSet<String>,
-    /// Hosts and legs that the lists had no room for.
-    left_out: BTreeSet<u64>,
-    /// Of the strongest evidence, before evictions are counted.
-    confidence: &'static str,
-    /// State evicted before its window.
-    evicted_before: u64,
-    /// Changed since it was last written.
-    dirty: bool,
-    written: Option<Timestamp>,
-    /// Its entry in the list of what is due.
-    due: Timestamp,
 }
 
 /// Every open incident.
@@ -181,25 +162,52 @@ impl Incidents {
         if key == (None, None) {
             return None;
         }
-        let id = match self.find(key, who, case.ts, out) {
+        let alone = f.victim.is_none() && f.listener.is_none();
+        let began = self.began_by(case, key, who);
+        let id = match self.find(key, began, who, case.ts, out) {
             Some(id) => id,
             None => self.start(key, case, out),
         };
+        if let Some(open) = self.open.get_mut(&id) {
+            open.attacker_alone = alone && (open.attacker_alone || open.view.count == 0);
+        }
         self.remember(key, id);
         Some(id)
     }
 
-    /// The story that the key belongs to; several that it shows to be one are merged.
+    /// A story without a place of its own in what the key finds: what an attacker did before anybody was his
+    /// victim, or the story of the listener that a quiet finding adds to.
+    fn began_by(&self, case: &Case, key: Key, who: &Identity) -> Option<u64> {
+        let f = &case.finding;
+        let newest = |host: Addr, fits: &dyn Fn(&Open) -> bool| {
+            let all = who.same_hosts(host);
+            let ids = all.iter().filter_map(|a| self.newest.get(&(false, *a)));
+            ids.filter_map(|id| self.open.get(id))
+                .filter(|open| fits(open))
+                .max_by_key(|o| (o.view.last_ts, o.view.incident_id))
+                .map(|o| o.view.incident_id)
+        };
+        let before = f.attacker.filter(|_| key.0.is_some());
+        before
+            .and_then(|attacker| newest(attacker, &|open| open.attacker_alone))
+            .or_else(|| {
+                let adds = f.quiet.then_some(f.listener)?;
+                newest(adds?, &|_| true)
+            })
+    }
+
+    /// The story that the key belongs to, or `began` if it is not among them; several that it shows to be one are merged.
     fn find(
         &mut self,
         key: Key,
+        began: Option<u64>,
         who: &Identity,
         now: Timestamp,
         out: &mut Vec<Verdict>,
     ) -> Option<u64> {
         let all = |host: Option<Addr>| host.map(|a| who.same_hosts(a)).unwrap_or_default();
         let (victims, listeners) = (all(key.0), all(key.1));
-        let mut found = BTreeSet::new();
+        let mut found = BTreeSet::from_iter(began);
         let mut newest = BTreeSet::new();
         match key {
             (Some(_), Some(_)) => {
@@ -248,7 +256,12 @@ impl Incidents {
         let Some(open) = self.open.get_mut(&id) else {
             return;
         };
-        let full = (open.key.0.or(key.0), open.key.1.or(key.1));
+        // Who stood in for the listener gives way to it.
+        let listener = open
+            .key
+            .1
+            .filter(|_| !open.attacker_alone || key.0.is_none());
+        let full = (open.key.0.or(key.0), listener.or(key.1));
         if full != open.key {
             if self.by_key.get(&open.key) == Some(&id) {
                 self.by_key.remove(&open.key);
@@ -345,7 +358,9 @@ impl Incidents {
         let roles = &incident.view.roles;
         let (mut victims, mut listeners): (Vec<_>, Vec<_>) = (
             roles.victim.iter().copied().map(Some).collect(),
-            roles.listener.iter().copied().map(Some).collect(),
+            (roles.listener.iter().chain(&roles.attacker).copied())
+                .map(Some)
+                .collect(),
         );
         victims.extend([None, incident.key.0]);
         listeners.extend([None, incident.key.1]);
@@ -365,221 +380,4 @@ impl Incidents {
         }
         Some(incident)
     }
-}
-
-impl Open {
-    fn new(id: u64, key: Key, case: &Case) -> Self {
-        Self {
-            view: Incident {
-                incident_id: id,
-                confidence: "low",
-                outcome: "unknown",
-                first_ts: case.first_ts(),
-                last_ts: case.ts,
-                ..Incident::default()
-            },
-            key,
-            told: BTreeSet::new(),
-            detectors: BTreeSet::new(),
-            techniques: BTreeSet::new(),
-            left_out: BTreeSet::new(),
-            confidence: "low",
-            evicted_before: 0,
-            dirty: false,
-            written: None,
-            due: case.ts,
-        }
-    }
-
-    fn add(&mut self, case: &Case, hits: &[Arc<Signature>]) {
-        let f = &case.finding;
-        let view = &mut self.view;
-        let level = hits.iter().map(|s| s.level).max().unwrap_or_default();
-        let stronger = view.count == 0 || level > view.level;
-        view.level = view.level.max(level);
-        view.count += 1;
-        view.first_ts = view.first_ts.min(case.first_ts());
-        view.last_ts = view.last_ts.max(case.ts);
-        self.confidence = better(&CONFIDENCE, self.confidence, f.confidence);
-        view.outcome = better(&OUTCOMES, view.outcome, f.outcome);
-        self.detectors.insert(f.detector.to_owned());
-        let methods = &mut self.view.methods;
-        if !f.method.is_empty()
-            && !methods.contains(&f.method)
-            && methods.len() < limits::INCIDENT_LIST
-        {
-            methods.push(f.method.clone());
-        }
-        self.techniques
-            .extend(hits.iter().flat_map(|s| s.techniques.iter().cloned()));
-        for (role, who) in [f.attacker, f.victim, f.listener, f.target]
-            .into_iter()
-            .enumerate()
-        {
-            self.meet(role, who);
-        }
-        for leg in &case.legs {
-            self.lead(leg);
-        }
-        self.arrange();
-        if self.view.campaign_id == 0
-            && let Some(a) = f.attacker
-        {
-            self.view.campaign_id = identity(&[b"campaign", &a.0]);
-        }
-        merge_evidence(&mut self.view.evidence, &case.evidence, stronger);
-        self.dirty = true;
-    }
-
-    /// Takes over what another incident knows.
-    fn absorb(&mut self, other: &Self) {
-        let view = &mut self.view;
-        let stronger = other.view.level > view.level;
-        view.level = view.level.max(other.view.level);
-        view.count += other.view.count;
-        view.first_ts = view.first_ts.min(other.view.first_ts);
-        view.last_ts = view.last_ts.max(other.view.last_ts);
-        view.outcome = better(&OUTCOMES, view.outcome, other.view.outcome);
-        if view.campaign_id == 0 {
-            view.campaign_id = other.view.campaign_id;
-        }
-        merge_evidence(&mut view.evidence, &other.view.evidence, stronger);
-        self.confidence = better(&CONFIDENCE, self.confidence, other.confidence);
-        self.evicted_before = self.evicted_before.min(other.evicted_before);
-        self.told.extend(&other.told);
-        self.detectors.extend(other.detectors.iter().cloned());
-        self.techniques.extend(other.techniques.iter().cloned());
-        for method in &other.view.methods {
-            let methods = &mut self.view.methods;
-            if !methods.contains(method) && methods.len() < limits::INCIDENT_LIST {
-                methods.push(method.clone());
-            }
-        }
-        let Roles {
-            attacker,
-            victim,
-            listener,
-            target,
-        } = &other.view.roles;
-        for (role, list) in [attacker, victim, listener, target].into_iter().enumerate() {
-            for who in list {
-                self.meet(role, Some(*who));
-            }
-        }
-        for leg in &other.view.legs {
-            self.lead(leg);
-        }
-        for one in &other.left_out {
-            self.leave_out(*one);
-        }
-        self.arrange();
-        self.dirty = true;
-    }
-
-    /// A host plays a role; lists take [`limits::INCIDENT_LIST`].
-    fn meet(&mut self, role: usize, who: Option<Addr>) {
-        let Some(addr) = who else {
-            return;
-        };
-        let roles = &mut self.view.roles;
-        let list = match role {
-            0 => &mut roles.attacker,
-            1 => &mut roles.victim,
-            2 => &mut roles.listener,
-            _ => &mut roles.target,
-        };
-        if list.contains(&addr) {
-            return;
-        }
-        if list.len() < limits::INCIDENT_LIST {
-            list.push(addr);
-            list.sort_unstable();
-        } else {
-            let role = (role as u64).to_be_bytes();
-            self.leave_out(identity(&[b"role", &role, &addr.0]));
-        }
-    }
-
-    fn lead(&mut self, leg: &Leg) {
-        let same = |l: &Leg| l.flow.flow_id == leg.flow.flow_id && l.role == leg.role;
-        if self.view.legs.iter().any(same) {
-            return;
-        }
-        if self.view.legs.len() < limits::INCIDENT_LIST {
-            self.view.legs.push(*leg);
-        } else {
-            let role = leg.role.name().as_bytes();
-            self.leave_out(identity(&[b"leg", role, &leg.flow.flow_id.to_be_bytes()]));
-        }
-    }
-
-    fn leave_out(&mut self, one: u64) {
-        if self.left_out.len() < limits::INCIDENT_MORE && self.left_out.insert(one) {
-            self.view.more += 1;
-        }
-    }
-
-    fn arrange(&mut self) {
-        self.view
-            .legs
-            .sort_by_key(|leg| (leg.role, leg.ts, leg.flow.flow_id));
-    }
-
-    /// What was evicted while it grew makes it less sure.
-    fn lost(&mut self, evicted: u64) {
-        self.view.evictions = evicted.saturating_sub(self.evicted_before);
-        self.view.confidence = match (self.confidence, self.view.evictions) {
-            (sure, 0) => sure,
-            ("high", _) => "medium",
-            _ => "low",
-        };
-    }
-
-    fn next_write(&self) -> Timestamp {
-        match self.written {
-            Some(at) => at.plus(WRITE_EVERY),
-            None => self.view.last_ts,
-        }
-    }
-
-    fn end(&self) -> Timestamp {
-        let idle = self
-            .view
-            .last_ts
-            .plus(Duration::from_secs(limits::INCIDENT_IDLE_SECS));
-        let most = self
-            .view
-            .first_ts
-            .plus(Duration::from_secs(limits::INCIDENT_SECS));
-        idle.min(most)
-    }
-
-    fn write(&mut self, when: Timestamp, out: &mut Vec<Verdict>) {
-        self.view.ts = when;
-        self.view.rev += 1;
-        self.view.detectors = self.detectors.iter().cloned().collect();
-        self.view.techniques = self.techniques.iter().cloned().collect();
-        self.dirty = false;
-        self.written = Some(when);
-        out.push(Verdict::Incident(Box::new(self.view.clone())));
-    }
-}
-
-/// Weakest first.
-const CONFIDENCE: [&str; 3] = ["low", "medium", "high"];
-/// What says least first.
-const OUTCOMES: [&str; 4] = ["unknown", "failure", "attempt", "success"];
-
-/// Whichever word stands later in `order`.
-fn better(order: &[&'static str], old: &'static str, new: &'static str) -> &'static str {
-    let rank = |w: &str| order.iter().position(|o| *o == w);
-    if rank(new) > rank(old) { new } else { old }
-}
-
-/// New sentences go behind the old ones, or in front if they are stronger.
-fn merge_evidence(have: &mut Vec<String>, new: &[String], stronger: bool) {
-    let fresh: Vec<String> = new.iter().filter(|n| !have.contains(n)).cloned().collect();
-    let at = if stronger { 0 } else { have.len() };
-    have.splice(at..at, fresh);
-    have.truncate(limits::INCIDENT_LIST);
 }

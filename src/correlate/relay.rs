@@ -10,6 +10,9 @@ mod conclude;
 mod exchange;
 #[cfg(test)]
 mod flood;
+mod forwarding;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -22,7 +25,8 @@ use crate::event::{Authenticate, Seen, Sighting};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
-use exchange::{Exchange, Exchanges, Id};
+use exchange::{Carried, Exchange, Exchanges, Id};
+use forwarding::Passers;
 
 /// Challenges that tools use for every client. A rogue server's mark, never a relay's.
 const STATIC_CHALLENGES: [[u8; 8]; 3] = [
@@ -61,6 +65,9 @@ pub(super) struct Relays {
     deadlines: BTreeSet<(Timestamp, u64)>,
     next_candidate: u64,
     forwarders: Vec<Addr>,
+    /// Flows with a request for a certificate.
+    enrolling: Recent<u64, ()>,
+    passers: Passers,
 }
 
 impl Relays {
@@ -80,6 +87,11 @@ impl Relays {
                 .iter()
                 .map(|ip| Addr::from(*ip))
                 .collect(),
+            enrolling: Recent::new(
+                limits::EXCHANGES,
+                Duration::from_secs(2 * limits::RELAY_SECS),
+            ),
+            passers: Passers::default(),
         }
     }
 
@@ -89,6 +101,8 @@ impl Relays {
             carrier,
             session,
             challenge,
+            message_id,
+            session_id,
             ..
         } = &s.seen
         else {
@@ -97,7 +111,12 @@ impl Relays {
         if loops_back(&s.flow) {
             return;
         }
-        let id = self.add(Exchange::of_challenge(s, *carrier, *session, *challenge));
+        let issued = Carried {
+            message_id: *message_id,
+            session_id: *session_id,
+        };
+        let exchange = Exchange::of_challenge(s, *carrier, *session, *challenge, issued);
+        let id = self.add(exchange);
         if is_static(*challenge) || self.static_challenges.get(challenge).is_some() {
             return;
         }
@@ -269,10 +288,19 @@ impl Relays {
 
     fn conclude(&mut self, number: u64, out: &mut Vec<Case>) {
         let legs = self.legs(number);
-        let found = conclude::relay(&legs, &self.forwarders);
+        let enrolling = legs
+            .iter()
+            .any(|leg| self.enrolling.get(&leg.flow.flow_id).is_some());
+        let mut found = conclude::relay(&legs, &self.forwarders, enrolling);
         let changed = found
             .as_ref()
             .and_then(|relay| changed::flags(&legs, relay));
+        if let Some(case) = &mut found
+            && !case.finding.forwarded
+            && let Some(since) = self.passers.known(&case.finding, enrolling, case.ts)
+        {
+            conclude::habitual(case, since);
+        }
         if let Some(candidate) = self.candidates.remove(&number) {
             self.deadlines.remove(&(candidate.deadline, number));
             for id in candidate.legs {
@@ -295,7 +323,20 @@ impl Pattern for Relays {
                 code,
                 ..
             } => self.result(s, *session, *success, *code, out),
+            Seen::Request { .. } => {
+                self.enrolling.insert(s.flow.flow_id, (), s.ts);
+            }
             _ => {}
+        }
+    }
+
+    fn concluded(&mut self, case: &Case, _: &Context<'_>, _: &mut Vec<Case>) {
+        let f = &case.finding;
+        let other = !matches!(f.detector, "RW-01" | "RW-02") && !f.forwarded;
+        if other && !f.quiet && f.confidence != "low" {
+            for host in [f.attacker, f.listener].into_iter().flatten() {
+                self.passers.alarm(host, case.ts);
+            }
         }
     }
 
@@ -320,6 +361,8 @@ impl Pattern for Relays {
     fn limit(&mut self, bounds: &Bounds) {
         self.exchanges.limit(bounds.exchanges);
         self.static_challenges.limit(bounds.small);
+        self.enrolling.limit(bounds.small);
+        self.passers.limit(bounds.small);
     }
 
     fn evicted(&self) -> Evicted {

@@ -147,6 +147,8 @@ pub(super) fn challenge(carrier: Carrier, value: u8) -> Seen {
         challenge: [value; 8],
         nb_computer: "DC".into(),
         dns_computer: "dc.lab.test".into(),
+        message_id: 0,
+        session_id: 0,
     }
 }
 

@@ -40,7 +40,11 @@ impl Suspects {
     /// legs were seen.
     pub(super) fn note(&mut self, case: &Case) {
         let f = &case.finding;
-        if f.kind != "relay" || f.forwarded || self.0.get(&case.flow.flow_id).is_some() {
+        if f.kind != "relay"
+            || f.forwarded
+            || f.forwarding_unknown
+            || self.0.get(&case.flow.flow_id).is_some()
+        {
             return;
         }
         let suspicion = Suspicion {

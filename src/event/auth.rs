@@ -159,6 +159,10 @@ declare_event! {
         pub session: u64,
         /// The SMB server's GUID, where the carrier has one.
         pub server_guid: Option<Guid>,
+        /// Identity of the carrying message's bytes, 0 if unknown.
+        pub message_id: u64,
+        /// Identity of what a forwarder keeps, 0 if unknown.
+        pub session_id: u64,
     }
 }
 

@@ -88,6 +88,8 @@ declare_event! {
         pub attacker_admin: bool => "attacker_admin" Ours,
         /// Relay: the two legs look like one connection passed on by a device.
         pub forwarded: bool => "forwarded" Ours,
+        /// Relay: too little was seen of both legs to exclude that a device passed one connection on.
+        pub forwarding_unknown: bool => "forwarding_unknown" Ours,
         /// Relay: one host is server on one leg and client on the other.
         pub inverted: bool => "inverted" Ours,
         /// Account that authenticated.

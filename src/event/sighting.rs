@@ -63,6 +63,10 @@ pub enum Seen {
         nb_computer: String,
         /// MsvAvDnsComputerName, lower case.
         dns_computer: String,
+        /// Identity of the carrying message's bytes, 0 if unknown.
+        message_id: u64,
+        /// Identity of what a forwarder keeps, 0 if unknown.
+        session_id: u64,
     },
     /// NTLM AUTHENTICATE.
     Authenticate(Box<Authenticate>),

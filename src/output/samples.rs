@@ -278,6 +278,8 @@ fn challenge() -> NtlmChallenge<'static> {
         dns_domain_name: Text::Str("lab.example"),
         session: 0,
         server_guid: None,
+        message_id: 0,
+        session_id: 0,
     }
 }
 

@@ -77,6 +77,8 @@ pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Optio
             challenge: e.server_challenge,
             nb_computer: e.nb_computer_name.to_string(),
             dns_computer: e.dns_computer_name.to_string(),
+            message_id: e.message_id,
+            session_id: e.session_id,
         }),
         Event::NtlmAuthenticate(e) => Some(authenticate(key, e)),
         Event::AuthResult(e) => Some(Seen::AuthResult {

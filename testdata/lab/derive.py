@@ -24,7 +24,7 @@ import subprocess
 import sys
 
 import clothes
-from frames import ETH, ETHERNET, IP, IPV4, NULL, RAW, SLL, SLL2, Frame, pcap, pcapng, read_pcap
+from frames import ACK, ETH, ETHERNET, IP, IPV4, NULL, RAW, SLL, SLL2, SYN, Frame, pcap, pcapng, read_pcap
 
 PIPE, CHAIN = "petitpotam_pipe_clear", "relay_smb_http_adcs"
 PROXY, SERVERS = "reverse_proxy", "two_servers"
@@ -116,6 +116,14 @@ def corrupt(frames, generator):
     return pcap(frames[:kept]) + absurd + pcap(frames[kept:])[24:]
 
 
+def no_callback(frames, _):
+    victim = bytes((10, 10, 0, 20))
+    opened = [f for f in frames if f.is_tcp() and f.source()[:4] == victim and f.flags() & (SYN | ACK) == SYN]
+    opened = {(f.source(), f.destination()) for f in opened}
+    opened |= {(there, here) for here, there in opened}
+    return pcap(f for f in frames if not f.is_tcp() or (f.source(), f.destination()) not in opened)
+
+
 ALL = None  # the recorded capture's own expectations hold
 
 # (recorded capture, derivation, function, suffix, what it is, expectations)
@@ -138,13 +146,19 @@ DERIVATIONS = (
     (PROXY, "duplicated", of("duplicated"), ".pcap", "every frame twice, as two SPAN ports deliver it", ALL),
     (CHAIN, "client_side", of("client_side"), ".pcap", "only what clients send: requests and responses to challenges", ALL),
     (CHAIN, "server_side", of("server_side"), ".pcap", "only what servers send: the challenges, but no call, user or request", ["relay:smb-http"]),
+    ("relay_smb_smb", "server_side", of("server_side"), ".pcap", "only what servers send: the two legs have sessions of their own, which tells a relay from a load balancer", ["relay:smb-smb"]),
+    ("balancer_smb", "server_side", of("server_side"), ".pcap", "only what servers send: both legs have the same session of the same server", ALL),
+    ("balancer_ldap", "server_side", of("server_side"), ".pcap", "only what servers send: the challenges come in the same bytes", ALL),
+    (PROXY, "server_side", of("server_side"), ".pcap", "only what servers send: nothing tells a proxy from a relay", ALL),
+    ("hairpin_web", "server_side", of("server_side"), ".pcap", "only what servers send: nothing tells a proxy from a reflection", ALL),
     (CHAIN, "midstream", of("cut_start"), ".pcap", "the first third of the frames is missing, flows begin in the middle", ALL),
+    (PIPE, "no_callback", no_callback, ".pcap", "the callback passes another switch: connections that the victim opens are missing", ["coercion:efsr"]),
     (PIPE, "gzip", gzipped, ".pcap.gz", "compressed with gzip", ALL),
     (PIPE, "zstd", zstandard, ".pcap.zst", "compressed with zstd", ALL),
     (PIPE, "truncated", truncated, ".pcap", "the file ends inside a record, after four fifths of the frames", ALL),
     (PIPE, "corrupt", corrupt, ".pcap", "three damaged IP or TCP headers, a frame of noise, and after three quarters of the frames a record of 4 GiB", ["readable-until-damage"]),
 )
-LOSSY = {"client_side", "server_side", "midstream", "truncated", "corrupt"}
+LOSSY = {"no_callback", "client_side", "server_side", "midstream", "truncated", "corrupt"}
 
 
 def ship(captures):

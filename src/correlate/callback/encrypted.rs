@@ -76,7 +76,7 @@ impl Encrypted {
     pub(super) fn concluded(&mut self, case: &Case) -> Option<Case> {
         let f = &case.finding;
         let support = match f.detector {
-            "RW-01" | "RW-02" if !f.forwarded => "relay",
+            "RW-01" | "RW-02" if !f.forwarded && !f.forwarding_unknown => "relay",
             "RW-04" => "name",
             _ => return None,
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Outgoing, account};
 use crate::correlate::Case;
-use crate::correlate::identity::Owner;
+use crate::correlate::identity::{Owner, machine_name};
 use crate::correlate::pattern::Context;
 use crate::event::{Finding, HostRole, NtlmEvidence};
 use crate::limits;
@@ -78,6 +78,15 @@ pub(super) fn callback(call: &Case, o: &Outgoing, cx: &Context<'_>) -> Option<Ca
         ntlm: Some(NtlmEvidence::of(&o.auth)),
         evidence,
     })
+}
+
+/// The called host goes to the listener from an address that was not known to be its own: it says so by the
+/// account of the name that the called host shows.
+pub(super) fn from_another_address(o: &Outgoing, called: Addr, cx: &Context<'_>) -> bool {
+    let client = o.flow.client.addr;
+    client != called
+        && client.is_v4() != called.is_v4()
+        && machine_name(&o.auth.user).is_some_and(|name| cx.identity.server_is(called, &name))
 }
 
 /// Why the authentication belongs to the call.

@@ -51,6 +51,11 @@ pub(super) struct Callbacks {
     calls: Recent<Addr, VecDeque<Case>>,
     /// Authentications, by client.
     outgoing: Recent<Addr, VecDeque<Outgoing>>,
+    /// The host that was last called with an address literal, by that address.
+    named: Recent<Addr, Addr>,
+    /// The client that last authenticated as a machine over IPv6, by server: a host that is called at its
+    /// IPv4 address may come from another one.
+    towards: Recent<Addr, Addr>,
     habits: Habits,
     encrypted: Encrypted,
     /// Victim's flow and family of the call: each is told once.
@@ -64,6 +69,8 @@ impl Default for Callbacks {
             asked: Recent::new(limits::PENDING_FINDINGS, window),
             calls: Recent::new(limits::PENDING_FINDINGS, window),
             outgoing: Recent::new(limits::NAMED_ADDRESSES, window),
+            named: Recent::new(limits::PENDING_FINDINGS, window),
+            towards: Recent::new(limits::PENDING_FINDINGS, window),
             habits: Habits::default(),
             encrypted: Encrypted::default(),
             told: Recent::new(limits::PENDING_FINDINGS, 2 * window),
@@ -95,7 +102,19 @@ impl Pattern for Callbacks {
         if let Some(asked) = self.asked.get_mut(&victim) {
             asked.retain(|at| *at != case.first_ts());
         }
-        for outgoing in self.outgoing.get(&victim).into_iter().flatten() {
+        let literal = case
+            .finding
+            .listener
+            .filter(|_| case.finding.path_host_literal);
+        if let Some(literal) = literal {
+            self.named.insert(literal, victim, case.ts);
+        }
+        let other = literal.and_then(|l| self.towards.get(&l));
+        let other = other.and_then(|client| self.outgoing.get(client));
+        let moved = |o: &&Outgoing| join::from_another_address(o, victim, cx);
+        let moved = other.into_iter().flatten().filter(moved);
+        let own = self.outgoing.get(&victim).into_iter().flatten();
+        for outgoing in own.chain(moved) {
             let found = join::callback(case, outgoing, cx).or_else(|| {
                 // It was not this call, so it may have been one before.
                 let earlier = self.calls.get(&victim).filter(|_| outgoing.open);
@@ -115,6 +134,8 @@ impl Pattern for Callbacks {
         self.encrypted.advance(now, out);
         self.asked.forget(now);
         self.calls.forget(now);
+        self.named.forget(now);
+        self.towards.forget(now);
         self.outgoing.forget(now);
     }
 
@@ -164,8 +185,14 @@ impl Callbacks {
             open: asked.into_iter().any(|at| *at <= s.flow.first_ts),
         };
         self.habits.note(client, server, s.ts);
+        if !server.is_v4() && auth.user.ends_with('$') {
+            self.towards.insert(server, client, s.ts);
+        }
         if !outgoing.open {
-            let calls = self.calls.get(&client).into_iter().flatten();
+            let called = self.named.get(&server).copied();
+            let called = called.filter(|victim| join::from_another_address(&outgoing, *victim, cx));
+            let calls = self.calls.get(&called.unwrap_or(client));
+            let calls = calls.into_iter().flatten();
             out.extend(
                 calls
                     .rev()

@@ -171,3 +171,60 @@ fn a_tier_zero_host_at_a_new_place() {
     assert_eq!(outbound(&tier0, "alice"), 0);
     assert_eq!(outbound(&Declared::default(), "SRV$"), 0);
 }
+
+/// A path may name an IPv6 address while the call comes over IPv4: the called host then goes there from its own
+/// IPv6 address, and only the account says whose that is.
+#[test]
+fn a_callback_from_another_address_of_the_called_host() {
+    let six = |last: u16| Addr::from(std::net::IpAddr::from([0xfd10, 0, 0, 0, 0, 0, 0, last]));
+    let told = |user: &str, order: [u64; 3]| {
+        let mut story = Story::new();
+        let call = flow(1, ATTACKER, VICTIM, 445);
+        let mut named = challenge(Carrier::Smb, 3);
+        if let Seen::Challenge { dns_computer, .. } = &mut named {
+            "srv.lab.test".clone_into(dns_computer);
+        }
+        let mut leg = flow(2, VICTIM, ATTACKER, 445);
+        leg.client.addr = six(0x20);
+        leg.server.addr = six(0x66);
+        leg.first_ts = Story::at(102);
+        let mut auth = authentication(Carrier::Smb, 9, 9);
+        user.clone_into(&mut auth.user);
+        story.tell(50, call, named);
+        story.tell(
+            100,
+            call,
+            efs_call(Some(r"\\fd10--66.ipv6-literal.net\x"), false, 1),
+        );
+        let answer = Seen::Answer {
+            association: 0,
+            call_id: 1,
+            fault: None,
+            status: Some(0x35),
+        };
+        let mut rest = [
+            (order[0], leg, Seen::Authenticate(Box::new(auth))),
+            (order[1], call, answer),
+            (
+                order[2],
+                flow(9, OTHER, TARGET, 80),
+                challenge(Carrier::Http, 0x77),
+            ),
+        ];
+        rest.sort_by_key(|(ms, ..)| *ms);
+        for (ms, flow, seen) in rest {
+            story.tell(ms, flow, seen);
+        }
+        callback(&story.end(20_000))
+    };
+    for order in [[105, 110, 900], [110, 105, 900]] {
+        let f = told("SRV$", order).unwrap();
+        assert_eq!(
+            (f.victim, f.listener),
+            (Some(Addr::v4(VICTIM)), Some(six(0x66)))
+        );
+        assert_eq!(f.confidence, "high");
+        assert!(told("ELSE$", order).is_none(), "another machine");
+        assert!(told("alice", order).is_none(), "a user");
+    }
+}

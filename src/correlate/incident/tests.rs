@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::correlate::story::{ATTACKER, OTHER, Story, VICTIM, flow};
-use crate::event::{Claim, Finding, LegRole, Level, Source};
+use crate::event::{Claim, Finding, Leg, LegRole, Level, Source};
 use crate::wire::Guid;
 
 fn addr(host: [u8; 4]) -> Option<Addr> {
@@ -231,4 +231,46 @@ fn the_idlest_gives_way() {
     let closed = desk.end(5_000);
     assert_eq!(closed.len(), limits::INCIDENTS + 1);
     assert_eq!(closed[0].roles.victim, [Addr::v4([11, 0, 0, 1])]);
+}
+
+/// What the attacker did before there was a victim: a name added, a directory changed.
+fn by(attacker: [u8; 4], ms: u64, victim: Option<Addr>, listener: Option<Addr>) -> Case {
+    let mut case = case(ms, victim, listener);
+    let f = Arc::make_mut(&mut case.finding);
+    f.attacker = addr(attacker);
+    f.kind = if victim.is_none() {
+        "action"
+    } else {
+        "coercion"
+    };
+    case
+}
+
+#[test]
+fn what_an_attacker_did_before_belongs_to_his_first_victims_story() {
+    for listener in [ATTACKER, OTHER] {
+        let mut desk = Desk::new();
+        desk.join(&by(ATTACKER, 0, None, None));
+        desk.join(&by(ATTACKER, 1, addr(VICTIM), None));
+        desk.join(&by(ATTACKER, 2, addr(VICTIM), addr(listener)));
+        desk.join(&by(ATTACKER, 3, None, None));
+        // The next victim is another story.
+        desk.join(&by(ATTACKER, 4, addr([10, 0, 0, 99]), addr(listener)));
+        let closed = desk.end(5_000);
+        assert_eq!(closed.len(), 2, "{listener:?}");
+        assert_eq!((closed[0].count, closed[1].count), (4, 1));
+        assert_eq!(closed[0].roles.listener, [Addr::v4(listener)]);
+        assert!(closed.iter().all(|i| i.merged_into == 0));
+    }
+}
+
+#[test]
+fn a_quiet_finding_adds_to_the_story_of_its_listener() {
+    let mut desk = Desk::new();
+    desk.join(&case(0, addr(VICTIM), addr(ATTACKER)));
+    let mut quiet = case(1, addr(OTHER), addr(ATTACKER));
+    Arc::make_mut(&mut quiet.finding).quiet = true;
+    desk.join(&quiet);
+    let closed = desk.end(5_000);
+    assert_eq!((closed.len(), closed[0].count), (1, 2));
 }

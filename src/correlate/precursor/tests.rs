@@ -110,6 +110,8 @@ fn a_logon_after_one_answer_counts_unless_the_server_has_the_name() {
         challenge: [1; 8],
         nb_computer: "PRINTER".into(),
         dns_computer: String::new(),
+        message_id: 0,
+        session_id: 0,
     };
     story.tell(40, at_attacker, challenge);
     story.tell(50, at_attacker, logon("alice", 1, 1));

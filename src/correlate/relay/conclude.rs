@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exchange::{Exchange, Moment};
+use super::forwarding::{self, Forwarding};
 use crate::correlate::{Case, host};
 use crate::event::{Authenticate, Carrier, Finding, Leg, LegRole, Mic, NtlmEvidence};
 use crate::net::Addr;
+use crate::time::Timestamp;
 
 /// Without a host that is server here and client there, the legs must nest within this time.
 const NESTED: Duration = Duration::from_secs(2);
@@ -41,7 +43,9 @@ pub(super) fn roles<'a>(legs: &[&'a Exchange]) -> Option<(&'a Exchange, &'a Exch
 }
 
 /// The finding of RW-01 or RW-02, if the legs are one.
-pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<Case> {
+///
+/// `enrolling`: one of the legs asks AD CS for a certificate.
+pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr], enrolling: bool) -> Option<Case> {
     let (victim, target) = roles(legs)?;
     let same_challenge = victim.challenge.is_some() && victim.challenge == target.challenge;
     let hash = |e: &Exchange| e.auth.as_ref().and_then(|a| a.nt_hash);
@@ -60,13 +64,16 @@ pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<Case> {
     let auth = target.auth.as_deref().or(victim.auth.as_deref());
     let user = auth.map(|a| a.user.clone()).unwrap_or_default();
     let machine_account = user.ends_with('$');
-    let forwarded = forwarded(victim, target, machine_account)
+    let content = forwarding::of(victim, target, enrolling);
+    let forwarded = content == Forwarding::Passed
         || forwarders.contains(&victim.flow.server.addr)
         || forwarders.contains(&target.flow.client.addr);
+    let forwarding_unknown = content == Forwarding::Unknown && !forwarded;
     let finding = Arc::new(Finding {
         detector: if same_challenge { "RW-01" } else { "RW-02" },
         kind: "relay",
         confidence: match (inverted, same_response) {
+            _ if forwarding_unknown => "low",
             (true, _) => "high",
             (false, true) => "medium",
             (false, false) => "low",
@@ -83,6 +90,7 @@ pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<Case> {
         victim_protocol: victim.carrier.name(),
         target_protocol: target.carrier.name(),
         forwarded,
+        forwarding_unknown,
         inverted,
         user,
         domain: auth.map(|a| a.domain.clone()).unwrap_or_default(),
@@ -107,6 +115,19 @@ pub(super) fn relay(legs: &[&Exchange], forwarders: &[Addr]) -> Option<Case> {
     })
 }
 
+/// Demotes a relay by a device that is known to pass logons on.
+pub(super) fn habitual(case: &mut Case, since: Timestamp) {
+    let finding = Arc::make_mut(&mut case.finding);
+    finding.forwarded = true;
+    finding.forwarding_unknown = false;
+    let listener = finding.listener.map(host).unwrap_or_default();
+    let target = finding.target.map(host).unwrap_or_default();
+    let hours = case.ts.since(since).as_secs() / 3600;
+    case.evidence.push(format!(
+        "{listener} has passed logons of several users on to {target} for {hours} hours, and nothing else is said of it: a proxy, by habit"
+    ));
+}
+
 /// The target's exchange encloses the victim's within two seconds, for the same user.
 fn nested(victim: &Exchange, target: &Exchange) -> bool {
     let user = |e: &Exchange| e.auth.as_ref().map(|a| a.user.to_lowercase());
@@ -121,23 +142,6 @@ fn nested(victim: &Exchange, target: &Exchange) -> bool {
     user(victim).is_some_and(|u| !u.is_empty() && user(target) == Some(u))
         && [tc, vc, va, ta].is_sorted_by_key(|m| m.number)
         && ta.ts.since(tc.ts) <= NESTED
-}
-
-/// One connection passed on by a device, told from content (catalogue B.3).
-fn forwarded(victim: &Exchange, target: &Exchange, machine_account: bool) -> bool {
-    if victim.carrier != target.carrier {
-        return false;
-    }
-    let (Some(v), Some(t)) = (&victim.auth, &target.auth) else {
-        return false;
-    };
-    let same = |a: u64, b: u64| a != 0 && a == b;
-    if same(v.message_id, t.message_id) {
-        return true;
-    }
-    // Same method, URI and Host is not enough where a relay is worth most.
-    let weak = victim.carrier == Carrier::Http && machine_account;
-    same(v.session_id, t.session_id) && !weak
 }
 
 fn ntlm_evidence(
@@ -240,6 +244,16 @@ fn evidence(
                 .to_owned(),
         );
     }
+    if f.forwarding_unknown {
+        let unseen = match (&victim.auth, &target.auth) {
+            (None, None) => "no AUTHENTICATE was seen on either leg",
+            (None, _) => "the AUTHENTICATE was not seen on the victim's leg",
+            _ => "the AUTHENTICATE was not seen on the target's leg",
+        };
+        lines.push(format!(
+            "{unseen}, so it may also be one connection that a proxy, a load balancer or address translation passed on"
+        ));
+    }
     if let Some(a) = target.auth.as_ref().or(victim.auth.as_ref()) {
         if !a.target_name.is_empty() {
             lines.push(format!(
@@ -250,7 +264,7 @@ fn evidence(
         if a.mic == Mic::Stripped {
             lines.push("the message integrity code was promised and is missing".to_owned());
         }
-    } else {
+    } else if !f.forwarding_unknown {
         lines.push("no AUTHENTICATE was seen on either leg".to_owned());
     }
     match target.result {

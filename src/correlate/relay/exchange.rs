@@ -27,6 +27,13 @@ impl Moment {
     }
 }
 
+/// What tells a message that was passed on from one that was made anew; 0 if unknown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Carried {
+    pub(super) message_id: u64,
+    pub(super) session_id: u64,
+}
+
 /// One challenge and what came of it.
 #[derive(Clone, Debug)]
 pub(super) struct Exchange {
@@ -36,6 +43,8 @@ pub(super) struct Exchange {
     session: u64,
     pub(super) challenge: Option<[u8; 8]>,
     pub(super) challenged: Option<Moment>,
+    /// Of the message that brought the challenge.
+    pub(super) issued: Carried,
     /// Apart, so that a challenge without one is small.
     pub(super) auth: Option<Box<Authenticate>>,
     pub(super) authenticated: Option<Moment>,
@@ -51,10 +60,12 @@ impl Exchange {
         carrier: Carrier,
         session: u64,
         challenge: [u8; 8],
+        issued: Carried,
     ) -> Self {
         Self {
             challenge: Some(challenge),
             challenged: Some(Moment::of(s)),
+            issued,
             ..Self::new(s, carrier, session)
         }
     }
@@ -76,6 +87,7 @@ impl Exchange {
             session,
             challenge: None,
             challenged: None,
+            issued: Carried::default(),
             auth: None,
             authenticated: None,
             result: None,

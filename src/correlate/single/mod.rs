@@ -131,7 +131,8 @@ impl Singles {
             // What a missing code and reflection add is not said by the relay itself; flags are compared there.
             let pair = (case.finding.detector, case.finding.test);
             let says_all = matches!(pair, ("RW-03" | "RW-04" | "RW-05", _) | ("RW-18", "flags"));
-            if relay.forwarded || says_all {
+            // A relay that may be no relay does not tell the story.
+            if relay.forwarded || (says_all && !relay.forwarding_unknown) {
                 return;
             }
             let finding = Arc::make_mut(&mut case.finding);

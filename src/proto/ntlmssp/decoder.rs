@@ -124,6 +124,8 @@ impl Exchange {
             dns_domain_name: info.text(av::DNS_DOMAIN_NAME),
             session: at.session,
             server_guid: at.server_guid,
+            message_id: at.message_id,
+            session_id: at.session_id,
         };
         out.event(direction, &Event::NtlmChallenge(event));
         message.damaged

@@ -329,6 +329,8 @@ impl Connection {
                 dns_domain_name: Text::default(),
                 session: 0,
                 server_guid: None,
+                message_id: 0,
+                session_id: 0,
             };
             out.event(back, &Event::NtlmChallenge(event));
         }
