@@ -10,20 +10,24 @@
 
 #![allow(clippy::missing_panics_doc)] // panicking is what they are for
 
+mod play;
+
 use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 
 use crate::capture::{FileSource, Fill, Source};
 use crate::catalog::Catalog;
-use crate::event::{Carrier, Event, RpcTransport, Sink};
-use crate::limits::{BLOCK_BYTES, FRAME_BYTES, TAIL_BYTES};
+use crate::event::{Carrier, RpcTransport};
+use crate::limits::{BLOCK_BYTES, FRAME_BYTES};
 use crate::net::{Addr, Direction, Endpoint, FlowKey, Side, Transport};
-use crate::packet::{Block, Chunk, Datagram, DissectOptions, Dissector, FrameRef, Progress};
+use crate::packet::{Block, Datagram, DissectOptions, Dissector, FrameRef};
 use crate::proto::{
-    Session, Shared, dcerpc, dns, http, krb5, ldap, mail, ntlmssp, rpch, smb, spnego, tds, tls,
+    Session, Shared, bodies, dcerpc, dns, http, krb5, ldap, mail, ntlmssp, rpch, smb, spnego, tds,
+    tls,
 };
 use crate::rule::{RuleSet, RuleSource};
 use crate::time::Timestamp;
+use play::{Decode, Flow, Log, Play};
 
 /// Read once: it is the same for every input.
 static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::builtin()));
@@ -82,7 +86,7 @@ pub fn smb(bytes: &[u8]) {
 pub fn http(bytes: &[u8]) {
     let (key, client) = key(80);
     cuts(bytes, || {
-        http::Decoder::new(rpch::Bodies::new(&key, client))
+        http::Decoder::new(bodies::Bodies::new(&key, client))
     });
 }
 
@@ -362,244 +366,10 @@ fn piped(bytes: &[u8], piece: usize) -> Vec<String> {
     out.0
 }
 
-/// Events as text, so that two runs compare.
-#[derive(Debug, Default)]
-struct Log(Vec<String>);
-
-impl Log {
-    /// The shortest thing that says something is a head of a few bytes.
-    fn bounded(&self, came: usize) {
-        let most = came / 2 + 64;
-        assert!(
-            self.0.len() <= most,
-            "{} events of {came} bytes",
-            self.0.len()
-        );
-    }
-}
-
-impl Sink for Log {
-    fn event(&mut self, direction: Direction, event: &Event<'_>) {
-        let way = direction.name();
-        self.0.push(match event {
-            // What is said to be wrong with nonsense may depend on how much of it was there.
-            Event::Anomaly(anomaly) => format!("{way} anomaly {}", anomaly.protocol),
-            event => format!("{way} {event:?}"),
-        });
-    }
-}
-
-/// Something that chunks are shown to.
-trait Decode {
-    fn decode(
-        &mut self,
-        way: Direction,
-        chunk: Chunk<'_>,
-        shared: &mut Shared,
-        out: &mut Log,
-    ) -> Progress;
-
-    /// The port of the server, for what depends on it.
-    fn on_port(&mut self, _port: u16) {}
-}
-
-macro_rules! decode {
-    ($($decoder:ty),*) => {$(
-        impl Decode for $decoder {
-            fn decode(
-                &mut self,
-                way: Direction,
-                chunk: Chunk<'_>,
-                shared: &mut Shared,
-                out: &mut Log,
-            ) -> Progress {
-                self.chunk(way, chunk, shared, out)
-            }
-        }
-    )*};
-}
-
-decode!(
-    mail::Decoder,
-    tds::Decoder,
-    tls::Decoder,
-    smb::Decoder,
-    dns::Decoder,
-    krb5::Decoder,
-    ldap::Decoder,
-    rpch::Decoder,
-    http::Decoder<rpch::Bodies>
-);
-
-/// A session and the flow it belongs to.
-struct Flow {
-    key: FlowKey,
-    client: Side,
-    initiator: Option<Side>,
-    session: Session,
-}
-
-impl Flow {
-    fn new(from_start: bool, session: Session) -> Self {
-        let (key, client) = key(445);
-        Self {
-            key,
-            client,
-            initiator: from_start.then_some(client),
-            session,
-        }
-    }
-}
-
-impl Decode for Flow {
-    fn decode(
-        &mut self,
-        way: Direction,
-        chunk: Chunk<'_>,
-        shared: &mut Shared,
-        out: &mut Log,
-    ) -> Progress {
-        let side = match way {
-            Direction::ToServer => self.client,
-            Direction::ToClient => self.client.other(),
-        };
-        self.session
-            .chunk(side, self.initiator, &self.key, chunk, shared, out)
-    }
-
-    fn on_port(&mut self, port: u16) {
-        let seen = self.initiator.is_some();
-        (self.key, self.client) = key(port);
-        self.initiator = seen.then_some(self.client);
-    }
-}
-
 fn key(port: u16) -> (FlowKey, Side) {
     FlowKey::new(
         Endpoint::new(Addr::v4([10, 0, 0, 9]), 50_000),
         Endpoint::new(Addr::v4([10, 0, 0, 2]), port),
         Transport::Tcp,
     )
-}
-
-/// One direction as `flow` shows it: keeps what is not taken, heeds `need` and `Skip`.
-#[derive(Default)]
-struct Way {
-    tail: Vec<u8>,
-    need: usize,
-    skip: u64,
-    ended: bool,
-}
-
-/// Shows a conversation to a decoder and watches what it answers.
-struct Play<D> {
-    decoder: D,
-    ways: [Way; 2],
-    done: bool,
-    shared: Shared,
-    out: Log,
-}
-
-impl<D: Decode> Play<D> {
-    fn new(port: Option<u16>, mut decoder: D) -> Self {
-        if let Some(port) = port {
-            decoder.on_port(port);
-        }
-        Self {
-            decoder,
-            ways: Default::default(),
-            done: false,
-            shared: Shared {
-                catalog: Arc::clone(&CATALOG),
-                ..Shared::default()
-            },
-            out: Log::default(),
-        }
-    }
-
-    fn data(&mut self, direction: Direction, bytes: &[u8]) {
-        let way = &mut self.ways[direction.index()];
-        let pass = usize::try_from(way.skip)
-            .unwrap_or(usize::MAX)
-            .min(bytes.len());
-        way.skip -= pass as u64;
-        let bytes = &bytes[pass..];
-        if bytes.is_empty() || self.done || way.ended {
-            return;
-        }
-        way.tail.extend_from_slice(bytes);
-        if way.tail.len() < way.need {
-            return;
-        }
-        let shown = way.tail.len();
-        let chunk = Chunk::Data(&way.tail);
-        match self
-            .decoder
-            .decode(direction, chunk, &mut self.shared, &mut self.out)
-        {
-            Progress::Took { bytes, need } => {
-                assert!(bytes <= shown, "took {bytes} of {shown}");
-                way.tail.drain(..bytes);
-                way.need = need;
-                let left = way.tail.len();
-                assert!(
-                    left == 0 || need <= 1 || need > left,
-                    "asks for {need} and has {left}"
-                );
-                if left > 0 && need.max(left + 1) > TAIL_BYTES {
-                    self.gap(direction, 0);
-                }
-            }
-            Progress::Skip { bytes } => {
-                assert!(bytes > 0, "skips nothing");
-                way.skip = bytes.saturating_sub(shown as u64);
-                let here = usize::try_from(bytes).unwrap_or(usize::MAX).min(shown);
-                way.tail.drain(..here);
-                way.need = 0;
-            }
-            Progress::Done => self.done = true,
-        }
-    }
-
-    /// Loses `missing` bytes, and those that were shown and not taken.
-    fn gap(&mut self, direction: Direction, missing: u64) {
-        let way = &mut self.ways[direction.index()];
-        let pass = way.skip.min(missing);
-        way.skip -= pass;
-        let lost = missing - pass + way.tail.len() as u64;
-        if lost == 0 || self.done || way.ended {
-            return;
-        }
-        way.tail.clear();
-        way.need = 0;
-        let chunk = Chunk::Gap(lost);
-        let progress = self
-            .decoder
-            .decode(direction, chunk, &mut self.shared, &mut self.out);
-        self.done = progress == Progress::Done;
-    }
-
-    fn end(&mut self, direction: Direction) {
-        let way = &mut self.ways[direction.index()];
-        if self.done || std::mem::replace(&mut way.ended, true) {
-            return;
-        }
-        if !way.tail.is_empty() {
-            way.ended = false;
-            self.gap(direction, 0);
-            self.ways[direction.index()].ended = true;
-        }
-        let progress = self
-            .decoder
-            .decode(direction, Chunk::End, &mut self.shared, &mut self.out);
-        self.done |= progress == Progress::Done;
-    }
-
-    /// Ends both directions; what was said.
-    fn finish(mut self, came: usize) -> Vec<String> {
-        self.end(Direction::ToServer);
-        self.end(Direction::ToClient);
-        self.out.bounded(came);
-        self.out.0
-    }
 }

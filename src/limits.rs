@@ -207,6 +207,10 @@ pub const TLS_HANDSHAKE_BYTES: usize = 32 * 1024;
 pub const TLS_NAME_BYTES: usize = 2048;
 /// DNS names read of a certificate.
 pub const TLS_NAMES: usize = 32;
+/// Bytes of the attributes of a certificate request kept while its form goes by. Longer ones are cut.
+pub const HTTP_FORM_BYTES: usize = 2048;
+/// Bytes of a statement of SQL Server that are searched for a path. What is behind them is passed over.
+pub const TDS_STATEMENT_BYTES: usize = 64 * 1024;
 /// Bytes of a TDS logon message kept while it is spread over packets. A longer one is passed over.
 pub const TDS_MESSAGE_BYTES: usize = 64 * 1024;
 /// Bytes of a line of SMTP, IMAP or POP3 (RFC 4954 4 asks for 12,288 of a token). A longer one is passed over.

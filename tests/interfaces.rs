@@ -314,3 +314,33 @@ fn the_others_go_on_and_without_any_it_ends_with_2() {
     assert!(said.contains("gon1: capturing stopped"), "{said}");
     assert!(said.contains("no interface is left"), "{said}");
 }
+
+#[test]
+fn an_interface_made_anew_is_opened_again_if_rights_were_kept() {
+    for (kept, flags) in [(true, &["--no-sandbox"][..]), (false, &[])] {
+        let Some(space) = Space::new(if kept { "new" } else { "old" }, &["new0", "new1"]) else {
+            return;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let mut args = vec!["-i", "new0", "-i", "new1"];
+        args.extend(flags);
+        let mut sensor = space.sensor(dir.path(), &args);
+        assert!(space.ip(&["link", "del", "new0"]));
+        sensor.until_said("new0: capturing stopped");
+        space.pair("new0");
+        if kept {
+            sensor.until_said("new0: it is back");
+        } else {
+            // Long enough for three tries.
+            std::thread::sleep(Duration::from_millis(1_600));
+            assert!(!sensor.said().contains("it is back"), "{}", sensor.said());
+        }
+        let frame = frames(&relay()).swap_remove(0);
+        for peer in ["new0p", "new1p"] {
+            space.sender(peer).sendpacket(frame.as_slice()).unwrap();
+        }
+        let seen = if kept { 2 } else { 1 };
+        sensor.until(|s| s.packets() == seen);
+        assert_eq!(sensor.stop().0, Some(0));
+    }
+}

@@ -371,6 +371,12 @@ fn streams() -> Vec<Stream> {
             round: vec![(ToServer, v("smb2_ioctl_pipe_transceive_efs"))],
         },
         Stream {
+            name: "SMB 1: a call through a pipe",
+            port: 445,
+            open: vec![],
+            round: vec![(ToServer, v("smb1_trans_TransactNmPipe_efs"))],
+        },
+        Stream {
             name: "SMB: encrypted",
             port: 445,
             open: vec![(ToServer, v("smb2_session_setup_spnego_type1"))],

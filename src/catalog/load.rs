@@ -13,7 +13,7 @@ use super::{
 use crate::wire::Guid;
 
 /// The files that are compiled in.
-const BUILTIN: [(&str, &str); 11] = [
+const BUILTIN: [(&str, &str); 12] = [
     ("core.toml", include_str!("../../rules/catalog/core.toml")),
     ("efs.toml", include_str!("../../rules/catalog/efs.toml")),
     ("print.toml", include_str!("../../rules/catalog/print.toml")),
@@ -36,6 +36,10 @@ const BUILTIN: [(&str, &str); 11] = [
     ),
     ("dcom.toml", include_str!("../../rules/catalog/dcom.toml")),
     ("tools.toml", include_str!("../../rules/catalog/tools.toml")),
+    (
+        "databases.toml",
+        include_str!("../../rules/catalog/databases.toml"),
+    ),
     (
         "search.toml",
         include_str!("../../rules/catalog/search.toml"),
@@ -453,13 +457,14 @@ mod tests {
     }
 
     #[test]
-    fn all_56_methods_are_there_and_found_by_what_the_wire_shows() {
+    fn all_59_methods_are_there_and_found_by_what_the_wire_shows() {
         let catalog = Catalog::builtin();
         let mut ids: Vec<&str> = catalog.methods().iter().map(|(_, m)| &*m.id).collect();
         ids.extend(catalog.classes().iter().map(|c| &*c.id));
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 56, "{ids:?}");
+        // 55 and the search of Windows, and three procedures of SQL Server.
+        assert_eq!(ids.len(), 59, "{ids:?}");
 
         let efs: Guid = "c681d488-d850-11d0-8c52-00c04fd90f7e".parse().unwrap();
         let method = catalog.method(efs, 4).unwrap();

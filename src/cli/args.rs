@@ -144,6 +144,10 @@ pub struct Args {
     #[arg(long, value_name = "N", help_heading = "Tuning")]
     pub fanout: Option<u16>,
 
+    /// Keep all rights, for debugging
+    #[arg(long, help_heading = "Tuning")]
+    pub no_sandbox: bool,
+
     /// Do not see frames that are not for this host
     #[arg(short = 'p', long, help_heading = "Tuning")]
     pub no_promisc: bool,

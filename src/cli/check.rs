@@ -8,6 +8,7 @@ use crate::correlate::costs;
 use crate::limits;
 use crate::rule::RuleSet;
 use crate::sensor::Memory;
+use crate::sensor::sandbox::Allow;
 
 /// Tells rules, bounds, memory and interfaces on stdout, or every mistake there is.
 pub(super) fn tell(args: &Args) -> Result<(), Failure> {
@@ -20,7 +21,8 @@ pub(super) fn tell(args: &Args) -> Result<(), Failure> {
     let (config, memory) = (&config, Memory::mib(config.memory_mib));
     if let Some(rules) = &found.rules {
         warn_of_deprecated(rules);
-        lines(args, config, rules, memory, &found.interfaces);
+        let allow = super::sandbox::allow(args, config);
+        lines(args, config, rules, memory, &allow, &found.interfaces);
     }
     Ok(())
 }
@@ -30,6 +32,7 @@ fn lines(
     config: &Config,
     rules: &RuleSet,
     memory: Memory,
+    allow: &Allow,
     interfaces: &[(usize, Interface)],
 ) {
     let mut lines = vec![format!("relaywatch {}", env!("CARGO_PKG_VERSION"))];
@@ -58,6 +61,11 @@ fn lines(
         }
     ));
     lines.extend(outputs::lines(config));
+    lines.push(if config.sandbox {
+        format!("sandbox        {}", super::sandbox::tell(allow))
+    } else {
+        "sandbox        OFF".to_owned()
+    });
     lines.extend(tuning::lines(&config.tuning, &config.levels));
     network_lines(&mut lines, config);
     memory_lines(&mut lines, config, memory);

@@ -58,6 +58,8 @@ struct File {
     pub levels: BTreeMap<String, String>,
     /// Suppressed alerts are written, marked.
     pub show_suppressed: bool,
+    /// Rights are given up once everything is open; off for debugging.
+    pub sandbox: Option<bool>,
     /// Where it can be asked.
     pub control: service::ControlSection,
     /// Where its metrics are.
@@ -186,6 +188,7 @@ const KEYS: &[&str] = &[
     "fanout",
     "memory_mib",
     "show_suppressed",
+    "sandbox",
 ];
 
 /// Role of a host that passes connections on.
@@ -227,6 +230,8 @@ pub struct Config {
     pub stats_interval_s: u64,
     /// What the operator does not want to hear.
     pub tuning: Tuning,
+    /// Rights are given up once everything is open.
+    pub sandbox: bool,
     /// Levels of rules, other than theirs.
     pub levels: Vec<(RuleRef, Level)>,
     /// Where it can be asked, and how it speaks.
@@ -336,6 +341,7 @@ impl Config {
             key_file: args.key_file.clone().or(file.key_file),
             stats_interval_s: args.stats_interval.or(file.stats_interval_s).unwrap_or(30),
             tuning,
+            sandbox: file.sandbox.unwrap_or(true) && !args.no_sandbox,
             levels: tuning::levels(&file.levels, wrong),
             service: wrong
                 .take(service::Settings::new(

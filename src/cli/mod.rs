@@ -12,6 +12,7 @@ mod outputs;
 mod posture;
 mod report;
 mod run;
+mod sandbox;
 mod service;
 mod shipped;
 mod summary;

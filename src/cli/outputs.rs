@@ -84,16 +84,23 @@ pub(super) fn select(config: &Config, default: EventTypes) -> Vec<(OutputSpec, E
         .collect()
 }
 
-/// Opens every output and starts its thread.
-pub(super) fn start(
+/// Opens every output. Nothing is started yet: threads come after the sandbox.
+pub(super) fn open(
     outputs: &[(OutputSpec, EventTypes)],
-    live: bool,
-) -> Result<WriterThreads, Failure> {
+) -> Result<Vec<(Writer, EventTypes)>, Failure> {
     let mut opened = Vec::new();
     for (spec, events) in outputs {
         let writer = Writer::open(spec, sensor::wall_clock()).map_err(Failure::new)?;
         opened.push((writer, *events));
     }
+    Ok(opened)
+}
+
+/// Starts a thread for each.
+pub(super) fn start(
+    opened: Vec<(Writer, EventTypes)>,
+    live: bool,
+) -> Result<WriterThreads, Failure> {
     WriterThreads::start(opened, live, |trouble| complain(trouble))
         .map_err(|e| Failure::new(format_args!("cannot start a thread: {e}")))
 }

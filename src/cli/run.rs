@@ -13,7 +13,7 @@ use super::service::Service;
 use super::summary::Summary;
 use super::{
     Args, Config, Failure, check, complain, explain, inform, inputs, log, outputs, posture, report,
-    shipped, trial, watch,
+    sandbox, shipped, trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
@@ -147,12 +147,18 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }
     // Opened before the outputs: an output file is not touched when there is nothing to write.
     let job = if live {
-        Job::Watch(watch::open(&config.interfaces, args.quiet)?)
+        Job::Watch(watch::open(
+            &config.interfaces,
+            args.quiet,
+            !config.sandbox,
+        )?)
     } else {
         Job::Replay(inputs::captures(&args.read)?)
     };
     let service = Service::bind(&config, setup.reload.clone(), setup.health.clone())?;
-    let threads = outputs::start(&outputs, live)?;
+    let writers = outputs::open(&outputs)?;
+    sandbox::enter(&config, &sandbox::allow(args, &config), live)?;
+    let threads = outputs::start(writers, live)?;
     let outlet = threads.outlet();
     let running = service.start(outlet.clone())?;
     let mut summary = Summary::new(args.verbose);

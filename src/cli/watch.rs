@@ -8,22 +8,27 @@ use super::{Failure, complain, inform};
 use crate::capture::{CaptureError, LiveOptions, LiveSource, Source};
 use crate::sensor::{self, Input, Open, Outlet, Setup, Several};
 
-/// Opens the interfaces and says how. Opening needs rights that are given up later; nothing is started yet.
-pub(super) fn open(interfaces: &[Interface], quiet: bool) -> Result<Vec<Input>, Failure> {
+/// Opens the interfaces and says how; nothing is started yet. Opening needs rights: `again` says whether they are
+/// kept, so that an interface can be opened again when it went away and came back.
+pub(super) fn open(
+    interfaces: &[Interface],
+    quiet: bool,
+    again: bool,
+) -> Result<Vec<Input>, Failure> {
     let mut inputs = Vec::new();
     for (n, interface) in interfaces.iter().enumerate() {
         let iface = u16::try_from(n).unwrap_or(u16::MAX);
         for _ in 0..interface.fanout {
             let source = capture(interface, iface).map_err(Failure::new)?;
-            let again = interface.clone();
+            let interface = interface.clone();
             let reopen: Open = Box::new(move || {
-                let source = capture(&again, iface)?;
+                let source = capture(&interface, iface)?;
                 Ok(Box::new(source) as Box<dyn Source>)
             });
             inputs.push(Input {
                 source: Box::new(source),
                 iface,
-                reopen: Some(reopen),
+                reopen: again.then_some(reopen),
             });
         }
         if !quiet {

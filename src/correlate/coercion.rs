@@ -371,6 +371,7 @@ fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered
     };
     let number = match w.call.interface {
         Guid::NIL => format!("message {:#x}", w.call.opnum),
+        statement if !statement.is_interface() => "a statement".to_owned(),
         interface => format!("{interface} opnum {}", w.call.opnum),
     };
     let mut lines = vec![format!(

@@ -32,6 +32,22 @@ declare_event! {
 }
 
 declare_event! {
+    /// What is special about a request: a certificate is asked for, WinRM, proxy discovery.
+    #[derive(Clone, Copy, Debug, Default)]
+    "http" "detail"
+    pub struct HttpDetail<'a> {
+        /// `enrolment`, `winrm` or `wpad`.
+        pub message: &'static str => "message" Ours,
+        /// Certificate template that is asked for (MS-WCCE 2.2.2.7.10).
+        pub template: &'a str => "template" Ours,
+        /// All attributes of the request, `; ` between them.
+        pub attributes: &'a str => "attributes" Ours,
+        /// What encrypts a WinRM body: `none`, `spnego`, `kerberos`, `credssp` or `other`.
+        pub protection: &'static str => "protection" Ours,
+    }
+}
+
+declare_event! {
     /// A request with its response, or without if none was seen.
     #[derive(Clone, Copy, Debug)]
     "http" "transaction"

@@ -37,7 +37,7 @@ pub use auth::{AuthResult, Carrier, Mic, NtlmAuthenticate, NtlmChallenge, NtlmNe
 pub use claim::{Claim, HostRole, Roles as HostRoles, Services, Source, Witness};
 pub use dns_names::{dns_opcode, dns_rcode, dns_type};
 pub use finding::Finding;
-pub use http::{HttpRequest, HttpTransaction};
+pub use http::{HttpDetail, HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use known::{
     HabitRecord, HostRecord, IdentityChange, Knowledge, NameRecord, Posture, PostureReport,
@@ -82,6 +82,8 @@ pub enum Event<'a> {
     AuthResult(AuthResult),
     /// An HTTP request head.
     HttpRequest(HttpRequest<'a>),
+    /// What is special about an HTTP request.
+    HttpDetail(HttpDetail<'a>),
     /// An HTTP request with its response, or without if none was seen.
     HttpTransaction(HttpTransaction<'a>),
     /// An LDAP bind request.
@@ -173,6 +175,7 @@ impl Event<'_> {
             Self::NtlmChallenge(e) => Some(e),
             Self::NtlmAuthenticate(e) => Some(e),
             Self::HttpRequest(e) => Some(e),
+            Self::HttpDetail(e) => Some(e),
             Self::HttpTransaction(e) => Some(e),
             Self::LdapBind(e) => Some(e),
             Self::LdapRequest(e) => Some(e),
@@ -210,6 +213,7 @@ pub static SCHEMAS: &[&EventSchema] = &[
     NtlmChallenge::SCHEMA,
     NtlmAuthenticate::SCHEMA,
     HttpRequest::SCHEMA,
+    HttpDetail::SCHEMA,
     HttpTransaction::SCHEMA,
     LdapBind::SCHEMA,
     LdapRequest::SCHEMA,

@@ -60,14 +60,14 @@ pub fn write_event(buf: &mut Lines, types: EventTypes, header: &Header<'_>, even
             out.put(T::RpcBind, &OurFields(e));
         }
         Event::RpcCall(e) => {
-            // Messages of Windows Search are calls to us, but no DCE/RPC.
-            if e.interface != Some(Guid::NIL) {
+            // Messages of Windows Search and statements of SQL Server are calls to us, but no DCE/RPC.
+            if e.interface.is_none_or(Guid::is_interface) {
                 out.put(T::Dcerpc, &protocol::rpc_request(e, transport));
             }
             out.put(T::RpcCall, &OurFields(e));
         }
         Event::RpcResult(e) => {
-            if e.interface != Some(Guid::NIL) {
+            if e.interface.is_none_or(Guid::is_interface) {
                 out.put(T::Dcerpc, &protocol::rpc_response(e, transport));
             }
             out.put(T::RpcResult, &OurFields(e));
@@ -76,6 +76,7 @@ pub fn write_event(buf: &mut Lines, types: EventTypes, header: &Header<'_>, even
         Event::NtlmNegotiate(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::NtlmChallenge(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
         Event::NtlmAuthenticate(e) => out.put(T::Ntlm, &protocol::Ntlm::new(e)),
+        Event::HttpDetail(e) => out.put(T::HttpDetail, &OurFields(e)),
         Event::HttpTransaction(e) => out.put(T::Http, &protocol::http(e)),
         Event::LdapBind(e) => out.put(T::Ldap, &ldap::bind(e)),
         Event::LdapRequest(e) => {

@@ -1,5 +1,10 @@
 //! One of every line, for tests: full ones and the emptiest there can be.
 
+mod logons;
+mod names;
+mod records;
+mod rpc;
+
 use std::sync::Arc;
 
 use super::*;
@@ -7,6 +12,12 @@ use crate::event::*;
 use crate::net::{Addr, Direction, Endpoint, Mac, Outer, Transport};
 use crate::time::Timestamp;
 use crate::wire::{Guid, Text};
+
+use logons::*;
+use names::*;
+use records::*;
+pub(super) use rpc::rpc_call;
+use rpc::*;
 
 const EFSR: Guid = Guid(0xc681d488_d850_11d0_8c52_00c04fd90f7e);
 
@@ -35,253 +46,6 @@ fn flow() -> FlowMeta {
 }
 
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 0x66]);
-
-/// A message with a record of every kind, or one with as little as there can be.
-fn dns(protocol: &'static str, full: bool) -> DnsMessage<'static> {
-    const fn record(section: DnsSection, kind: u16, data: DnsData<'static>) -> DnsRecord<'static> {
-        DnsRecord {
-            section,
-            name: "lab.example",
-            kind,
-            class: 1,
-            ttl: 30,
-            data,
-            suffix: None,
-        }
-    }
-    const SOA: DnsData<'static> = DnsData::Soa(DnsSoa {
-        mname: "ns.lab.example",
-        rname: "mitm6",
-        serial: 1337,
-        times: [1, 2, 3, 4],
-    });
-    const SRV: DnsData<'static> = DnsData::Service {
-        priority: 0,
-        weight: 100,
-        port: 389,
-        target: "dc01.lab.example",
-    };
-    static RECORDS: [DnsRecord<'static>; 9] = [
-        record(DnsSection::Answer, 1, DnsData::Address(Addr([1; 16]))),
-        record(DnsSection::Answer, 33, SRV),
-        record(DnsSection::Answer, 6, SOA),
-        record(DnsSection::Answer, 16, DnsData::Text("v=1")),
-        record(DnsSection::Answer, 12, DnsData::Name("dc01.lab.example")),
-        record(DnsSection::Authority, 6, SOA),
-        record(DnsSection::Authority, 999, DnsData::Other),
-        record(DnsSection::Additional, 33, SRV),
-        record(DnsSection::Additional, 16, DnsData::Text("v=1")),
-    ];
-    DnsMessage {
-        protocol,
-        query: "lab.example",
-        qtype_name: "A",
-        answers: "192.0.2.66",
-        response: full,
-        opcode_name: "query",
-        rcode_name: "NOERROR",
-        ttl: Some(30),
-        frame_mac: MAC,
-        id: 7,
-        flags: if full { 0xffff } else { 0 },
-        opcode: 0,
-        rcode: 0,
-        questions: if full {
-            &[DnsQuestion {
-                name: "lab.example",
-                kind: 1,
-                class: 1,
-                suffix: None,
-            }]
-        } else {
-            &[]
-        },
-        records: if full { &RECORDS } else { &[] },
-        more: 0,
-        signed: false,
-        gss: false,
-    }
-}
-
-const SERVERS: &[Addr] = &[Addr([0xfe; 16])];
-
-fn dhcp() -> Dhcp<'static> {
-    Dhcp {
-        message: DhcpMessage::OFFER,
-        client_mac: MAC,
-        client_ip: Some(addr(9)),
-        assigned_ip: Some(addr(9)),
-        next_server_ip: Some(addr(1)),
-        relay_ip: Some(addr(2)),
-        requested_ip: Some(addr(9)),
-        hostname: Text::Str("ws01"),
-        lease_time: Some(10),
-        routers: SERVERS,
-        dns_servers: SERVERS,
-        vendor_class: Text::Str("MSFT 5.0"),
-        server_id: Some(addr(66)),
-        client_fqdn: Text::Str("ws01.lab.example"),
-        domain: Text::Str("lab.example"),
-        proxy_config: Text::Str("http://192.0.2.66/wpad.dat"),
-        frame_mac: MAC,
-        request: false,
-        xid: 7,
-        client_id: &[1, 2, 0, 0, 0, 0, 9],
-        renewal_time: Some(5),
-        rebinding_time: Some(8),
-        subnet_mask: Some(addr(0)),
-        params: &[1, 3, 6, 252],
-    }
-}
-
-fn dhcpv6() -> Dhcpv6<'static> {
-    Dhcpv6 {
-        message: "advertise",
-        xid: 7,
-        client_duid: &[0, 3, 0, 1],
-        server_duid: &[0, 3, 0, 1],
-        addresses: SERVERS,
-        t1: Some(200),
-        t2: Some(250),
-        preferred: Some(300),
-        valid: Some(300),
-        dns_servers: SERVERS,
-        domains: "lab.example",
-        client_fqdn: "ws01.lab.example",
-        status: Some(0),
-        relayed: true,
-        frame_mac: MAC,
-        kind: 2,
-    }
-}
-
-fn arp() -> Arp {
-    Arp {
-        operation: ArpOperation::REPLY,
-        src_mac: MAC,
-        src_ip: addr(66),
-        dest_mac: MAC,
-        dest_ip: addr(10),
-        frame_mac: MAC,
-    }
-}
-
-/// A call with everything known.
-pub(super) fn rpc_call() -> RpcCall<'static> {
-    RpcCall {
-        interface: Some(EFSR),
-        endpoint: "efs",
-        opnum: 0,
-        operation: "EfsRpcOpenFileRaw",
-        version: "1.0",
-        transport: "ncacn_np",
-        named_pipe: "lsarpc",
-        auth_type: Some(10),
-        auth_level: Some(6),
-        sealed: false,
-        stub_len: 72,
-        path: Some(r"\\192.0.2.66\share\x"),
-        argument: Some("DC01"),
-        detail: Some("DC01$"),
-        zero_credential: Some(true),
-        client: Some(Addr::v4([192, 0, 2, 77])),
-        by_endpoint: Some(true),
-        ndr64: true,
-        call_id: 2,
-        fragments: 1,
-        object: None,
-        method: None,
-        path_by_scan: false,
-        stub: b"",
-        association: 0,
-    }
-}
-
-fn rpc_endpoint() -> RpcEndpoint<'static> {
-    RpcEndpoint {
-        source: "ept_map",
-        asked: false,
-        interface: Some(EFSR),
-        endpoint: "efs",
-        version: "1.0",
-        transport: "ncacn_ip_tcp",
-        port: Some(49_664),
-        pipe: Text::Str(r"\pipe\lsass"),
-        host: Text::Str("192.0.2.10"),
-    }
-}
-
-fn rpc_result(fault: Option<u32>) -> RpcResult<'static> {
-    RpcResult {
-        interface: Some(EFSR),
-        endpoint: "efs",
-        opnum: 0,
-        operation: "EfsRpcOpenFileRaw",
-        fault,
-        status: Some(0x35),
-        sealed: false,
-        stub_len: 24,
-        call_id: 2,
-        fragments: 1,
-        association: 0,
-    }
-}
-
-fn rpc_bind(accepted: Option<bool>) -> RpcBind<'static> {
-    RpcBind {
-        interface: EFSR,
-        version: "1.0",
-        endpoint: "efs",
-        transport: "ncacn_np",
-        named_pipe: "lsarpc",
-        accepted,
-        auth_type: None,
-        auth_level: None,
-        call_id: 1,
-        major: 1,
-        minor: 0,
-        ack_result: 0,
-    }
-}
-
-fn authenticate() -> NtlmAuthenticate<'static> {
-    NtlmAuthenticate {
-        carrier: Carrier::Smb,
-        user: Text::Str("DC01$"),
-        domain: Text::Str("LAB"),
-        workstation: Text::Str("DC01"),
-        anonymous: false,
-        response: "v2",
-        server_challenge: Some(*b"\x01\x02\x03\x04\x05\x06\x07\x08"),
-        flags: 0xe288_8215,
-        target_name: Text::Str("cifs/192.0.2.66"),
-        nb_computer_name: Text::Str("CA01"),
-        dns_computer_name: Text::Str("ca01.lab.example"),
-        mic: Mic::Present,
-        channel_bindings: false,
-        session: 1,
-        nt_response: Secret::new(b"never to be seen"),
-        message_id: 5,
-        session_id: 6,
-    }
-}
-
-fn challenge() -> NtlmChallenge<'static> {
-    NtlmChallenge {
-        carrier: Carrier::Http,
-        flags: 0xe289_8215,
-        server_challenge: *b"\x01\x02\x03\x04\x05\x06\x07\x08",
-        target_name: Text::Str("LAB"),
-        nb_computer_name: Text::Str("CA01"),
-        nb_domain_name: Text::Str("LAB"),
-        dns_computer_name: Text::Str("ca01.lab.example"),
-        dns_domain_name: Text::Str("lab.example"),
-        session: 0,
-        server_guid: None,
-        message_id: 0,
-        session_id: 0,
-    }
-}
 
 /// Events without a line.
 pub(super) fn silent() -> [Event<'static>; 2] {
@@ -369,6 +133,23 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
         ),
         ("challenge", Event::NtlmChallenge(challenge())),
         ("authenticate", Event::NtlmAuthenticate(authenticate())),
+        (
+            "certificate enrolment over HTTP",
+            Event::HttpDetail(HttpDetail {
+                message: "enrolment",
+                template: "DomainController",
+                attributes: "CertificateTemplate:DomainController; SAN:upn=x@lab.test",
+                protection: "",
+            }),
+        ),
+        (
+            "winrm",
+            Event::HttpDetail(HttpDetail {
+                message: "winrm",
+                protection: "spnego",
+                ..HttpDetail::default()
+            }),
+        ),
         ("http", Event::HttpTransaction(http)),
         (
             "http, no answer",
@@ -689,325 +470,6 @@ fn events() -> Vec<(&'static str, Event<'static>)> {
     events
 }
 
-fn logons_and_hellos() -> [(&'static str, Event<'static>); 4] {
-    let tls = TlsHandshake {
-        server_name: "ca01.lab.example",
-        version: "TLS 1.2",
-        client_alpns: Words::new("h2\nhttp/1.1"),
-        server_alpns: Words::new("h2"),
-        ja4: "t13d1516h2_8daaf6152771_e5627efa2ab1",
-        subject: "CN=ca01.lab.example",
-        issuer: "CN=lab-CA",
-        names: Words::new("ca01.lab.example\nca01"),
-        fingerprint: "01:23",
-        from_proto: "ldap",
-    };
-    let hello = TlsHandshake {
-        server_name: "",
-        version: "",
-        client_alpns: Words::default(),
-        server_alpns: Words::default(),
-        subject: "",
-        issuer: "",
-        names: Words::default(),
-        fingerprint: "",
-        from_proto: "",
-        ..tls
-    };
-    let tds = TdsLogin {
-        user: Text::Str("sa"),
-        host: Text::Str("WS01"),
-        app: Text::Str("tool"),
-        server: Text::Str("sql01"),
-        library: Text::Str("ODBC"),
-        database: Text::Str("master"),
-        integrated: Some(false),
-        client_encryption: "not_supported",
-        server_encryption: "off",
-        hidden: None,
-    };
-    let hidden = TdsLogin {
-        hidden: Some(true),
-        ..TdsLogin::default()
-    };
-    [
-        ("tls", Event::Tls(tls)),
-        ("tls, hello only", Event::Tls(hello)),
-        ("tds", Event::TdsLogin(tds)),
-        ("tds, hidden", Event::TdsLogin(hidden)),
-    ]
-}
-
-/// A full request and an empty one of every operation.
-fn ldap_requests() -> impl Iterator<Item = LdapRequest<'static>> {
-    let full = LdapRequest {
-        operation: "",
-        message_id: 8,
-        object: Text::Str("CN=DC01,OU=Domain Controllers,DC=lab,DC=example"),
-        attributes: Words::new("msDS-KeyCredentialLink\nmember"),
-        changes: Words::new("replace\nadd"),
-        value_count: Some(2),
-        value_bytes: Some(828),
-        object_class: Words::new("top\ncomputer"),
-        new_rdn: Text::Str("CN=x"),
-        new_superior: Text::Str("DC=lab,DC=example"),
-        scope: "subtree",
-        filter: "(objectClass=pKIEnrollmentService)",
-        name: "1.3.6.1.4.1.1466.20037",
-        marshalled_target: Some(true),
-        sasl_layer: SaslLayer::Signed,
-        abandoned: Some(7),
-        scope_code: 2,
-        delete_old_rdn: true,
-    };
-    let empty = LdapRequest {
-        message_id: 9,
-        object: Text::default(),
-        attributes: Words::default(),
-        changes: Words::default(),
-        value_count: None,
-        value_bytes: None,
-        object_class: Words::default(),
-        new_rdn: Text::default(),
-        new_superior: Text::default(),
-        scope: "",
-        filter: "",
-        name: "",
-        marshalled_target: None,
-        sasl_layer: SaslLayer::None,
-        abandoned: None,
-        ..full
-    };
-    let of = move |operation| [full, empty].map(|e| LdapRequest { operation, ..e });
-    [
-        "modify_request",
-        "add_request",
-        "del_request",
-        "mod_dn_request",
-        "compare_request",
-        "search_request",
-        "extended_request",
-        "abandon_request",
-        "unbind_request",
-    ]
-    .into_iter()
-    .flat_map(of)
-}
-
-fn krb_reply() -> KrbReply<'static> {
-    KrbReply {
-        message: "as_rep",
-        request: Some("as_req"),
-        cname: Text::Str("alice"),
-        crealm: Text::Str("LAB.EXAMPLE"),
-        realm: Text::Str("LAB.EXAMPLE"),
-        sname: Text::Str("krbtgt/LAB.EXAMPLE"),
-        padata_types: &[19],
-        encryption: "aes256-cts-hmac-sha1-96",
-        ticket_encryption: "rc4-hmac",
-        kvno: Some(2),
-        error_code: None,
-        error: "",
-        ticket_id: Some([3; 16]),
-        ticket: Secret::new(b"never to be seen"),
-    }
-}
-
-fn finding() -> Finding {
-    Finding {
-        detector: "RW-06",
-        kind: "coercion",
-        confidence: "high",
-        outcome: "attempt",
-        attacker: Some(addr(66)),
-        victim: Some(addr(10)),
-        family: "efsr".to_owned(),
-        method_id: "efsr-0".to_owned(),
-        interface: Some(EFSR),
-        opnum: Some(0),
-        path: r"\\192.0.2.66\share\x".to_owned(),
-        ..Finding::default()
-    }
-}
-
-fn legs() -> Vec<Leg> {
-    let leg = |role, pcap_cnt| Leg {
-        role,
-        flow: flow(),
-        pcap_cnt,
-        ts: flow().first_ts,
-    };
-    let mut unknown = leg(LegRole::Action, 0);
-    unknown.flow.app_proto = "";
-    vec![
-        leg(LegRole::Coercion, 10),
-        leg(LegRole::Victim, 20),
-        leg(LegRole::Target, 30),
-        unknown,
-    ]
-}
-
-fn texts(all: &[&str]) -> Vec<String> {
-    all.iter().map(|s| (*s).to_owned()).collect()
-}
-
-fn alert() -> Alert {
-    Alert {
-        ts: flow().first_ts,
-        pcap_cnt: 44,
-        flow: flow(),
-        signature: Arc::new(Signature {
-            gid: 1,
-            sid: 2_593_001,
-            rev: 1,
-            title: "Sample".to_owned(),
-            id: "7f1c9f6e-0000-4000-8000-000000000000".to_owned(),
-            category: "Credential Access".to_owned(),
-            level: Level::High,
-            detector: "RW-06".to_owned(),
-            techniques: texts(&["T1187"]),
-            tactics: texts(&["credential_access"]),
-            references: texts(&["https://example.com/"]),
-            false_positives: Vec::new(),
-        }),
-        finding: Arc::new(finding()),
-        legs: legs(),
-        rpc: Some(RpcEvidence {
-            interface: EFSR.to_string(),
-            version: "1.0".to_owned(),
-            opnum: 0,
-            method: "EfsRpcOpenFileRaw".to_owned(),
-            transport: "ncacn_np".to_owned(),
-            auth_type: Some(10),
-            auth_level: Some(6),
-            sealed: true,
-            stub_len: 72,
-            path: Some(r"\\192.0.2.66\share\x".to_owned()),
-            path_host: Some("192.0.2.66".to_owned()),
-        }),
-        ntlm: Some(NtlmEvidence {
-            server_challenge: Some([1; 8]),
-            user: "DC01$".to_owned(),
-            domain: "LAB".to_owned(),
-            workstation: "DC01".to_owned(),
-            target_name: "cifs/192.0.2.66".to_owned(),
-            dns_computer_name: "ca01.lab.example".to_owned(),
-            mic: "present",
-            nt_hash_id: Some([2; 16]),
-        }),
-        evidence: texts(&["192.0.2.66 called EfsRpcOpenFileRaw on 192.0.2.10."]),
-        incident_id: 0x00ff_0000_0000_0001,
-        alert_id: 2,
-        gaps: 0,
-        drops: 0,
-        suppressed: true,
-    }
-}
-
-/// The least an alert can say.
-fn bare_alert() -> Alert {
-    Alert {
-        signature: Arc::new(Signature {
-            gid: 2,
-            ..Signature::default()
-        }),
-        finding: Arc::new(Finding::default()),
-        legs: Vec::new(),
-        rpc: None,
-        ntlm: Some(NtlmEvidence::default()),
-        evidence: Vec::new(),
-        suppressed: false,
-        ..alert()
-    }
-}
-
-fn incident() -> Incident {
-    Incident {
-        ts: flow().first_ts,
-        incident_id: 0x00ff_0000_0000_0001,
-        rev: 3,
-        detectors: texts(&["RW-01", "RW-06"]),
-        techniques: texts(&["T1187", "T1557.001"]),
-        methods: texts(&["EfsRpcOpenFileRaw"]),
-        level: Level::Critical,
-        confidence: "high",
-        outcome: "success",
-        count: 5,
-        roles: Roles {
-            attacker: vec![addr(66)],
-            victim: vec![addr(10), addr(11)],
-            listener: vec![addr(66)],
-            target: vec![addr(20)],
-        },
-        more: 2,
-        legs: legs(),
-        first_ts: flow().first_ts,
-        last_ts: flow().first_ts,
-        evidence: texts(&["One sentence."]),
-        campaign_id: 9,
-        evictions: 4,
-        merged_into: 7,
-        closed: true,
-    }
-}
-
-fn identity() -> IdentityChange {
-    IdentityChange {
-        ts: flow().first_ts,
-        change: "moved",
-        address: addr(21),
-        name: "files1.lab.example".to_owned(),
-        names: texts(&["files1.lab.example", "files1"]),
-        roles: HostRole::File.into(),
-        source: Some(Source::Dhcp),
-        since: Some(flow().first_ts),
-        previous: Some(addr(20)),
-        learning: true,
-        suppressed: 3,
-    }
-}
-
-fn posture() -> PostureReport {
-    PostureReport {
-        ts: flow().first_ts,
-        posture: Posture {
-            kind: "smb_unsigned".to_owned(),
-            host: addr(21),
-            count: 9,
-            others: vec![addr(50), addr(51)],
-            more: 1,
-            examples: texts(&["LAB\\\\alice"]),
-            first_ts: flow().first_ts,
-            last_ts: flow().first_ts,
-        },
-        names: texts(&["files1.lab.example"]),
-        roles: HostRole::File.into(),
-        advice: "Require SMB signing.",
-    }
-}
-
-fn sensor() -> SensorRecord {
-    SensorRecord {
-        outputs: [("siem".to_owned(), OutputCounters::default().all().into())].into(),
-        uptime: 60,
-        version: "0.1.0",
-        key_id: "3f2a".to_owned(),
-        workers: 2,
-        evicted: [("exchanges", 3)].into(),
-        decode_errors: [("smb: header: too short".to_owned(), 1)].into(),
-        interfaces: vec![InterfaceStats {
-            name: "eth1".to_owned(),
-            up: true,
-            ..InterfaceStats::default()
-        }],
-        latency: Some(Latency {
-            samples: 10,
-            ..Latency::default()
-        }),
-        ..SensorRecord::default()
-    }
-}
-
 /// A line of every kind, with its name.
 pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     let flow = flow();
@@ -1049,7 +511,9 @@ pub(super) fn lines() -> Vec<(&'static str, Vec<u8>)> {
     add("bare incident", &|buf| {
         write_incident(buf, &bare, &Incident::default());
     });
-    add("identity", &|buf| write_identity(buf, &bare, &identity()));
+    add("identity", &|buf| {
+        write_identity(buf, &bare, &records::identity())
+    });
     add("bare identity", &|buf| {
         let least = IdentityChange {
             change: "roles",

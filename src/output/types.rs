@@ -27,6 +27,8 @@ pub enum EventType {
     Finding,
     /// Suricata's: an HTTP request and its response.
     Http,
+    /// Ours: what Suricata's `http` has no place for.
+    HttpDetail,
     /// Ours: who is who changed.
     Identity,
     /// Ours: the state of an incident.
@@ -75,7 +77,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type, by name.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Alert,
         Self::Anomaly,
         Self::Arp,
@@ -86,6 +88,7 @@ impl EventType {
         Self::Dns,
         Self::Finding,
         Self::Http,
+        Self::HttpDetail,
         Self::Identity,
         Self::Incident,
         Self::Kerberos,
@@ -130,6 +133,7 @@ impl EventType {
             Self::Dns => "dns",
             Self::Finding => "finding",
             Self::Http => "http",
+            Self::HttpDetail => "http_detail",
             Self::Identity => "identity",
             Self::Incident => "incident",
             Self::Kerberos => "kerberos",

@@ -227,10 +227,15 @@ impl Dissector {
         let rest = u64::from(key.vlan) << 8 | u64::from(transport.number());
         hasher.write_u64(ports | rest);
         let hash = hasher.finish();
-        // Only the id of IPv4 tells a datagram said twice, as mDNS does, from a copy; a TCP segment with data has
-        // its place and checksum. Of what was put together the id is gone.
-        let tcp_data = transport == Transport::Tcp && payload.sent() > 0 && checksum != 0;
-        let telling = id != 0 || tcp_data;
+        // The id of IPv4 tells what is said twice from a copy; a TCP segment with data has its place and checksum.
+        // Where a datagram has no id, only many at once are told the same twice on purpose (mDNS). Of what was put
+        // together the id is gone.
+        let telling = id != 0
+            || checksum != 0
+                && match transport {
+                    Transport::Tcp => payload.sent() > 0,
+                    _ => is_one_host(addrs.dst),
+                };
         if telling && transport.has_ports() && !span.spilled {
             hasher.write_u64(match transport {
                 Transport::Tcp => u64::from(tcp.seq) << 32 | u64::from(tcp.ack),
@@ -308,6 +313,13 @@ fn open<'a>(
         // A tunnel between tags and IP that carries frames.
         Layer::Link(_) | Layer::Ether(_) => Ok(Found::Inner(layer, view, None)),
     }
+}
+
+/// Not multicast (RFC 4291 2.7, RFC 5771) and not the broadcast to all. The broadcast of a network cannot be told.
+#[inline]
+fn is_one_host(addr: u128) -> bool {
+    const V4: u128 = 0xffff_0000_0000;
+    addr >> 120 != 0xff && !(addr >> 28 == V4 >> 28 | 0xe || addr >> 28 == V4 >> 28 | 0xf)
 }
 
 /// [`FlowKey::new`] on addresses that are numbers still: comparing those is two instructions, and bytes a call.

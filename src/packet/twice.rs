@@ -8,8 +8,10 @@
 //!
 //! Of a datagram its first eight bytes count too.
 //!
-//! Not recognised: datagrams over IPv6, which have no id (multicast DNS says the same twice within milliseconds);
-//! copies of packets that were put together from fragments; copies through a NAT, which are another flow; copies in another VLAN if VLANs are in the flow key.
+//! A datagram without an id (all of IPv6) is taken for a copy only if it goes to one host: multicast DNS says the same
+//! twice within milliseconds, and who asks one server again waits longer than [`TWICE_MILLIS`].
+//!
+//! Not recognised: datagrams over IPv6 to many hosts, or without a checksum; copies of packets that were put together from fragments; copies through a NAT, which are another flow; copies in another VLAN if VLANs are in the flow key.
 
 use crate::limits::{TWICE_MILLIS, TWICE_SLOTS};
 use crate::time::Timestamp;

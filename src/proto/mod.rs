@@ -6,10 +6,13 @@
 
 pub mod arp;
 pub(crate) mod base64;
+pub mod bodies;
+pub(crate) mod both;
 pub mod datagram;
 pub mod dcerpc;
 pub mod dhcp;
 pub mod dns;
+pub mod enrolment;
 pub mod epm;
 pub mod http;
 pub mod identify;

@@ -10,6 +10,7 @@
     )
 )]
 
+use super::bodies::Bodies;
 use super::datagram::Conversation;
 use super::identify::{self, Probe};
 use super::{Shared, dns, http, krb5, ldap, mail, rpch, smb, tds, tls};
@@ -143,8 +144,8 @@ protocols! {
     Smb(smb::Decoder) = |_, _, _| smb::Decoder::default(), "smb", identify::smb;
     /// DCE/RPC over TCP, with or without the `ncacn_http` banner.
     Rpc(rpch::Decoder) = |key, client, _| rpch::Decoder::new(key, client), "dcerpc", identify::rpc;
-    /// HTTP/1, and RPC over it.
-    Http(http::Decoder<rpch::Bodies>) = |key, client, _| http::Decoder::new(rpch::Bodies::new(key, client)), "http", identify::http;
+    /// HTTP/1, RPC over it and certificate enrolment.
+    Http(http::Decoder<Bodies>) = |key, client, _| http::Decoder::new(Bodies::new(key, client)), "http", identify::http;
     /// HTTP/2, recognised only.
     Http2(http::Preface) = |_, _, _| http::Preface, "http2", identify::http2;
     /// LDAP.

@@ -2,8 +2,11 @@
 
 use std::sync::LazyLock;
 
+use super::drive::Pipe;
+use super::{Shared, ldap, mail, tds, tls};
 use crate::event::{Event, Sink};
 use crate::net::Direction;
+use crate::packet::{Chunk, Progress};
 
 /// One PDU of `testdata/vectors/vectors.json` and what a decoder must read from it.
 #[derive(Clone, Debug)]
@@ -84,5 +87,74 @@ impl Recorder {
     pub(crate) fn count(&self, parts: &[&str]) -> usize {
         let has_all = |line: &&String| parts.iter().all(|part| line.contains(part));
         self.0.iter().filter(has_all).count()
+    }
+}
+
+/// A decoder of streams.
+pub(crate) trait Stream {
+    /// Takes the next piece of one direction.
+    fn take(&mut self, _: Direction, _: Chunk<'_>, _: &mut Shared, _: &mut dyn Sink) -> Progress;
+}
+
+macro_rules! streams {
+    ($($decoder:ty),*) => {$(
+        impl Stream for $decoder {
+            fn take(
+                &mut self,
+                way: Direction,
+                chunk: Chunk<'_>,
+                shared: &mut Shared,
+                out: &mut dyn Sink,
+            ) -> Progress {
+                self.chunk(way, chunk, shared, out)
+            }
+        }
+    )*};
+}
+
+streams!(ldap::Decoder, mail::Decoder, tds::Decoder, tls::Decoder);
+
+/// One connection under test: what is said goes to the decoder as the flow would show it.
+#[derive(Debug, Default)]
+pub(crate) struct Connection<D> {
+    pub(crate) decoder: D,
+    pub(crate) pipes: [Pipe; 2],
+    pub(crate) shared: Shared,
+    pub(crate) out: Recorder,
+}
+
+impl<D: Stream> Connection<D> {
+    /// With this decoder.
+    pub(crate) fn of(decoder: D) -> Self {
+        Self {
+            decoder,
+            pipes: Default::default(),
+            shared: Shared::default(),
+            out: Recorder::default(),
+        }
+    }
+
+    /// Bytes go this way.
+    pub(crate) fn say(&mut self, way: Direction, bytes: &[u8]) -> &mut Self {
+        let Self {
+            decoder,
+            pipes,
+            shared,
+            out,
+        } = self;
+        pipes[way.index()].data(bytes, |c| decoder.take(way, c, shared, out));
+        self
+    }
+
+    /// So many are missing.
+    pub(crate) fn lose(&mut self, way: Direction, n: u64) -> &mut Self {
+        let Self {
+            decoder,
+            pipes,
+            shared,
+            out,
+        } = self;
+        pipes[way.index()].gap(n, |c| decoder.take(way, c, shared, out));
+        self
     }
 }

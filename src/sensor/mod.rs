@@ -17,6 +17,7 @@ mod join;
 mod origin;
 mod queue;
 mod reload;
+pub mod sandbox;
 mod several;
 mod sighting;
 mod stats;

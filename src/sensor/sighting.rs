@@ -15,7 +15,9 @@ pub(super) fn protocol_of(event: &Event<'_>) -> &'static str {
         Event::NtlmChallenge(e) => e.carrier.name(),
         Event::NtlmAuthenticate(e) => e.carrier.name(),
         Event::AuthResult(e) => e.carrier.name(),
-        Event::HttpRequest(_) | Event::HttpTransaction(_) => Carrier::Http.name(),
+        Event::HttpRequest(_) | Event::HttpDetail(_) | Event::HttpTransaction(_) => {
+            Carrier::Http.name()
+        }
         Event::LdapBind(_)
         | Event::LdapRequest(_)
         | Event::LdapNetlogon(_)
@@ -162,6 +164,7 @@ fn call(e: &RpcCall<'_>) -> Option<Seen> {
         transport: match e.transport {
             "ncacn_np" => "ncacn_np",
             "ncacn_http" => "ncacn_http",
+            "tds" => "tds",
             _ => "ncacn_ip_tcp",
         },
         named_pipe: e.named_pipe.to_owned(),

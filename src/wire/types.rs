@@ -27,6 +27,13 @@ impl Guid {
         Self(u128::from_be_bytes(b))
     }
 
+    /// True for an interface of RPC. Numbers below 256 stand for what is told like calls and is none: messages of
+    /// Windows Search, statements of SQL Server.
+    #[must_use]
+    pub fn is_interface(self) -> bool {
+        self.0 > 0xff
+    }
+
     /// True for the all-zero GUID.
     #[must_use]
     pub fn is_nil(self) -> bool {

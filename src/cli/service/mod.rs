@@ -34,7 +34,7 @@ use crate::sensor::{Dump, Health, Outlet, Reload, Snapshot, clocks};
 
 pub(super) use control::Verb;
 pub(super) use settings::{
-    ControlSection, KEYS, LogSection, MetricsSection, ServiceArgs, Settings,
+    ControlSection, KEYS, Listen, LogSection, MetricsSection, ServiceArgs, Settings,
 };
 
 use control::{AskError, Control, ask};

@@ -426,9 +426,21 @@ fn copies_of_a_mirror_port_are_counted_once() {
         (200, frame.clone()),
     ]);
     assert_eq!(found, [true, false, true, true]);
-    // Nothing tells a datagram over IPv6 from the same said again.
-    let udp = ethernet(0x86dd, &V6_UDP);
-    let (found, _) = series(&[(1, udp.clone()), (2, udp)]);
+    // A datagram over IPv6 to one host, and the copy with another hop limit.
+    let mut udp = ethernet(0x86dd, &V6_UDP);
+    udp[14 + 40 + 6..14 + 40 + 8].copy_from_slice(&[0x12, 0x34]);
+    let mut routed = udp.clone();
+    routed[14 + 7] -= 1;
+    let (found, stats) = series(&[(1, udp.clone()), (2, routed), (60, udp.clone())]);
+    assert_eq!((found, stats.duplicates), (vec![true, false, true], 1));
+    // To many: nothing tells it from the same said again. Nor does anything without a checksum.
+    let mut many = udp.clone();
+    many[14 + 24..14 + 26].copy_from_slice(&[0xff, 0x02]);
+    let (found, _) = series(&[(1, many.clone()), (2, many)]);
+    assert_eq!(found, [true, true]);
+    let mut unsummed = udp;
+    unsummed[14 + 40 + 6..14 + 40 + 8].fill(0);
+    let (found, _) = series(&[(1, unsummed.clone()), (2, unsummed)]);
     assert_eq!(found, [true, true]);
 }
 

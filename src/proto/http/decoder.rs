@@ -2,6 +2,7 @@
 
 use super::auth::Auth;
 use super::body::{At, FOREVER, HEAD, Half, Step};
+use super::detail;
 use super::pending::{Credentials, Pending, Queue};
 use super::tap::{RequestHead, Tap, Wants};
 use super::wire::{
@@ -243,6 +244,9 @@ impl<T: Tap> Decoder<T> {
                 session_id,
             }),
         );
+        if let Some(detail) = detail::of(request.method, request.target, fields) {
+            out.event(direction, &Event::HttpDetail(detail));
+        }
         if let Some(gone) = gone {
             self.unanswered(gone, out);
         }

@@ -512,3 +512,79 @@ proptest! {
         c.say(way, &bytes[..cut]).lose(way, gap).say(way, &bytes[cut..]).end();
     }
 }
+
+#[test]
+fn winrm_and_proxy_discovery() {
+    let encrypted = |by: &str| {
+        format!(
+            "POST /wsman?PSVersion=5.1 HTTP/1.1\r\nHost: s:5985\r\nContent-Length: 4\r\nContent-Type: \
+             multipart/encrypted;protocol=\"application/HTTP-{by}-session-encrypted\";boundary=\"Encrypted Boundary\"\r\n\r\nbody"
+        )
+    };
+    let mut c = Connection::new(Wants::Nothing);
+    c.say(ToServer, encrypted("SPNEGO"))
+        .say(ToServer, encrypted("Kerberos"))
+        .say(ToServer, encrypted("CredSSP"))
+        .say(
+            ToServer,
+            "POST /wsman HTTP/1.1\r\nContent-Type: application/soap+xml\r\nContent-Length: 0\r\n\r\n",
+        )
+        .say(ToServer, "GET /wsman HTTP/1.1\r\n\r\n")
+        .say(ToServer, "GET /wpad.dat HTTP/1.1\r\nHost: wpad\r\n\r\n");
+    for protection in ["spnego", "kerberos", "credssp", "none"] {
+        let said = ["\"winrm\"", &format!("protection: {protection:?}")];
+        assert_eq!(c.out.count(&said), 1, "{:#?}", c.out.0);
+    }
+    assert_eq!(c.out.count(&["HttpDetail { message: \"wpad\""]), 1);
+    assert_eq!(c.out.count(&["HttpDetail("]), 5);
+}
+
+/// A forward proxy asks for credentials of its own (RFC 9110 11.7): three legs, then the page; and once more.
+#[test]
+fn a_proxy_authenticates_twice_on_one_connection() {
+    let token = |name: &str| data_encoding::BASE64.encode(&vector(name).bytes);
+    let (one, two) = (token("ntlmssp_type1_impacket"), token("ntlmssp_type2"));
+    let three = token("ntlmssp_type3_ntlmv2_mic");
+    let get = |credentials: &str| {
+        format!("GET http://site.test/ HTTP/1.1\r\nHost: site.test\r\n{credentials}\r\n")
+    };
+    let asks = |token: &str| {
+        format!("HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM {token}\r\nContent-Length: 0\r\n\r\n")
+    };
+    let mut c = Connection::new(Wants::Nothing);
+    for (n, verdict) in [(1, "200 Yes"), (2, "407 No")] {
+        c.say(
+            ToServer,
+            get(&format!("Proxy-Authorization: NTLM {one}\r\n")),
+        )
+        .say(ToClient, asks(&two))
+        .say(
+            ToServer,
+            get(&format!("Proxy-Authorization: NTLM {three}\r\n")),
+        )
+        .say(
+            ToClient,
+            format!("HTTP/1.1 {verdict}\r\nContent-Length: 0\r\n\r\n"),
+        );
+        for message in [
+            "NtlmNegotiate(",
+            "NtlmChallenge(",
+            "NtlmAuthenticate(",
+            "AuthResult(",
+        ] {
+            assert_eq!(c.out.count(&[message]), n, "{message} {:#?}", c.out.0);
+        }
+    }
+    assert_eq!(c.out.count(&["credentials: \"proxy\""]), 4);
+    assert_eq!(c.out.count(&["AuthResult(", "success: true, code: 200"]), 1);
+    assert_eq!(
+        c.out.count(&["AuthResult(", "success: false, code: 407"]),
+        1
+    );
+    // Every proof is told with the challenge of its own exchange.
+    assert_eq!(
+        c.out
+            .count(&["NtlmAuthenticate(", "server_challenge: None"]),
+        0
+    );
+}

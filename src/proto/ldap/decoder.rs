@@ -9,10 +9,11 @@ use super::sasl::{self, Found};
 use super::wire::{
     Begins, BindRequest, Choice, Head, Response, START_TLS, begins, begins_sasl, op, response_name,
 };
-use crate::event::{Anomaly, Carrier, Event, LdapBind, LdapResult, SaslLayer, Sink};
+use crate::event::{Carrier, Event, LdapBind, LdapResult, SaslLayer, Sink};
 use crate::limits::{LDAP_MESSAGE_BYTES, LDAP_PENDING};
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
+use crate::proto::both::{Both, anomaly};
 use crate::proto::ntlmssp::wire::Message;
 use crate::proto::spnego::wire::ntlm_message;
 use crate::proto::spnego::{Negotiation, TokenAt};
@@ -47,7 +48,7 @@ pub struct Decoder {
     /// messageID of a StartTLS request.
     start_tls: Option<u32>,
     /// By direction.
-    halves: [Half; 2],
+    halves: Both<Half>,
     /// What protects messages from here on, as the bind agreed or as buffers show.
     layer: SaslLayer,
     /// What the AUTHENTICATE under way asks for.
@@ -136,11 +137,7 @@ impl Decoder {
     }
 
     fn half(&mut self, direction: Direction) -> &mut Half {
-        let [to_server, to_client] = &mut self.halves;
-        match direction {
-            Direction::ToServer => to_server,
-            Direction::ToClient => to_client,
-        }
+        self.halves.of(direction)
     }
 
     /// `Took` may go beyond the bytes shown.
@@ -236,7 +233,7 @@ impl Decoder {
     }
 
     fn lose(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) -> Step {
-        anomaly(direction, error, out);
+        anomaly("ldap", direction, error, out);
         self.half(direction).lost = true;
         // The byte that disappointed; the search goes on behind it.
         Step::Took(1)
@@ -291,7 +288,7 @@ impl Decoder {
                 what: "bind or response",
                 why: "too long to be read",
             };
-            anomaly(direction, error, out);
+            anomaly("ldap", direction, error, out);
             return Step::Took(head.total);
         }
         let wanted = head.total.min(LDAP_MESSAGE_BYTES);
@@ -319,7 +316,7 @@ impl Decoder {
             Ok(true) => Step::Follows(head.total),
             Ok(false) => Step::Took(head.total),
             Err(error) => {
-                anomaly(direction, error, out);
+                anomaly("ldap", direction, error, out);
                 Step::Took(head.total)
             }
         }
@@ -482,8 +479,4 @@ fn asked(token: &[u8]) -> Option<SaslLayer> {
         }),
         _ => None,
     }
-}
-
-fn anomaly(direction: Direction, error: Error, out: &mut dyn Sink) {
-    out.event(direction, &Event::Anomaly(Anomaly::new("ldap", error)));
 }

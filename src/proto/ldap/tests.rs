@@ -4,41 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::net::Direction::{self, ToClient, ToServer};
-use crate::proto::Shared;
-use crate::proto::drive::Pipe;
-use crate::proto::testing::{Recorder, vector, vectors};
+use crate::proto::testing::{self, vector, vectors};
 
-#[derive(Default)]
-struct Connection {
-    decoder: Decoder,
-    pipes: [Pipe; 2],
-    shared: Shared,
-    out: Recorder,
-}
-
-impl Connection {
-    fn say(&mut self, way: Direction, bytes: &[u8]) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].data(bytes, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
-
-    fn lose(&mut self, way: Direction, n: u64) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].gap(n, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
-}
+type Connection = testing::Connection<Decoder>;
 
 fn v(name: &str) -> Vec<u8> {
     vector(name).bytes

@@ -4,48 +4,12 @@ use proptest::prelude::*;
 
 use super::{Decoder, Kind, begins};
 use crate::net::Direction::{self, ToClient, ToServer};
-use crate::proto::Shared;
-use crate::proto::drive::Pipe;
-use crate::proto::testing::{Recorder, vector};
+use crate::proto::testing::{self, vector};
 
-struct Connection {
-    decoder: Decoder,
-    pipes: [Pipe; 2],
-    shared: Shared,
-    out: Recorder,
-}
+type Connection = testing::Connection<Decoder>;
 
-impl Connection {
-    fn new(kind: Kind) -> Self {
-        Self {
-            decoder: Decoder::new(kind),
-            pipes: Default::default(),
-            shared: Shared::default(),
-            out: Recorder::default(),
-        }
-    }
-
-    fn say(&mut self, way: Direction, bytes: &[u8]) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].data(bytes, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
-
-    fn lose(&mut self, way: Direction, n: u64) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].gap(n, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
+fn connection(kind: Kind) -> Connection {
+    Connection::of(Decoder::new(kind))
 }
 
 fn b64(name: &str) -> String {
@@ -127,7 +91,7 @@ const KINDS: [Kind; 3] = [Kind::Smtp, Kind::Imap, Kind::Pop3];
 fn ntlm_from_greeting_to_verdict() {
     for kind in KINDS {
         for success in [true, false] {
-            let mut c = Connection::new(kind);
+            let mut c = connection(kind);
             for (way, bytes) in logon(kind, success) {
                 c.say(way, &bytes);
             }
@@ -159,7 +123,7 @@ fn passwords_are_not_looked_at() {
         (Kind::Imap, "a LOGIN user hunter2\r\n"),
         (Kind::Pop3, "USER a\r\nPASS hunter2\r\n"),
     ] {
-        let mut c = Connection::new(kind);
+        let mut c = connection(kind);
         c.say(ToServer, lines.as_bytes());
         assert!(c.out.0.is_empty(), "{:#?}", c.out.0);
     }
@@ -173,7 +137,7 @@ fn starttls_hands_on_unless_refused() {
         (Kind::Pop3, "STLS", "-ERR no", "+OK go"),
     ] {
         let line = |text: &str| format!("{text}\r\n").into_bytes();
-        let mut c = Connection::new(kind);
+        let mut c = connection(kind);
         c.say(ToServer, &line(ask)).say(ToClient, &line(no));
         assert!(!c.shared.follows);
         c.say(ToServer, &line(ask)).say(ToClient, &line(yes));
@@ -185,7 +149,7 @@ fn starttls_hands_on_unless_refused() {
 fn either_direction_alone() {
     for kind in KINDS {
         for (lost, seen) in [(ToServer, 0), (ToClient, 1)] {
-            let mut c = Connection::new(kind);
+            let mut c = connection(kind);
             for (way, bytes) in logon(kind, true) {
                 if way == lost {
                     c.lose(way, bytes.len() as u64);
@@ -202,7 +166,7 @@ fn either_direction_alone() {
 
 #[test]
 fn endless_lines_are_passed_over() {
-    let mut c = Connection::new(Kind::Smtp);
+    let mut c = connection(Kind::Smtp);
     for _ in 0..40 {
         c.say(ToServer, &[b'x'; 1000]);
     }
@@ -238,7 +202,7 @@ fn every_cut() {
     for kind in KINDS {
         let all = logon(kind, true);
         let run = |cut: (usize, usize)| {
-            let mut c = Connection::new(kind);
+            let mut c = connection(kind);
             for (i, (way, bytes)) in all.iter().enumerate() {
                 let (a, b) = bytes.split_at(if i == cut.0 { cut.1 } else { 0 });
                 c.say(*way, a).say(*way, b);
@@ -260,7 +224,7 @@ proptest! {
         flips in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..10),
     ) {
         for kind in KINDS {
-            let mut c = Connection::new(kind);
+            let mut c = connection(kind);
             for (way, mut bytes) in logon(kind, true) {
                 for (at, b) in &flips {
                     *at.get_mut(&mut bytes) = *b;

@@ -4,18 +4,19 @@ use super::commands::{After, Connection, Pdu, Surroundings};
 use super::shape::Shape;
 use super::tables::Kind;
 use super::wire::{self, Header, protocol};
-use crate::event::{Anomaly, Event, Sink, SmbNetbios};
+use crate::event::{Event, Sink, SmbNetbios};
 use crate::limits::{SMB_LOST_BYTES, TAIL_BYTES};
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
 use crate::proto::Shared;
+use crate::proto::both::{Both, Once};
 use crate::proto::nbss;
 use crate::wire::{Error, Reader, Text};
 
 /// One connection.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    lanes: [Lane; 2],
+    lanes: Both<Lane>,
     pub(super) connection: Connection,
     pub(super) opaque: Opaque,
     shape: Shape,
@@ -36,10 +37,10 @@ pub struct Opaque {
 /// Anomalies are said once a connection and kind.
 #[derive(Debug, Default)]
 struct Reported {
-    lost: bool,
-    malformed: bool,
-    unread: bool,
-    forgot: bool,
+    lost: Once,
+    malformed: Once,
+    unread: Once,
+    forgot: Once,
 }
 
 /// One direction.
@@ -166,11 +167,7 @@ impl Decoder {
     }
 
     pub(super) fn lane(&mut self, direction: Direction) -> &mut Lane {
-        let [to_server, to_client] = &mut self.lanes;
-        match direction {
-            Direction::ToServer => to_server,
-            Direction::ToClient => to_client,
-        }
+        self.lanes.of(direction)
     }
 
     fn step(
@@ -312,11 +309,7 @@ impl Decoder {
             self.malformed(direction, error, out);
             left
         });
-        let [to_server, to_client] = &mut self.lanes;
-        let lane = match direction {
-            Direction::ToServer => to_server,
-            Direction::ToClient => to_client,
-        };
+        let lane = self.lanes.of(direction);
         if !header.is_related() {
             lane.chain = Chain {
                 session: header.session_id,
@@ -340,8 +333,8 @@ impl Decoder {
         } else {
             self.connection.request(&pdu, &mut around)
         };
-        if self.connection.handles.forgot && !std::mem::replace(&mut self.reported.forgot, true) {
-            out.event(direction, &Event::Anomaly(Anomaly::new("smb", FORGOT)));
+        if self.connection.handles.forgot {
+            self.reported.forgot.say("smb", direction, FORGOT, out);
         }
         match after {
             Ok(After::Done) => {
@@ -426,24 +419,18 @@ impl Decoder {
     }
 
     fn malformed(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) {
-        if !std::mem::replace(&mut self.reported.malformed, true) {
-            out.event(direction, &Event::Anomaly(Anomaly::new("smb", error)));
-        }
+        self.reported.malformed.say("smb", direction, error, out);
     }
 
     /// What a message hides stays unknown.
     pub(super) fn unread(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) {
-        if !std::mem::replace(&mut self.reported.unread, true) {
-            out.event(direction, &Event::Anomaly(Anomaly::new("smb", error)));
-        }
+        self.reported.unread.say("smb", direction, error, out);
     }
 
     /// It is unknown where the next message begins; not here.
     fn lose(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) -> Step {
         self.lane(direction).place = Place::Lost;
-        if !std::mem::replace(&mut self.reported.lost, true) {
-            out.event(direction, &Event::Anomaly(Anomaly::new("smb", error)));
-        }
+        self.reported.lost.say("smb", direction, error, out);
         Step::Pass(1)
     }
 

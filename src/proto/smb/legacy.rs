@@ -329,7 +329,7 @@ impl Connection {
                 dns_domain_name: Text::default(),
                 session: 0,
                 server_guid: None,
-                message_id: 0,
+                message_id: identity(&[block.message()]),
                 session_id: 0,
             };
             out.event(back, &Event::NtlmChallenge(event));

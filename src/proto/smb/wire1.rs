@@ -157,6 +157,12 @@ impl<'a> Block<'a> {
         })
     }
 
+    /// The whole message.
+    #[must_use]
+    pub fn message(&self) -> &'a [u8] {
+        self.message
+    }
+
     /// Number of words.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -1,28 +1,34 @@
 //! One connection, until its logon is over.
 
+use super::statement;
 use super::wire::{
     Begins, Encryption, HEADER, Login, PacketType, ReplyToken, ReplyTokens, begins, encryption,
     login, sspi,
 };
-use crate::event::{Anomaly, Carrier, Event, Sink, TdsLogin};
-use crate::limits::TDS_MESSAGE_BYTES;
+use crate::event::{Carrier, Event, RpcCall, Sink, TdsLogin};
+use crate::limits::{TDS_MESSAGE_BYTES, TDS_STATEMENT_BYTES};
 use crate::net::Direction;
 use crate::packet::{Chunk, Progress};
+use crate::proto::both::{Both, anomaly};
 use crate::proto::spnego::{Negotiation, TokenAt};
 use crate::proto::{Shared, identity, tls};
-use crate::wire::Error;
+use crate::wire::{Error, Guid};
 
 /// One TDS connection.
 #[derive(Debug, Default)]
 pub struct Decoder {
     negotiation: Negotiation,
-    halves: [Half; 2],
+    halves: Both<Half>,
     /// What the ends said of encryption: client, server.
     encryption: [Option<Encryption>; 2],
     /// TLS inside PRELOGIN packets.
     tls: Option<Box<tls::Decoder>>,
     /// A logon was reported.
     said: bool,
+    /// The server accepted a logon: statements follow.
+    accepted: bool,
+    /// Statements that were told.
+    statements: u32,
 }
 
 /// One direction.
@@ -38,6 +44,7 @@ struct Half {
 
 /// What to do with the bytes at the front.
 enum Step {
+    /// May reach beyond what is shown.
     Took(usize),
     More(usize),
     Done,
@@ -47,16 +54,13 @@ impl Decoder {
     /// Bytes of heap it holds now, itself apart.
     #[must_use]
     pub fn held(&self) -> usize {
-        let messages = self
-            .halves
-            .iter()
-            .map(|h| h.message.capacity())
-            .sum::<usize>();
+        let messages = self.halves.each().map(|half| half.message.capacity());
+        let [to_server, to_client] = messages;
         let tls = self
             .tls
             .as_ref()
             .map_or(0, |t| size_of::<tls::Decoder>().saturating_add(t.held()));
-        messages.saturating_add(tls)
+        to_server.saturating_add(to_client).saturating_add(tls)
     }
 
     /// Takes the next piece of one direction.
@@ -86,7 +90,12 @@ impl Decoder {
         let mut at = 0_usize;
         while let Some(rest @ [_, ..]) = bytes.get(at..) {
             match self.step(direction, rest, shared, out) {
-                Step::Took(n) => at = at.saturating_add(n),
+                Step::Took(n) => {
+                    at = at.saturating_add(n);
+                    if at > bytes.len() {
+                        return Progress::Skip { bytes: at as u64 };
+                    }
+                }
                 Step::More(need) => return Progress::Took { bytes: at, need },
                 Step::Done => {
                     if let Some(tls) = &mut self.tls {
@@ -100,11 +109,7 @@ impl Decoder {
     }
 
     fn half(&mut self, direction: Direction) -> &mut Half {
-        let [to_server, to_client] = &mut self.halves;
-        match direction {
-            Direction::ToServer => to_server,
-            Direction::ToClient => to_client,
-        }
+        self.halves.of(direction)
     }
 
     fn step(
@@ -118,6 +123,7 @@ impl Decoder {
             // A segment that begins with a packet of the logon; anything else is passed over.
             match begins(bytes) {
                 Begins::Packet(way) if way == direction => {}
+                _ if self.accepted && is_statement(direction, bytes) => {}
                 Begins::Perhaps(need) => return Step::More(need),
                 _ => return Step::Took(bytes.len()),
             }
@@ -145,18 +151,43 @@ impl Decoder {
             ),
             Direction::ToClient => matches!(kind, PacketType::REPLY | PacketType::PRELOGIN),
         };
-        if !known {
+        let last = status & 1 != 0;
+        // Statements follow a logon that was accepted, seen or not.
+        if self.said && direction == Direction::ToServer && matches!(kind.0, 1 | 3) {
+            self.accepted = true;
+        }
+        if self.accepted {
+            let statement = matches!(kind, PacketType::BATCH | PacketType::RPC);
+            if direction == Direction::ToClient || !(known || statement) {
+                return match kind.0 {
+                    1..=0x12 => Step::Took(length),
+                    _ => lose(direction, "no such packet", out),
+                };
+            }
+        } else if !known {
             // Statements: the logon is over, as far as it can be seen.
             return match kind.0 {
                 1..=0x12 => Step::Done,
                 _ => lose(direction, "no such packet", out),
             };
         }
+        if self.half(direction).skip && self.accepted {
+            self.half(direction).skip = !last;
+            return Step::Took(length);
+        }
         let Some(body) = bytes.get(HEADER..length) else {
             return Step::More(length);
         };
-        let last = status & 1 != 0;
+        let accepted = self.accepted;
         let half = self.half(direction);
+        if accepted && half.message.len().saturating_add(data) > TDS_STATEMENT_BYTES {
+            // What is there of it is looked at; the rest is bulk.
+            let whole = std::mem::take(&mut half.message);
+            half.skip = !last;
+            let shown = if whole.is_empty() { body } else { &whole };
+            self.statement(shown, shared, out);
+            return Step::Took(length);
+        }
         if half.skip || half.message.len().saturating_add(data) > TDS_MESSAGE_BYTES {
             half.message = Vec::new();
             half.skip = !last;
@@ -177,7 +208,7 @@ impl Decoder {
             Ok(true) => Step::Done,
             Ok(false) => Step::Took(length),
             Err(error) => {
-                anomaly(direction, error, out);
+                anomaly("tds", direction, error, out);
                 Step::Took(length)
             }
         }
@@ -200,6 +231,10 @@ impl Decoder {
             return Ok(false);
         }
         match (direction, kind) {
+            (Direction::ToServer, PacketType::BATCH | PacketType::RPC) => {
+                self.statement(message, shared, out);
+                Ok(false)
+            }
             (Direction::ToServer, PacketType::PRELOGIN) => {
                 self.encryption = [encryption(message)?, None];
                 Ok(false)
@@ -222,7 +257,12 @@ impl Decoder {
                 *server = encryption(message)?;
                 Ok(false)
             }
-            (Direction::ToClient, _) => Ok(self.reply(message, out)),
+            (Direction::ToClient, _) => {
+                let over = self.reply(message, out);
+                let [client, server] = self.encryption;
+                let all = |e: Option<Encryption>| e.is_some_and(Encryption::everything);
+                Ok(over && (!self.accepted || all(client) || all(server)))
+            }
         }
     }
 
@@ -257,6 +297,7 @@ impl Decoder {
                 ReplyToken::LoginAck => {
                     self.negotiation
                         .result(&token_at(&[]), true, 0, direction, out);
+                    self.accepted = true;
                     return true;
                 }
                 ReplyToken::Other => {}
@@ -267,6 +308,48 @@ impl Decoder {
                 .result(&token_at(&[]), false, number, direction, out);
         }
         refused.is_some()
+    }
+
+    /// Statements of a client that is logged on.
+    fn statement(&mut self, statement: &[u8], shared: &mut Shared, out: &mut dyn Sink) {
+        // Rare, so the text it needs is made for it.
+        let mut path = String::new();
+        let Some(found) = statement::search(statement, &mut path) else {
+            return;
+        };
+        let Some(known) = shared.catalog.interface(STATEMENTS) else {
+            return;
+        };
+        self.statements = self.statements.wrapping_add(1);
+        let call = RpcCall {
+            interface: Some(STATEMENTS),
+            endpoint: &known.endpoint,
+            opnum: found.number,
+            operation: known.operation(found.number).unwrap_or_default(),
+            version: "",
+            transport: "tds",
+            named_pipe: "",
+            auth_type: None,
+            auth_level: None,
+            sealed: false,
+            stub_len: u32::try_from(statement.len()).unwrap_or(u32::MAX),
+            path: Some(&path),
+            argument: None,
+            detail: None,
+            zero_credential: None,
+            client: None,
+            by_endpoint: None,
+            ndr64: false,
+            call_id: self.statements,
+            fragments: 1,
+            object: None,
+            // Without a host it makes nobody authenticate.
+            method: known.method(found.number).filter(|_| found.path),
+            path_by_scan: true,
+            stub: &[],
+            association: 0,
+        };
+        out.event(Direction::ToServer, &Event::RpcCall(call));
     }
 
     /// A TLS record where a packet could be.
@@ -298,14 +381,23 @@ impl Decoder {
     }
 }
 
-fn lose(direction: Direction, why: &'static str, out: &mut dyn Sink) -> Step {
-    let what = "TDS packet";
-    anomaly(direction, Error::Malformed { what, why }, out);
-    Step::Done
+/// Stands for statements in the catalogue.
+const STATEMENTS: Guid = Guid(1);
+
+/// True if a segment begins with a packet of a connection whose logon is over.
+fn is_statement(direction: Direction, bytes: &[u8]) -> bool {
+    match (direction, bytes) {
+        (Direction::ToServer, [1 | 3, status, high, low, _, _, _, 0, ..]) => {
+            *status <= 9 && u16::from_be_bytes([*high, *low]) > 8
+        }
+        _ => false,
+    }
 }
 
-fn anomaly(direction: Direction, error: Error, out: &mut dyn Sink) {
-    out.event(direction, &Event::Anomaly(Anomaly::new("tds", error)));
+fn lose(direction: Direction, why: &'static str, out: &mut dyn Sink) -> Step {
+    let what = "TDS packet";
+    anomaly("tds", direction, Error::Malformed { what, why }, out);
+    Step::Done
 }
 
 fn token_at(message: &[u8]) -> TokenAt {

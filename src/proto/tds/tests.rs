@@ -4,41 +4,9 @@ use proptest::prelude::*;
 
 use super::Decoder;
 use crate::net::Direction::{self, ToClient, ToServer};
-use crate::proto::Shared;
-use crate::proto::drive::Pipe;
-use crate::proto::testing::{Recorder, vector};
+use crate::proto::testing::{self, vector};
 
-#[derive(Default)]
-struct Connection {
-    decoder: Decoder,
-    pipes: [Pipe; 2],
-    shared: Shared,
-    out: Recorder,
-}
-
-impl Connection {
-    fn say(&mut self, way: Direction, bytes: &[u8]) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].data(bytes, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
-
-    fn lose(&mut self, way: Direction, n: u64) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].gap(n, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
-}
+type Connection = testing::Connection<Decoder>;
 
 /// Packets of a message: type, status (1: last), length, SPID, number, window.
 fn packets(kind: u8, message: &[u8], size: usize) -> Vec<u8> {
@@ -156,8 +124,79 @@ fn a_logon_with_ntlm() {
         ] {
             assert_eq!(c.out.count(&[what]), n, "{what}: {:#?}", c.out.0);
         }
-        assert!(c.pipes[1].done);
+        assert_eq!(c.pipes[1].done, !success, "statements may follow");
     }
+}
+
+/// A batch behind ALL_HEADERS (MS-TDS 2.2.5.3).
+fn batch(text: &str) -> Vec<u8> {
+    let mut message = vec![22, 0, 0, 0, 18, 0, 0, 0, 2, 0];
+    message.extend([0; 12]); // transaction descriptor and count
+    message.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    message
+}
+
+#[test]
+fn statements_that_name_a_path() {
+    let mut all = logon(true);
+    let rows = vec![0x81; 9000];
+    all.extend([
+        (ToServer, packets(1, &batch("SELECT 1"), 4088)),
+        (ToClient, packets(4, &rows, 4088)),
+        (
+            ToServer,
+            packets(1, &batch(r"EXEC master..xp_dirtree '\\10.0.0.66\x'"), 50),
+        ),
+        (ToClient, packets(4, &rows, 4088)),
+        (ToServer, packets(3, &batch(r"xp_fileexist '\\l\y'"), 4088)),
+        (ToServer, packets(1, &batch(r"xp_subdirs 'c:\'"), 4088)),
+    ]);
+    let run = |size: usize, way: Option<Direction>| {
+        let mut c = Connection::default();
+        c.shared.catalog = std::sync::Arc::new(crate::catalog::Catalog::builtin());
+        for (to, bytes) in all.iter().filter(|(to, _)| way.is_none_or(|w| w == *to)) {
+            for piece in bytes.chunks(size) {
+                c.say(*to, piece);
+            }
+        }
+        c.out
+    };
+    let whole = run(usize::MAX, None);
+    for (says, n) in [
+        (
+            r#"operation: "xp_dirtree", version: "", transport: "tds""#,
+            1,
+        ),
+        (r#"path: Some("\\\\10.0.0.66\\x")"#, 1),
+        (r#"operation: "xp_fileexist""#, 1),
+        (r#"path: Some("\\\\l\\y")"#, 1),
+        (r#"operation: "xp_subdirs""#, 1),
+        ("method: Some(", 2),
+        ("Anomaly", 0),
+    ] {
+        assert_eq!(whole.count(&[says]), n, "{says}: {:#?}", whole.0);
+    }
+    for size in [1, 7, 100] {
+        assert_eq!(run(size, None), whole, "{size}");
+    }
+    assert_eq!(run(usize::MAX, Some(ToServer)).count(&["RpcCall("]), 3);
+    assert_eq!(run(usize::MAX, Some(ToClient)).count(&["RpcCall("]), 0);
+}
+
+#[test]
+fn a_long_statement_and_a_gap() {
+    let mut c = Connection::default();
+    c.shared.catalog = std::sync::Arc::new(crate::catalog::Catalog::builtin());
+    for (way, bytes) in logon(true) {
+        c.say(way, &bytes);
+    }
+    let long = format!(r"xp_dirtree '\\l\x' -- {}", "-".repeat(100_000));
+    c.say(ToServer, &packets(1, &batch(&long), 4088));
+    assert_eq!(c.out.count(&["RpcCall("]), 1);
+    assert!(c.decoder.held() < 100_000, "{}", c.decoder.held());
+    c.lose(ToServer, 999);
+    c.say(ToServer, &packets(1, &batch(r"xp_dirtree '\\l\y'"), 4088));
+    assert_eq!(c.out.count(&["RpcCall("]), 2, "{:#?}", c.out.0);
 }
 
 #[test]

@@ -12,6 +12,10 @@ use crate::wire_code;
 wire_code! {
     /// Type of a packet (MS-TDS 2.2.3.1.1).
     pub struct PacketType(u8) {
+        /// Statements as text.
+        BATCH = 0x01 => "batch",
+        /// A call of a procedure.
+        RPC = 0x03 => "rpc",
         /// LOGIN7, with the first SSPI token.
         LOGIN7 = 0x10 => "login7",
         /// A later SSPI token.

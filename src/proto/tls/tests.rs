@@ -4,41 +4,9 @@ use proptest::prelude::*;
 
 use super::Decoder;
 use crate::net::Direction::{self, ToClient, ToServer};
-use crate::proto::Shared;
-use crate::proto::drive::Pipe;
-use crate::proto::testing::Recorder;
+use crate::proto::testing;
 
-#[derive(Default)]
-struct Connection {
-    decoder: Decoder,
-    pipes: [Pipe; 2],
-    shared: Shared,
-    out: Recorder,
-}
-
-impl Connection {
-    fn say(&mut self, way: Direction, bytes: &[u8]) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].data(bytes, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
-
-    fn lose(&mut self, way: Direction, n: u64) -> &mut Self {
-        let Self {
-            decoder,
-            pipes,
-            shared,
-            out,
-        } = self;
-        pipes[way.index()].gap(n, |c| decoder.chunk(way, c, shared, out));
-        self
-    }
-}
+type Connection = testing::Connection<Decoder>;
 
 fn sized(bytes: &[u8], octets: usize) -> Vec<u8> {
     let mut out = bytes.len().to_be_bytes()[8 - octets..].to_vec();
