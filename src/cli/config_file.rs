@@ -276,7 +276,7 @@ impl<'a, 'i> Here<'a, 'i> {
                 let found = table.iter_mut().find(|(k, _)| k.get_ref() == key);
                 found.map(|(_, value)| value)?
             }
-            (Here::Array(all), Step::Nth(nth)) => all.iter_mut().nth(*nth)?,
+            (Here::Array(all), Step::Nth(nth)) => all.get_mut(*nth)?,
             _ => return None,
         };
         match value.get_mut() {
