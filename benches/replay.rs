@@ -114,6 +114,7 @@ fn setup(workers: usize) -> Setup {
         live: false,
         vlan_in_flow_key: false,
         keep: None,
+        evidence: None,
         pcap_filename: None,
     }
 }

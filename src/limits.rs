@@ -356,3 +356,15 @@ pub const CORRELATION_EVENTS: usize = 1_024;
 pub const CORRELATION_OCCURRENCES: usize = 16_384;
 /// Bytes kept of one value that a correlation rule groups by or counts; longer ones are cut.
 pub const CORRELATION_VALUE_BYTES: usize = 256;
+/// Share of the memory budget for frames of evidence, percent; taken off the others only if evidence is kept. Half is
+/// for recent frames of all flows, half for open incidents. Beyond it the oldest frames go, or are not added and
+/// counted.
+pub const EVIDENCE_SHARE: u64 = 20;
+/// Bytes kept of the start of one flow among the recent frames: a handshake and an authentication take 10 KiB.
+pub const EVIDENCE_FLOW_HEAD: usize = 64 * 1024;
+/// Bytes kept of its end. Beyond it what is between goes.
+pub const EVIDENCE_FLOW_TAIL: usize = 192 * 1024;
+/// Bytes of frames of one incident. Beyond it no more are added, counted.
+pub const EVIDENCE_INCIDENT: usize = 8 * 1024 * 1024;
+/// Bytes of frames of one flow in one incident. Beyond it no more are added, counted.
+pub const EVIDENCE_INCIDENT_FLOW: usize = 1024 * 1024;

@@ -69,6 +69,7 @@ fn setup() -> Setup {
         live: false,
         vlan_in_flow_key: false,
         keep: None,
+        evidence: None,
         pcap_filename: None,
     }
 }

@@ -67,6 +67,77 @@ fn suppressed_alerts_are_counted_and_can_be_shown() {
     assert!(marked.len() >= gone && marked.iter().all(|s| **s == true));
 }
 
+/// A rule of the operator's own, on NTLM messages.
+const OWN: &str = r"
+title: A machine account logs on by NTLM
+id: 0c8e7cbb-9b3b-4c8f-8a1e-6f2d9a1b7c55
+sid: 1000001
+status: test
+name: machine_logon
+logsource: {product: relaywatch, service: ntlm, category: authenticate}
+detection: {s: {username|endswith: $}, condition: s}
+level: low
+";
+
+fn own(events: &[serde_json::Value]) -> usize {
+    let of_own = |e: &&&serde_json::Value| e["alert"]["signature_id"] == 1_000_001;
+    alerts(events).iter().filter(of_own).count()
+}
+
+/// The account of an event, where it names one, is as good as that of a finding.
+#[test]
+fn an_event_is_suppressed_by_its_account() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = dir.path().join("own_rule_test.yml");
+    fs::write(&rule, OWN).unwrap();
+    let rule = rule.to_str().unwrap();
+    let (plain, said, _) = run("", &["-S", rule]);
+    assert!(own(&plain) > 0, "{said}");
+    for (account, hidden) in [("SRV1$", true), (r"lab\\srv1$", true), ("FILES1$", false)] {
+        let toml = format!("[[suppress]]\naccount = [\"{account}\"]\nreason = \"test\"\n");
+        let (tuned, said, _) = run(&toml, &["-S", rule]);
+        let want = if hidden { 0 } else { own(&plain) };
+        assert_eq!(own(&tuned), want, "{account}: {said}");
+        if hidden {
+            assert!(suppressed(&tuned) >= own(&plain) as u64);
+        }
+    }
+}
+
+/// Correlation rules count over packet time, whatever the number of workers.
+#[test]
+fn correlations_are_the_same_for_any_number_of_workers() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = dir.path().join("own_correlation_test.yml");
+    let correlation = r"
+title: Twice within a minute
+id: 5d8c3c3a-47e1-4e0c-9c4e-0a4b0f6e2a11
+sid: 1000002
+status: test
+level: medium
+correlation:
+    type: event_count
+    rules: [machine_logon]
+    group-by: [username]
+    timespan: 1m
+    condition: {gte: 2}
+";
+    fs::write(&rule, format!("{OWN}---{correlation}")).unwrap();
+    let of = |workers: &str| -> Vec<(serde_json::Value, serde_json::Value)> {
+        let (events, said, _) = run("", &["-S", rule.to_str().unwrap(), "-w", workers]);
+        let found: Vec<_> = alerts(&events)
+            .iter()
+            .filter(|e| e["alert"]["signature_id"] == 1_000_002)
+            .map(|e| (e["timestamp"].clone(), e["pcap_cnt"].clone()))
+            .collect();
+        assert!(!found.is_empty(), "{said}");
+        found
+    };
+    let one = of("1");
+    assert_eq!(of("2"), one);
+    assert_eq!(of("4"), one);
+}
+
 #[test]
 fn levels_are_overridden_and_rules_that_are_not_are_errors() {
     let (plain, ..) = run("", &[]);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use super::evidence::EvidenceArgs;
 use super::service::{ServiceArgs, Verb};
 
 /// Watches for Windows hosts being coerced into authenticating, and for that authentication being relayed.
@@ -154,6 +155,10 @@ pub struct Args {
 
     #[command(flatten)]
     pub service: ServiceArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub evidence: EvidenceArgs,
 }
 
 /// Commands that do not look at packets.

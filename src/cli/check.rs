@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, complain, environment, outputs, tuning};
+use super::{Args, Config, Failure, complain, environment, evidence, outputs, tuning};
 use crate::capture::Interface;
 use crate::correlate::costs;
 use crate::limits;
@@ -18,7 +18,7 @@ pub(super) fn tell(args: &Args) -> Result<(), Failure> {
         wrong.place(file);
     }
     wrong.none().map_err(Failure::new)?;
-    let (config, memory) = (&config, Memory::mib(config.memory_mib));
+    let (config, memory) = (&config, config.memory());
     if let Some(rules) = &found.rules {
         warn_of_deprecated(rules);
         let allow = super::sandbox::allow(args, config);
@@ -61,6 +61,7 @@ fn lines(
         }
     ));
     lines.extend(outputs::lines(config));
+    lines.push(evidence::line(config.evidence.as_ref()));
     lines.push(if config.sandbox {
         format!("sandbox        {}", super::sandbox::tell(allow))
     } else {
@@ -205,6 +206,7 @@ fn memory_lines(lines: &mut Vec<String>, config: &Config, memory: Memory) {
         ("decoder state", memory.share(limits::DECODER_SHARE)),
         ("correlator", memory.share(limits::CORRELATE_SHARE)),
         ("blocks, queues, fragments, output", memory.share(rest)),
+        ("frames of evidence", memory.evidence),
     ] {
         lines.push(format!("  {:>5} MiB    {what}", bytes / MIB));
     }

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use super::args::Args;
 pub use super::config_file::ConfigError;
 use super::config_file::Text;
-use super::{outputs, service, tuning};
+use super::{evidence, outputs, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
-use crate::output::OutputSpec;
-use crate::sensor::{RuleRef, Tuning};
+use crate::output::{EvidenceOptions, OutputSpec};
+use crate::sensor::{Memory, RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -58,6 +58,8 @@ struct File {
     pub levels: BTreeMap<String, String>,
     /// Suppressed alerts are written, marked.
     pub show_suppressed: bool,
+    /// Packets of incidents.
+    pub evidence: evidence::EvidenceSection,
     /// Rights are given up once everything is open; off for debugging.
     pub sandbox: Option<bool>,
     /// Where it can be asked.
@@ -236,6 +238,8 @@ pub struct Config {
     pub levels: Vec<(RuleRef, Level)>,
     /// Where it can be asked, and how it speaks.
     pub service: service::Settings,
+    /// Where packets of incidents are kept, if they are.
+    pub evidence: Option<EvidenceOptions>,
 }
 
 impl Config {
@@ -343,6 +347,9 @@ impl Config {
             tuning,
             sandbox: file.sandbox.unwrap_or(true) && !args.no_sandbox,
             levels: tuning::levels(&file.levels, wrong),
+            evidence: wrong
+                .take(evidence::options(&file.evidence, &args.evidence, live).map_err(in_evidence))
+                .flatten(),
             service: wrong
                 .take(service::Settings::new(
                     file.control,
@@ -356,6 +363,15 @@ impl Config {
         };
         config.check(args, &in_file, wrong);
         config
+    }
+
+    /// The memory budget and its shares.
+    pub(super) fn memory(&self) -> Memory {
+        let all = Memory::mib(self.memory_mib);
+        match self.evidence {
+            Some(_) => all.with_evidence(),
+            None => all,
+        }
     }
 
     /// Folders that the sensor writes in while it runs: outputs, their spools, the state. For a sandbox.
@@ -565,9 +581,26 @@ fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).clamp(1, 8))
 }
 
+/// A mistake in the section of evidence, with its way if it names a key; a flag's value has none in the file.
+fn in_evidence(text: String) -> ConfigError {
+    let keys = ["max_mib", "max_days"].into_iter();
+    let named = keys
+        .filter(|key| text.contains(&format!("evidence.{key}")))
+        .last();
+    let e = ConfigError::new(text);
+    match named {
+        Some(key) => e.within(key).within("evidence"),
+        None => e,
+    }
+}
+
 /// The key nearest to an unknown one.
 fn suggestion(unknown: &str) -> Option<&'static str> {
-    let all = KEYS.iter().chain(tuning::KEYS).chain(service::KEYS);
+    let all = KEYS
+        .iter()
+        .chain(tuning::KEYS)
+        .chain(service::KEYS)
+        .chain(evidence::KEYS);
     all.map(|key| (strsim::damerau_levenshtein(unknown, key), *key))
         .min()
         .filter(|(distance, _)| *distance <= 3)

@@ -95,6 +95,7 @@ fn every_setting_is_in_the_example_and_every_setting_of_the_example_is_one() {
         .iter()
         .chain(tuning::KEYS)
         .chain(service::KEYS)
+        .chain(evidence::KEYS)
         .copied()
         .collect();
     let mut all = BTreeSet::new();

@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod config_file;
 mod environment;
+mod evidence;
 mod explain;
 mod inputs;
 mod log;

@@ -12,13 +12,13 @@ use super::args::{Command, RulesCommand};
 use super::service::Service;
 use super::summary::Summary;
 use super::{
-    Args, Config, Failure, check, complain, explain, inform, inputs, log, outputs, posture, report,
-    sandbox, shipped, trial, watch,
+    Args, Config, Failure, check, complain, evidence, explain, inform, inputs, log, outputs,
+    posture, report, sandbox, shipped, trial, watch,
 };
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
 use crate::output::{EventTypes, UnknownType};
-use crate::sensor::{self, Health, Input, Memory, Outlet, Reload, Report, Setup, Store};
+use crate::sensor::{self, EvidenceThread, Health, Input, Outlet, Reload, Report, Setup, Store};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
@@ -87,7 +87,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             .fold(EventTypes::NONE, |all, (_, of)| all.and(*of));
     }
     let live = !config.interfaces.is_empty();
-    let memory = Memory::mib(config.memory_mib);
+    let memory = config.memory();
     let keep = match &config.state_dir {
         Some(dir) => {
             let (store, said) = Store::open(dir).map_err(Failure::new)?;
@@ -113,7 +113,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             "nothing to do: give a capture with -r or an interface with -i (see --help)",
         ));
     }
-    let setup = Setup {
+    let folder = evidence::open(&config)?;
+    let mut setup = Setup {
         workers: config.workers,
         rules,
         reload: Reload::default(),
@@ -136,6 +137,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         stats_interval: Duration::from_secs(config.stats_interval_s),
         live,
         vlan_in_flow_key: config.vlan_in_flow_key,
+        evidence: None,
         keep: keep.clone(),
         pcap_filename: None,
     };
@@ -159,6 +161,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     let writers = outputs::open(&outputs)?;
     sandbox::enter(&config, &sandbox::allow(args, &config), live)?;
     let threads = outputs::start(writers, live)?;
+    let evidence = evidence::start(folder)?;
+    setup.evidence = evidence.as_ref().map(EvidenceThread::evidence);
     let outlet = threads.outlet();
     let running = service.start(outlet.clone())?;
     let mut summary = Summary::new(args.verbose);
@@ -167,6 +171,8 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
         Job::Replay(files) => replay(&files, args, &setup, &outlet, &stop, &mut summary),
     };
     drop(running);
+    drop(setup);
+    evidence::finish(evidence);
     summary.outputs(&threads.finish());
     done?;
     if let Some(store) = keep.filter(|store| store.failed() > 0) {

@@ -61,6 +61,9 @@ pub(super) fn allow(args: &Args, config: &Config) -> Allow {
         }
     }
     allow.write.extend(config.state_dir.clone());
+    allow
+        .write
+        .extend(config.evidence_dir().map(Path::to_owned));
     // Their sockets are removed at the end.
     allow
         .write

@@ -53,6 +53,7 @@ pub(super) fn run(
         live: false,
         vlan_in_flow_key: config.vlan_in_flow_key,
         keep: None,
+        evidence: None,
         pcap_filename: None,
     };
     let mut source = FileSource::open(capture).map_err(Failure::new)?;

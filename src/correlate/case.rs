@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::{
-    Alert, Finding, FlowMeta, Leg, NtlmEvidence, RpcEvidence, Sighting, Signature, identity,
+    Alert, Finding, FlowMeta, Leg, NtlmEvidence, RpcEvidence, Seen, Sighting, Signature, identity,
 };
 use crate::time::Timestamp;
 
@@ -32,8 +32,16 @@ impl Case {
     /// The case of a rule that matched one protocol event.
     #[must_use]
     pub fn of_event(s: &Sighting) -> Self {
+        let [user, domain] = match &s.seen {
+            Seen::RuleHit { account, .. } => account.clone(),
+            _ => Default::default(),
+        };
         Self {
-            finding: Arc::new(Finding::default()),
+            finding: Arc::new(Finding {
+                user,
+                domain,
+                ..Finding::default()
+            }),
             ts: s.ts,
             pcap_cnt: s.key.number,
             flow: s.flow,
@@ -74,6 +82,7 @@ impl Case {
             rpc: self.rpc.clone(),
             ntlm: self.ntlm.clone(),
             evidence: self.evidence.clone(),
+            evidence_file: false,
             incident_id,
             alert_id: identity(&[
                 b"alert",

@@ -301,6 +301,8 @@ pub struct Alert {
     pub drops: u64,
     /// The operator does not want to hear it.
     pub suppressed: bool,
+    /// The packets of its incident are kept in a file.
+    pub evidence_file: bool,
 }
 
 /// The state of an incident when it is written.
@@ -346,4 +348,6 @@ pub struct Incident {
     pub merged_into: u64,
     /// No more will follow.
     pub closed: bool,
+    /// Its packets are kept in a file.
+    pub evidence_file: bool,
 }

@@ -169,6 +169,8 @@ pub enum Seen {
         signature: Arc<Signature>,
         /// What correlation rules need of the event; `None` if none is about the rule.
         captured: Option<Box<[String]>>,
+        /// User and domain that the event names, for the operator's exceptions; empty if it names none.
+        account: [String; 2],
     },
 }
 

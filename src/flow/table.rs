@@ -185,6 +185,13 @@ impl<T: Default> Table<T> {
         self.free(id)
     }
 
+    /// The state of the flow of `packet`, if there is one.
+    #[must_use]
+    pub fn state(&mut self, packet: &Packet) -> Option<&T> {
+        let id = self.find(packet)?;
+        self.records.get_mut(id).map(|(_, warm)| &warm.state)
+    }
+
     /// Gives up the flow that is looked at, for what its state holds: the one that has been idle
     /// longest, more or less. False if there is none.
     pub fn give_up_idle(&mut self, now: Timestamp, deliver: &mut impl Deliver<T>) -> bool {

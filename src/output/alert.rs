@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::community::CommunityId;
 use super::eve::{FLOW_ID_BITS, Hex16, Show};
+use super::evidence::evidence_name;
 use crate::event::{
     Alert, Finding, Incident, KrbEvidence, Leg, NtlmEvidence, Roles, RpcEvidence, Signature,
 };
@@ -68,6 +69,8 @@ struct Context<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     evidence: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
+    evidence_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     runbook: Option<&'static str>,
     gaps: u32,
     drops: u64,
@@ -123,12 +126,18 @@ pub(super) fn alert_body(alert: &Alert) -> AlertBody<'_> {
             ntlm: alert.ntlm.as_ref().map(ntlm).filter(|n| !n.is_empty()),
             krb: finding.krb.as_deref().map(krb),
             evidence: &alert.evidence,
+            evidence_file: file(alert.evidence_file, alert.incident_id),
             runbook: runbook(detector),
             gaps: alert.gaps,
             drops: alert.drops,
             suppressed: alert.suppressed,
         },
     }
+}
+
+/// Name of the incident's file in the evidence folder, if there is one.
+fn file(there: bool, incident_id: u64) -> Option<String> {
+    there.then(|| evidence_name(incident_id))
 }
 
 /// The chapter of the handbook that says what to do.
@@ -366,6 +375,8 @@ pub(super) struct IncidentBody<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     evidence: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
+    evidence_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     campaign_id: Option<Show<Hex16>>,
     #[serde(skip_serializing_if = "is_zero")]
     evictions: u64,
@@ -393,6 +404,7 @@ pub(super) fn incident_body(i: &Incident) -> IncidentBody<'_> {
         first_ts: Show(i.first_ts),
         last_ts: Show(i.last_ts),
         evidence: &i.evidence,
+        evidence_file: file(i.evidence_file, i.incident_id),
         campaign_id: Some(i.campaign_id)
             .filter(|id| *id != 0)
             .map(|id| Show(Hex16(id))),

@@ -15,6 +15,7 @@ mod alert;
 mod community;
 mod counters;
 mod dns;
+mod evidence;
 mod known;
 mod ldap;
 mod lines;
@@ -33,6 +34,7 @@ pub use eve::{
     Header, write_alert, write_event, write_finding, write_identity, write_incident, write_posture,
     write_sensor, write_stats,
 };
+pub use evidence::{EvidenceError, EvidenceFolder, EvidenceOptions, evidence_name};
 pub use lines::Lines;
 pub use mailbox::Mailbox;
 pub use rotate::{Pack, Rotation};

@@ -21,6 +21,7 @@ mod decap;
 mod defrag;
 mod dissect;
 mod ip;
+mod kept;
 mod link;
 mod twice;
 mod view;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use chunk::{Chunk, Datagram, Progress};
 pub use dissect::{DissectOptions, DissectStats, Dissector};
+pub use kept::Kept;
 
 use crate::net::{FlowKey, Mac, Outer, Side};
 use crate::time::Timestamp;

@@ -39,6 +39,8 @@ mod shipped;
 #[cfg(test)]
 mod shipped_actions;
 #[cfg(test)]
+mod shipped_all;
+#[cfg(test)]
 mod shipped_precursor;
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,7 @@ impl RuleCorrelator {
         let Seen::RuleHit {
             signature,
             captured: Some(captured),
+            ..
         } = &s.seen
         else {
             return false;

@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 use hdrhistogram::Histogram;
 
 use super::correlated::RuleCorrelator;
+use super::evidence;
 use super::health::{Beat, Dump, Health, Snapshot, Told};
 use super::origin;
 use super::queue::{Round, What};
@@ -57,6 +58,7 @@ pub(super) struct Join {
     out: Lines,
     report: Report,
     store: Keeper,
+    evidence: evidence::Keeper,
     health: Health,
     beat: Beat,
     told: Told,
@@ -95,6 +97,11 @@ impl Join {
         Self {
             correlator,
             store: Keeper::new(setup.keep.clone()),
+            evidence: evidence::Keeper::new(
+                setup.evidence.clone(),
+                setup.memory.evidence,
+                setup.live,
+            ),
             judge: RuleJudge {
                 rules: Arc::clone(&setup.rules),
                 scratch: Scratch::default(),
@@ -141,6 +148,8 @@ impl Join {
                     }
                 }
             }
+            self.evidence
+                .frames(now.iter_mut().map(|(_, r)| std::mem::take(&mut r.frames)));
             self.round(&now, outlet);
         }
         self.report.packets = self.capture.packets;
@@ -245,6 +254,7 @@ impl Join {
                         self.write_alert(&alert, out);
                         continue;
                     }
+                    alert.evidence_file = self.evidence.alert(alert.incident_id, &alert.legs);
                     let level = alert.signature.level;
                     let title = describe(&alert);
                     if self.report.titles.len() < REPORTED {
@@ -266,6 +276,7 @@ impl Join {
                     self.report.postures.push(*report);
                 }
                 Verdict::Incident(mut incident) => {
+                    incident.evidence_file = self.evidence.incident(&incident);
                     self.place_legs(&mut incident.legs);
                     if incident.closed && self.report.incidents.len() < REPORTED {
                         self.report.incidents.push(Clone::clone(&incident));
@@ -492,6 +503,7 @@ impl Join {
                 ("incidents", correlator.incidents_evicted),
                 ("postures", correlator.postures_evicted),
                 ("correlations", self.correlated.evicted()),
+                ("evidence", self.evidence.left_out()),
             ]
             .into(),
             decode_errors: self.decode_errors(),

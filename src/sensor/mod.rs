@@ -5,6 +5,7 @@
 //! worker threads: flows, decoders, rules on events                          worker.rs
 //! correlator:     rounds in order, findings, incidents, stats               join.rs
 //! writer:         lines to where they belong, a thread an output           writer.rs
+//! evidence:       packets of incidents to files, if that is asked for       evidence/
 //! ```
 
 mod actions;
@@ -12,6 +13,7 @@ mod claims;
 mod correlated;
 mod decoders;
 mod dispatch;
+mod evidence;
 mod health;
 mod join;
 mod origin;
@@ -39,6 +41,7 @@ use crate::event::{Incident, Knowledge, Latency, Level, PostureReport, SiteKey};
 use crate::output::EventTypes;
 use crate::rule::RuleSet;
 
+pub use evidence::{Evidence, EvidenceThread};
 pub use health::{Beat, Dump, Health, LastAlert, Snapshot, Told, clocks};
 pub use reload::Reload;
 pub use several::{Input, Open, Several};
@@ -76,6 +79,8 @@ pub struct Setup {
     pub live: bool,
     /// VLAN ids tell flows apart.
     pub vlan_in_flow_key: bool,
+    /// Where packets of incidents go, if they are kept.
+    pub evidence: Option<Evidence>,
     /// Where what an earlier run knew is, and what is known is kept for the next.
     pub keep: Option<Arc<Store>>,
     /// Name of the capture file for `pcap_filename`, if it is one.

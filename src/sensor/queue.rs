@@ -13,7 +13,7 @@ use super::stats::{CaptureSnapshot, WorkerSnapshot};
 use crate::event::{Anomaly, OrderKey, Sighting};
 use crate::limits;
 use crate::output::Lines;
-use crate::packet::{Block, Packet};
+use crate::packet::{Block, Kept, Packet};
 use crate::rule::RuleSet;
 use crate::time::Timestamp;
 
@@ -43,6 +43,8 @@ pub(super) struct Round {
     pub(super) items: Vec<Item>,
     /// Finished EVE lines; items point into it.
     pub(super) lines: Lines,
+    /// Frames that may become evidence; none unless that is kept.
+    pub(super) frames: Vec<Kept>,
     pub(super) capture: CaptureSnapshot,
     pub(super) worker: WorkerSnapshot,
     /// Anomalies so far by kind; only if they changed.

@@ -1,8 +1,11 @@
 //! From borrowed events to owned sightings: what survives the worker.
 
+use std::sync::Arc;
+
 use crate::catalog::Catalog;
 use crate::event::{
-    Authenticate, Call, Carrier, Event, NtlmAuthenticate, RpcCall, RpcResult, Seen, SiteKey, Ticket,
+    Authenticate, Call, Carrier, Event, Fields, NtlmAuthenticate, RpcCall, RpcResult, Seen,
+    Signature, SiteKey, Ticket, Value,
 };
 
 /// EVE's `app_proto` for an event whose flow is not identified yet.
@@ -128,6 +131,26 @@ pub(super) fn seen(key: &SiteKey, catalog: &Catalog, event: &Event<'_>) -> Optio
             })
         }
         _ => None,
+    }
+}
+
+/// A rule's match, with the account that the event names.
+pub(super) fn hit(
+    signature: Arc<Signature>,
+    captured: Option<Box<[String]>>,
+    event: &dyn Fields,
+) -> Seen {
+    let account = ["username", "domainname"].map(|name| {
+        let value = event.schema().field(name).map(|id| event.field(id));
+        match value {
+            Some(Value::Text(text)) => text.to_string(),
+            _ => String::new(),
+        }
+    });
+    Seen::RuleHit {
+        signature,
+        captured,
+        account,
     }
 }
 

@@ -70,6 +70,8 @@ impl FlowKinds {
 pub struct Memory {
     /// All of it.
     pub total: u64,
+    /// What frames of evidence take of it.
+    pub evidence: u64,
 }
 
 impl Memory {
@@ -78,13 +80,23 @@ impl Memory {
     pub fn mib(mib: u64) -> Self {
         Self {
             total: mib.saturating_mul(1024 * 1024),
+            evidence: 0,
+        }
+    }
+
+    /// The same with the share of evidence set aside.
+    #[must_use]
+    pub fn with_evidence(self) -> Self {
+        Self {
+            evidence: self.total / 100 * limits::EVIDENCE_SHARE,
+            ..self
         }
     }
 
     /// Bytes for what `percent` of the budget is set aside for.
     #[must_use]
     pub fn share(self, percent: u64) -> u64 {
-        self.total / 100 * percent
+        (self.total - self.evidence) / 100 * percent
     }
 
     /// Bytes that assemblers of one of `workers` workers may hold.

@@ -101,8 +101,8 @@ impl<'a> Subject<'a> {
             rule: &alert.signature,
             source: Some(alert.flow.client.addr.ip()),
             destination: [Some(alert.flow.server.addr.ip()), None, None],
-            user: "",
-            domain: "",
+            user: &alert.finding.user,
+            domain: &alert.finding.domain,
             ts: alert.ts,
         }
     }

@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use super::actions::done;
 use super::claims::Claims;
 use super::decoders::Decoders;
+use super::evidence::{copies, is_told};
 use super::origin;
 use super::queue::{Batch, Item, Lane, Round, Used, What};
 use super::sighting::{keyed, protocol_of, seen};
@@ -21,7 +22,7 @@ use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
 use crate::limits;
 use crate::net::{Direction, Outer, Side, Transport};
 use crate::output::{EventTypes, Header, Lines, write_event};
-use crate::packet::{Block, Chunk, Datagram, Packet, Progress};
+use crate::packet::{Block, Chunk, Datagram, Kept, Packet, Progress};
 use crate::proto::rpch::VirtualConnections;
 use crate::proto::{Session, Shared};
 use crate::rule::{OnFlow, RuleSet, Scratch};
@@ -52,6 +53,8 @@ pub(super) struct Worker {
     collector: Collector,
     decoders: Decoders,
     stats: WorkerSnapshot,
+    /// Frames are copied for evidence.
+    evidence: bool,
 }
 
 impl Worker {
@@ -95,6 +98,7 @@ impl Worker {
                 index: 0,
             },
             stats: WorkerSnapshot::default(),
+            evidence: setup.evidence.is_some(),
         }
     }
 
@@ -128,6 +132,11 @@ impl Worker {
             self.collector.rules = Arc::clone(&rules);
         }
         self.packets(&block, &packets);
+        let frames = if self.evidence {
+            self.copies(&block, &packets, number)
+        } else {
+            Vec::new()
+        };
         self.collector.expiring = Some(number);
         self.expire(until, last);
         self.collector.expiring = None;
@@ -151,6 +160,7 @@ impl Worker {
             until,
             items,
             lines: std::mem::take(&mut collector.lines),
+            frames,
             capture,
             worker: self.stats,
             anomalies: changed.then(|| collector.anomalies.iter().map(|(k, n)| (*k, *n)).collect()),
@@ -159,6 +169,15 @@ impl Worker {
             last,
         };
         (round, used)
+    }
+
+    /// Frames of flows that may become evidence. Looked at after the batch, when it is known what they are.
+    fn copies(&mut self, block: &Block, packets: &[Packet], number: u64) -> Vec<Kept> {
+        let table = &mut self.table;
+        copies(block, packets, number, |packet| {
+            let state = table.state(packet);
+            state.is_none_or(|state| is_told(state.session.app_proto()))
+        })
     }
 
     /// Feeds the packets to their flows. A panic is a bug of ours: it costs that flow and is counted.
@@ -214,6 +233,7 @@ impl Worker {
             collector,
             decoders,
             stats,
+            evidence: _,
         } = self;
         let mut to = Decoding {
             shared,
@@ -574,10 +594,7 @@ impl Sink for FlowSink<'_> {
             rules.matches(&event, scratch, hits);
             while let Some(signature) = self.collector.hits.pop() {
                 let captured = self.collector.rules.capture(&signature, &event);
-                let hit = Seen::RuleHit {
-                    signature,
-                    captured,
-                };
+                let hit = super::sighting::hit(signature, captured, fields);
                 self.collector.sighting(self.info, flow, direction, hit);
             }
         }

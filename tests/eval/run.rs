@@ -118,6 +118,7 @@ impl Sensor {
                 live: false,
                 vlan_in_flow_key: false,
                 keep: None,
+                evidence: None,
                 pcap_filename: None,
             },
         })

@@ -219,6 +219,40 @@ impl Bench {
         Ok(())
     }
 
+    /// In a set of lossy variants a few labels may be lost by chance, and no more.
+    fn lossy(&self) -> Result<()> {
+        let (case, whole) = self.judge(&self.json, &self.said)?;
+        let (_, missed) = self.judge(&self.json, &Said::default())?;
+        let run = |lost: usize| {
+            let one = |n| {
+                let case = Case {
+                    set: "lab-derived",
+                    name: format!("variant{n}"),
+                    ..case.clone()
+                };
+                (
+                    case,
+                    if n < lost {
+                        missed.clone()
+                    } else {
+                        whole.clone()
+                    },
+                )
+            };
+            (0..100).map(one).collect::<Vec<_>>()
+        };
+        let baseline = Baseline::default().accept(&run(0), &Outcome::default());
+        let baseline = Baseline::read(&baseline.text()?)?;
+        let worse = |lost| !baseline.compare(&run(lost)).worse.is_empty();
+        if worse(0) || worse(3) || !worse(4) {
+            return Err("losses of a set of variants are not held to chance".to_owned());
+        }
+        if baseline.compare(&run(0)[10..]).worse.is_empty() {
+            return Err("variants that are gone are not noticed".to_owned());
+        }
+        Ok(())
+    }
+
     /// A case that is gone, a label without detector, and a table that does not hold are noticed.
     fn tables(&self) -> Result<usize> {
         let before = self.judge(&self.json, &self.said)?;
@@ -228,6 +262,7 @@ impl Bench {
         if baseline.compare(&[other]).worse.is_empty() {
             return Err("a case that is gone is not noticed".to_owned());
         }
+        self.lossy()?;
         let unmapped = [
             "coercion:newfamily",
             "relay:smb",

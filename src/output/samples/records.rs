@@ -90,6 +90,7 @@ pub(super) fn alert() -> Alert {
         gaps: 0,
         drops: 0,
         suppressed: true,
+        evidence_file: true,
     }
 }
 
@@ -106,6 +107,7 @@ pub(super) fn bare_alert() -> Alert {
         ntlm: Some(NtlmEvidence::default()),
         evidence: Vec::new(),
         suppressed: false,
+        evidence_file: false,
         ..alert()
     }
 }
@@ -137,6 +139,7 @@ pub(super) fn incident() -> Incident {
         evictions: 4,
         merged_into: 7,
         closed: true,
+        evidence_file: true,
     }
 }
 
