@@ -4,6 +4,8 @@
 #![allow(unsafe_code)]
 
 mod common;
+#[path = "memory/correlator.rs"]
+mod correlator;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Cursor;

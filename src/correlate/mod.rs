@@ -198,6 +198,7 @@ impl Correlator {
     pub fn within(mut self, bytes: u64) -> Self {
         let bounds = Bounds::of(bytes);
         self.identity.limit(&bounds);
+        self.postures.limit(&bounds);
         for pattern in &mut self.patterns {
             pattern.limit(&bounds);
         }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::identity::Identity;
 use super::window::Recent;
 use super::{Verdict, loops_back};
@@ -82,6 +83,11 @@ impl Default for Postures {
 }
 
 impl Postures {
+    /// How much it may hold.
+    pub(super) fn limit(&mut self, bounds: &Bounds) {
+        self.open.limit(bounds.small.min(limits::PENDING_FINDINGS));
+    }
+
     /// Looks at the next sighting, before identity learns from it.
     pub(super) fn sighting(&mut self, s: &Sighting, identity: &Identity) {
         if loops_back(&s.flow) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
 use crate::correlate::pattern::Context;
 use crate::correlate::suspects::Suspicion;
 use crate::correlate::window::Recent;
@@ -79,6 +80,10 @@ impl Desk {
         if !auth.anonymous {
             self.logons.insert(s.flow.flow_id, Logon::of(auth), s.ts);
         }
+    }
+
+    pub(in crate::correlate) fn limit(&mut self, bounds: &Bounds) {
+        self.logons.limit(bounds.logons);
     }
 
     pub(in crate::correlate) fn who(&self, flow_id: u64) -> Option<&Logon> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::desk::{self, Logon};
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
 use crate::correlate::identity::{Owner, machine_name};
 use crate::correlate::pattern::{Context, Pattern};
 use crate::correlate::suspects::Suspicion;
@@ -46,6 +47,10 @@ impl Default for FollowUps {
 }
 
 impl Pattern for FollowUps {
+    fn limit(&mut self, bounds: &Bounds) {
+        self.logons.limit(bounds.logons);
+    }
+
     fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
         match &s.seen {
             Seen::TicketRequest(request) => self.ticket(s, request, cx, out),

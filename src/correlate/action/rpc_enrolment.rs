@@ -5,6 +5,7 @@
 
 use super::desk::{self, Desk, Held};
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
 use crate::correlate::identity::{Owner, machine_name};
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::event::neighbour::ENROLMENT;
@@ -51,6 +52,10 @@ impl Pattern for RpcEnrolment {
 
     fn finish(&mut self, _: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
         self.0.finish(cx, out);
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.0.limit(bounds);
     }
 
     fn evicted(&self) -> Evicted {

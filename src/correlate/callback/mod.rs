@@ -8,6 +8,7 @@
 mod encrypted;
 mod habit;
 mod join;
+mod journal;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use crate::net::Addr;
 use crate::time::Timestamp;
 use encrypted::Encrypted;
 use habit::Habits;
+use journal::Journal;
 
 /// An authentication of a host, that may turn out to be a callback.
 #[derive(Clone, Debug)]
@@ -50,7 +52,7 @@ pub(super) struct Callbacks {
     /// Calls that were concluded, by the host that was called.
     calls: Recent<Addr, VecDeque<Case>>,
     /// Authentications, by client.
-    outgoing: Recent<Addr, VecDeque<Outgoing>>,
+    outgoing: Journal,
     /// The host that was last called with an address literal, by that address.
     named: Recent<Addr, Addr>,
     /// The client that last authenticated as a machine over IPv6, by server: a host that is called at its
@@ -68,7 +70,7 @@ impl Default for Callbacks {
         Self {
             asked: Recent::new(limits::PENDING_FINDINGS, window),
             calls: Recent::new(limits::PENDING_FINDINGS, window),
-            outgoing: Recent::new(limits::NAMED_ADDRESSES, window),
+            outgoing: Journal::default(),
             named: Recent::new(limits::PENDING_FINDINGS, window),
             towards: Recent::new(limits::PENDING_FINDINGS, window),
             habits: Habits::default(),
@@ -109,11 +111,12 @@ impl Pattern for Callbacks {
         if let Some(literal) = literal {
             self.named.insert(literal, victim, case.ts);
         }
-        let other = literal.and_then(|l| self.towards.get(&l));
-        let other = other.and_then(|client| self.outgoing.get(client));
-        let moved = |o: &&Outgoing| join::from_another_address(o, victim, cx);
-        let moved = other.into_iter().flatten().filter(moved);
-        let own = self.outgoing.get(&victim).into_iter().flatten();
+        let other = literal.and_then(|l| self.towards.get(&l)).copied();
+        let other = other
+            .into_iter()
+            .flat_map(|client| self.outgoing.of(client));
+        let moved = other.filter(|o| join::from_another_address(o, victim, cx));
+        let own = self.outgoing.of(victim);
         for outgoing in own.chain(moved) {
             let found = join::callback(case, outgoing, cx).or_else(|| {
                 // It was not this call, so it may have been one before.
@@ -160,7 +163,7 @@ impl Pattern for Callbacks {
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.calls.evicted(),
+            pending: self.calls.evicted() + self.outgoing.evicted(),
             ..Evicted::default()
         }
     }
@@ -201,7 +204,7 @@ impl Callbacks {
         }
         out.extend(self.encrypted.authenticate(&outgoing, cx));
         out.extend(tier0(&outgoing, cx));
-        note(&mut self.outgoing, client, outgoing, s.ts);
+        self.outgoing.push(client, outgoing, s.ts);
         self.tell_once(out, s.ts);
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Changes {
     waiting: Vec<IdentityChange>,
     /// When time alone may change a claim: about one entry a claim.
     due: BTreeSet<(Timestamp, Addr, String)>,
+    /// Entries of `due` at most.
+    most: usize,
     /// Changes of an address within its minute.
     told: Recent<Addr, (Timestamp, u32)>,
     /// All changes of this minute.
@@ -27,6 +29,7 @@ impl Default for Changes {
         Self {
             waiting: Vec::new(),
             due: BTreeSet::new(),
+            most: limits::NAMED_ADDRESSES,
             told: Recent::new(limits::LEASES_ASKED, MINUTE),
             minute: (Timestamp::ZERO, 0),
             suppressed: 0,
@@ -37,6 +40,11 @@ impl Default for Changes {
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Changes {
+    /// Looks again at no more claims than so many.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// Tells it, if there is room; else it is counted in the next one that is told.
     pub(super) fn tell(&mut self, mut change: IdentityChange) {
         let now = change.ts;
@@ -61,7 +69,7 @@ impl Changes {
     /// The claim of `addr` to `name` may change at that time.
     pub(super) fn look_again(&mut self, at: Timestamp, addr: Addr, name: &str) {
         // Beyond the limit expiry and settling are not told; ownership itself never rests on this.
-        if self.due.len() < limits::NAMED_ADDRESSES {
+        if self.due.len() < self.most {
             self.due.insert((at, addr, name.to_owned()));
         }
     }

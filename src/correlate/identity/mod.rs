@@ -46,6 +46,8 @@ pub(super) struct Identity {
     /// What the operator declared. It never expires and is asked first.
     declared: Names,
     declared_roles: BTreeMap<Addr, HostRoles>,
+    /// Declared names by address: whose two addresses are is asked of every finding.
+    declared_names: BTreeMap<Addr, Vec<String>>,
     guids: Recent<Guid, Vec<Addr>>,
     /// Names that DHCP clients asked for.
     asked: Recent<u64, Vec<String>>,
@@ -68,6 +70,7 @@ impl Identity {
             names: Names::new(keep),
             declared: Names::new(Duration::MAX),
             declared_roles: BTreeMap::new(),
+            declared_names: BTreeMap::new(),
             guids: Recent::new(limits::NAMED_ADDRESSES, keep),
             asked: Recent::new(limits::LEASES_ASKED, Duration::from_secs(60)),
             leases: Recent::new(limits::NAMED_ADDRESSES, keep),
@@ -335,6 +338,8 @@ impl Identity {
     /// Learns what the operator declared: it holds for good, and before the first packet.
     pub(super) fn declare(&mut self, claim: &Claim) {
         for name in &claim.names {
+            let own = self.declared_names.entry(claim.addr).or_default();
+            own.push(name.to_ascii_lowercase());
             self.declared
                 .claim(claim.addr, name, claim, Timestamp::ZERO);
         }
@@ -410,7 +415,10 @@ impl Identity {
         if a == b {
             return true;
         }
-        if self.declared.alike(a, b) {
+        let declared = |addr| self.declared_names.get(&addr);
+        if let (Some(x), Some(y)) = (declared(a), declared(b))
+            && x.iter().any(|name| y.contains(name))
+        {
             return true;
         }
         let guid = |addr| self.hosts.get(&addr).and_then(|h| h.guid);
@@ -452,6 +460,8 @@ impl Identity {
         self.hosts.limit(bounds.hosts);
         self.guids.limit(bounds.hosts);
         self.names.limit(bounds.names);
+        self.changes.limit(bounds.names);
+        self.leases.limit(bounds.hosts);
     }
 
     /// Roles the host plays.

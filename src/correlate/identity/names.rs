@@ -190,14 +190,6 @@ impl Names {
         holds(a) && holds(b)
     }
 
-    /// Both hold one name, whatever the evidence: of declared ones.
-    pub(super) fn alike(&self, a: Addr, b: Addr) -> bool {
-        self.held.iter().any(|(_, all, _)| {
-            let mut mine = all.iter().filter(|h| h.addr == a);
-            mine.any(|m| all.iter().any(|h| h.addr == b && h.name == m.name))
-        })
-    }
-
     pub(super) fn evicted(&self) -> u64 {
         self.held.evicted()
     }

@@ -8,6 +8,7 @@ mod zerologon;
 
 use super::Case;
 use super::action::desk::{self, Desk, Held};
+use super::bounds::Bounds;
 use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use crate::event::neighbour::{AT, DRSUAPI, NETLOGON, PRINT, PRINT_ASYNC, SERVICES, TASKS};
@@ -81,6 +82,10 @@ impl Pattern for Neighbours {
 
     fn finish(&mut self, _: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
         self.desk.finish(cx, out);
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.desk.limit(bounds);
     }
 
     fn evicted(&self) -> Evicted {

@@ -1,10 +1,12 @@
 //! RW-19: a server that takes authentications and is no Windows host: it repeats its challenge, or shows the
 //! constants of a tool.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Waiting, case, finding, tells_of_listener};
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
 use crate::correlate::loops_back;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::window::Recent;
@@ -12,6 +14,9 @@ use crate::event::{Authenticate, LegRole, Seen, Sighting, Trace};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
+
+/// Challenges remembered of a server: who repeats one gives it to everybody, or to one of the next few.
+const CHALLENGES: usize = 8;
 
 /// The first exchange with a challenge.
 #[derive(Debug)]
@@ -24,8 +29,8 @@ struct First {
 /// State of RW-19.
 #[derive(Debug)]
 pub(in crate::correlate) struct RogueServer {
-    /// By server, so that one server cannot push out others: its last challenges.
-    challenges: Recent<(Addr, [u8; 8]), First>,
+    /// By server, so that one server cannot push out others: its last challenges, the newest last.
+    challenges: Recent<Addr, VecDeque<([u8; 8], First)>>,
     /// Tool and field by server.
     tools: Recent<Addr, (String, String)>,
     /// Hosts that poisoned names or addresses, or that a coercion leads to.
@@ -88,6 +93,10 @@ impl Pattern for RogueServer {
         self.waiting.conclude(None, |f| f.listener, out);
     }
 
+    fn limit(&mut self, bounds: &Bounds) {
+        self.challenges.limit(bounds.servers);
+    }
+
     fn evicted(&self) -> Evicted {
         Evicted {
             exchanges: self.challenges.evicted(),
@@ -145,14 +154,25 @@ impl RogueServer {
         let (Some(challenge), Some(response)) = (auth.challenge, auth.nt_hash) else {
             return 0;
         };
-        let key = (s.flow.server.addr, challenge);
-        let Some(first) = self.challenges.get_mut(&key) else {
+        let server = s.flow.server.addr;
+        if self.challenges.get(&server).is_none() {
+            self.challenges.insert(server, VecDeque::new(), s.ts);
+        } else {
+            self.challenges.renew(&server, s.ts);
+        }
+        let Some(own) = self.challenges.get_mut(&server) else {
+            return 0;
+        };
+        let Some((_, first)) = own.iter_mut().find(|(c, _)| *c == challenge) else {
             let first = First {
                 flow: s.flow.flow_id,
                 response,
                 count: 1,
             };
-            self.challenges.insert(key, first, s.ts);
+            if own.len() >= CHALLENGES {
+                own.pop_front();
+            }
+            own.push_back((challenge, first));
             return 1;
         };
         if first.flow != s.flow.flow_id && first.response != response {

@@ -126,7 +126,8 @@ impl Exchange {
 /// each queue it is in and taken out once, so eviction is O(1) amortised.
 #[derive(Debug)]
 pub(super) struct Exchanges {
-    all: HashMap<Id, Exchange>,
+    /// Boxed, so that free room of the table is small.
+    all: HashMap<Id, Box<Exchange>>,
     /// Newest exchange of a flow and session.
     newest: HashMap<(u64, u64), Id>,
     /// In the order they were born.
@@ -162,7 +163,7 @@ impl Own {
     }
 
     /// What is forgotten leaves numbers behind; they go before they outnumber the rest.
-    fn sweep(&mut self, all: &HashMap<Id, Exchange>) {
+    fn sweep(&mut self, all: &HashMap<Id, Box<Exchange>>) {
         let most = 8 + 2 * self.live;
         if self.all.len() > most {
             self.all.retain(|id| all.contains_key(id));
@@ -173,12 +174,12 @@ impl Own {
     }
 }
 
-fn is_lone(all: &HashMap<Id, Exchange>, id: Id) -> bool {
+fn is_lone(all: &HashMap<Id, Box<Exchange>>, id: Id) -> bool {
     all.get(&id).is_some_and(|e| e.auth.is_none())
 }
 
 /// The oldest without AUTHENTICATE in a queue, taken out of it.
-fn pop_lone(queue: &mut VecDeque<Id>, all: &HashMap<Id, Exchange>) -> Option<Id> {
+fn pop_lone(queue: &mut VecDeque<Id>, all: &HashMap<Id, Box<Exchange>>) -> Option<Id> {
     while let Some(id) = queue.pop_front() {
         if is_lone(all, id) {
             return Some(id);
@@ -240,7 +241,7 @@ impl Exchanges {
         self.newest
             .insert((exchange.flow.flow_id, exchange.session), id);
         self.order.push_back(id);
-        self.all.insert(id, exchange);
+        self.all.insert(id, Box::new(exchange));
         self.by_client.entry(client).or_default().add(id, lone);
         if lone {
             self.by_server.entry(server).or_default().add(id, true);
@@ -263,11 +264,11 @@ impl Exchanges {
     }
 
     pub(super) fn get(&self, id: Id) -> Option<&Exchange> {
-        self.all.get(&id)
+        self.all.get(&id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Exchange> {
-        self.all.get_mut(&id)
+        self.all.get_mut(&id).map(Box::as_mut)
     }
 
     /// The AUTHENTICATE of an exchange came.
@@ -345,12 +346,12 @@ impl Exchanges {
         if e.auth.is_none() {
             self.answered_one_of(e.flow.server.addr);
         }
-        Some(e)
+        Some(*e)
     }
 }
 
 /// The oldest in a queue that is still there, taken out of it.
-fn pop_living(queue: &mut VecDeque<Id>, all: &HashMap<Id, Exchange>) -> Option<Id> {
+fn pop_living(queue: &mut VecDeque<Id>, all: &HashMap<Id, Box<Exchange>>) -> Option<Id> {
     while let Some(id) = queue.pop_front() {
         if all.contains_key(&id) {
             return Some(id);

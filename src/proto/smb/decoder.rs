@@ -90,6 +90,21 @@ pub(super) struct Chain {
     /// Kind of a tree whose connect is in the same compound.
     pub(super) kind: Option<Kind>,
     pub(super) handle: Option<u32>,
+    /// Data of a pipe that is waited for: what to tell if it never comes whole.
+    pub(super) cut: Option<Cut>,
+}
+
+/// Bytes of a [`Cut`].
+pub(super) const CUT: usize = 40;
+
+/// The head of a pipe's data: enough of a PDU to say which call it is (C706 12.6.4.9: 24 bytes, and an object UUID).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) handle: u32,
+    pub(super) to: Direction,
+    pub(super) head: [u8; CUT],
+    /// Bytes of it that are there.
+    pub(super) length: usize,
 }
 
 /// What to do with the bytes in front.
@@ -126,6 +141,7 @@ impl Decoder {
         let bytes = match chunk {
             Chunk::Data(bytes) => bytes,
             Chunk::Gap(_) => {
+                self.missed(direction, shared, out);
                 self.lose(direction, GAP, out);
                 return Progress::all(&[]);
             }
@@ -314,8 +330,7 @@ impl Decoder {
             lane.chain = Chain {
                 session: header.session_id,
                 tree: header.tree_id.unwrap_or(0),
-                kind: None,
-                handle: None,
+                ..Chain::default()
             };
         }
         let pdu = Pdu {
@@ -425,6 +440,20 @@ impl Decoder {
     /// What a message hides stays unknown.
     pub(super) fn unread(&mut self, direction: Direction, error: Error, out: &mut dyn Sink) {
         self.reported.unread.say("smb", direction, error, out);
+    }
+
+    /// Bytes are missing in the middle of something: what was shown of a pipe's data is all there is.
+    fn missed(&mut self, direction: Direction, shared: &mut Shared, out: &mut dyn Sink) {
+        let lane = self.lanes.of(direction);
+        let (handle, to) = match (lane.place, lane.chain.cut.take()) {
+            (Place::Command, Some(cut)) => {
+                self.connection.begun(&cut, &shared.catalog, out);
+                (cut.handle, cut.to)
+            }
+            (Place::Data { handle, to, .. }, _) => (handle, to),
+            _ => return,
+        };
+        self.connection.gap(handle, to, &shared.catalog, out);
     }
 
     /// It is unknown where the next message begins; not here.

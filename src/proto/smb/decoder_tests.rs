@@ -523,3 +523,52 @@ proptest! {
         play(&[(C2S, noise.clone()), (S2C, noise)], size);
     }
 }
+
+/// A capture that keeps the first bytes of every packet: the interface and the operation are there, the path is not.
+#[test]
+fn a_call_whose_end_was_not_captured() {
+    let all = conversation();
+    let is_call = |(_, bytes): &(Direction, Vec<u8>)| bytes.get(4 + 12) == Some(&11);
+    for (kept, size) in [(24, usize::MAX), (40, usize::MAX), (40, 1)] {
+        let mut player = Player::default();
+        for (n, message) in all.iter().enumerate() {
+            let (way, bytes) = message;
+            let whole = n == 0 || !is_call(message) || *way == S2C;
+            let shown = if whole {
+                bytes
+            } else {
+                &bytes[..4 + 120 + kept]
+            };
+            for piece in shown.chunks(size) {
+                player.data(*way, piece);
+            }
+            if !whole {
+                player.gap(*way);
+            }
+        }
+        let out = player.end().out;
+        let call = ["to_server RpcCall(", "opnum: 0", "named_pipe: \"lsarpc\""];
+        assert_eq!(out.count(&call), 1, "{kept} {size}: {:#?}", out.0);
+    }
+}
+
+#[test]
+fn a_hole_in_a_long_write_ends_what_the_pipe_waits_for() {
+    let mut player = Player::default();
+    for (way, bytes) in logon(r"\\s\IPC$", 2) {
+        player.data(way, &bytes);
+    }
+    // Longer than may be waited for: its data is streamed.
+    let mut call = vector("smb2_ioctl_pipe_transceive_efs").bytes[124..].to_vec();
+    call[8..10].copy_from_slice(&60_000_u16.to_le_bytes());
+    call.resize(100_000, 0);
+    let long = message(&[command(9, 0, 0, 9, TREE, &write_request(FILE, &call))]);
+    player.data(C2S, &long[..5000]);
+    player.gap(C2S);
+    let next = message(&[command(9, 0, 0, 10, TREE, &write_request(FILE, &bind()))]);
+    player.data(C2S, &next);
+    let got = player.end();
+    let call = ["to_server RpcCall(", "opnum: 0"];
+    assert_eq!(got.out.count(&call), 1, "{:#?}", got.out.0);
+    assert_eq!(got.pipes().last(), Some(&("", C2S, &bind()[..])));
+}

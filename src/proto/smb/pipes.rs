@@ -1,7 +1,7 @@
 //! What is said on pipes: which handle a READ, WRITE or IOCTL is about, and whether it is RPC.
 
 use super::commands::{After, Connection, Pdu, Surroundings};
-use super::decoder::Chain;
+use super::decoder::{CUT, Chain, Cut};
 use super::tables::Kind;
 use super::wire::{self, FileId, Piece};
 use crate::catalog::Catalog;
@@ -53,6 +53,43 @@ impl Connection {
                 client: None,
             };
             association.pipe_shed(&via, catalog, out);
+        }
+    }
+
+    /// Data of a pipe of which no more than the head will come.
+    pub(super) fn begun(&mut self, cut: &Cut, catalog: &Catalog, out: &mut dyn Sink) {
+        let Some(handle) = self.handles.get(cut.handle) else {
+            return;
+        };
+        if handle.association.is_none() {
+            self.handles.christen(cut.handle);
+            if let Some(handle) = self.handles.get(cut.handle) {
+                handle.certain = true;
+                handle.association = Some(Box::new(Association::default()));
+            }
+        }
+        let head = cut.head.get(..cut.length).unwrap_or_default();
+        self.stream(cut.handle, cut.to, head, catalog, out);
+    }
+
+    /// Data of a pipe is missing.
+    pub(super) fn gap(
+        &mut self,
+        handle: u32,
+        direction: Direction,
+        catalog: &Catalog,
+        out: &mut dyn Sink,
+    ) {
+        if let Some(handle) = self.handles.get(handle)
+            && let Some(association) = &mut handle.association
+        {
+            let via = Via {
+                transport: RpcTransport::Pipe,
+                pipe: &handle.name,
+                association: handle.serial.into(),
+                client: None,
+            };
+            association.pipe_gap(&via, direction, catalog, out);
         }
     }
 
@@ -158,6 +195,9 @@ impl Connection {
             }
             None => return Ok(After::Done),
         };
+        // The head first: if the rest never comes, it tells which call it was.
+        around.chain.cut = cut(pdu, handle, data, direction);
+        data.head(CUT).of(pdu.bytes, WHAT)?;
         let fits = data.end() <= TAIL_BYTES;
         let bytes = if fits {
             data.of(pdu.bytes, WHAT)?
@@ -213,6 +253,25 @@ impl Connection {
         }
         self.stream(handle, direction, bytes, around.catalog, around.out);
     }
+}
+
+/// What there is of data that is waited for; nothing once it is whole.
+fn cut(pdu: &Pdu<'_>, handle: u32, data: Piece, to: Direction) -> Option<Cut> {
+    let shown = pdu.bytes.get(data.at..).unwrap_or_default();
+    if shown.len() >= data.length {
+        return None;
+    }
+    let mut cut = Cut {
+        handle,
+        to,
+        head: [0; CUT],
+        length: 0,
+    };
+    for (to, from) in cut.head.iter_mut().zip(shown) {
+        *to = *from;
+        cut.length = cut.length.saturating_add(1);
+    }
+    Some(cut)
 }
 
 /// Bytes of the common header that [`looks_like_rpc`] asks for (C706 12.6.3.1).
