@@ -586,7 +586,7 @@ fn in_evidence(text: String) -> ConfigError {
     let keys = ["max_mib", "max_days"].into_iter();
     let named = keys
         .filter(|key| text.contains(&format!("evidence.{key}")))
-        .last();
+        .next_back();
     let e = ConfigError::new(text);
     match named {
         Some(key) => e.within(key).within("evidence"),
