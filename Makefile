@@ -4,10 +4,12 @@ DEMO = testdata/captures/relay_smb_http_adcs.pcap
 FUZZ ?= session
 FUZZ_SECS ?= 60
 BENCH_PCAP ?= target/bench/mix.pcap
+LIVE_PPS ?= 50000
+LIVE_SECS ?= 10
 
 PACKAGE_PROFILE ?= release
 
-.PHONY: help deps build demo package test ci-full lint eval eval-accept bench bench-smoke fuzz lab lab-smoke clean
+.PHONY: help deps build demo package test ci-full lint eval eval-accept bench bench-live bench-smoke fuzz lab lab-smoke clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +50,10 @@ bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 	cargo bench --locked --bench decode
 	cargo bench --locked --bench correlate
 	cargo bench --locked --bench rules
+
+bench-live: deps ## the highest rate without loss over a veth pair (root, tcpreplay; LIVE_PPS=N LIVE_SECS=N BENCH_PCAP=FILE)
+	cargo build --profile fast --locked
+	RELAYWATCH=target/fast/relaywatch testdata/bench/veth.sh search $(LIVE_PPS) $(LIVE_SECS) $(wildcard $(BENCH_PCAP))
 
 bench-smoke: deps ## the benches on a small capture: that they run, not how fast
 	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile dev --bench replay -- $(DEMO)

@@ -46,7 +46,7 @@ impl Default for LiveOptions<'_> {
         Self {
             snaplen: 65_535,
             buffer: 64 * 1024 * 1024,
-            timeout_ms: 2,
+            timeout_ms: 1,
             promisc: true,
             bpf: None,
             nanos: true,
@@ -140,7 +140,7 @@ impl LiveSource {
             link,
             // libpcap refuses a precision it cannot give, so what was asked for is what comes.
             fraction: if options.nanos { 1 } else { 1_000 },
-            delay: Duration::from_millis(u64::from(timeout)) + RETIRING,
+            delay: Duration::from_millis(u64::from(timeout) * 2) + RETIRING,
             state,
             kernel: Kernel::default(),
             stats: SourceStats::default(),
@@ -149,7 +149,8 @@ impl LiveSource {
     }
 }
 
-/// What a block may be late beyond its timeout: the timer of kernels before 6.18 counts in jiffies, of 4 ms on most.
+/// What a block may be late beyond twice its timeout. The kernel hands over a block that a second tick of its timer finds
+/// open; before Linux 6.18 that timer counts in jiffies, of 4 ms on most, and frames can be late by more.
 const RETIRING: Duration = Duration::from_millis(1);
 
 const DOWN: &str = "no link; capturing goes on when it is back";

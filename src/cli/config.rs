@@ -147,7 +147,7 @@ fn default_ring() -> u32 {
 }
 
 fn default_timeout() -> u32 {
-    2
+    1
 }
 
 /// `[limits]`.
@@ -583,10 +583,9 @@ fn default_workers() -> usize {
 
 /// A mistake in the section of evidence, with its way if it names a key; a flag's value has none in the file.
 fn in_evidence(text: String) -> ConfigError {
-    let keys = ["max_mib", "max_days"].into_iter();
-    let named = keys
-        .filter(|key| text.contains(&format!("evidence.{key}")))
-        .next_back();
+    let named = ["max_mib", "max_days"]
+        .into_iter()
+        .rfind(|key| text.contains(&format!("evidence.{key}")));
     let e = ConfigError::new(text);
     match named {
         Some(key) => e.within(key).within("evidence"),

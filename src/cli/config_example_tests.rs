@@ -133,6 +133,12 @@ fn what_is_commented_out_is_the_default() {
     assert_eq!(shown.service.group, none.service.group);
     assert_eq!(shown.service.log_format, none.service.log_format);
     assert_eq!(shown.service.log_level, none.service.log_level);
+    let kept = config(
+        "[evidence]\ndir = \"/var/lib/relaywatch/evidence\"",
+        &["-i", "eth1"],
+    );
+    assert!(kept.evidence.is_some());
+    assert_eq!(shown.evidence, kept.evidence);
     let named = config("", &["-i", "eth1"]);
     let mut interface = shown.interfaces[0].clone();
     interface.bpf = None;

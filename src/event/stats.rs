@@ -216,7 +216,7 @@ pub struct SensorRecord {
     /// What became of the lines, by output.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, BTreeMap<&'static str, u64>>,
-    /// Packet to alert, if there was an alert.
+    /// Time to alert, from the packet that decided it or the end of its wait, if there was an alert.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
 }

@@ -48,6 +48,8 @@ pub(super) struct Join {
     stats_interval: Duration,
     next_stats: Option<Timestamp>,
     first_ts: Option<Timestamp>,
+    /// Time that the last round reached.
+    until: Timestamp,
     capture: CaptureSnapshot,
     workers: Vec<WorkerSnapshot>,
     anomalies: Vec<BTreeMap<Anomaly, u64>>,
@@ -119,6 +121,7 @@ impl Join {
             stats_interval: setup.stats_interval,
             next_stats: None,
             first_ts: None,
+            until: Timestamp::ZERO,
             capture: CaptureSnapshot::default(),
             workers: vec![WorkerSnapshot::default(); setup.workers],
             anomalies: vec![BTreeMap::new(); setup.workers],
@@ -200,7 +203,7 @@ impl Join {
                         self.correlator
                             .sighting(s, &mut self.judge, &mut self.verdicts);
                     }
-                    self.tell(filled, &mut out);
+                    self.tell(s.ts, filled, &mut out);
                 }
             }
         }
@@ -211,7 +214,9 @@ impl Join {
             self.correlator
                 .advance(until, &mut self.judge, &mut self.verdicts);
             self.correlated.advance(until, &mut self.verdicts);
-            self.tell(filled, &mut out);
+            // What waited was due after the round before.
+            let after = std::mem::replace(&mut self.until, until);
+            self.tell(after, filled, &mut out);
         }
         if self.store.is_due(until, last) {
             self.store.put(self.correlator.knowledge(), last);
@@ -221,7 +226,7 @@ impl Join {
             self.report.postures.clear();
             self.correlator
                 .finish(until, &mut self.judge, &mut self.verdicts);
-            self.tell(filled, &mut out);
+            self.tell(until, filled, &mut out);
         }
         self.stats(until, last, outlet, &mut out);
         self.show(until, outlet);
@@ -233,8 +238,8 @@ impl Join {
         self.out = out;
     }
 
-    /// Writes what the correlator concluded.
-    fn tell(&mut self, filled: Option<Instant>, out: &mut Lines) {
+    /// Writes what the correlator concluded, which it could not have before `possible`.
+    fn tell(&mut self, possible: Timestamp, filled: Option<Instant>, out: &mut Lines) {
         self.correlated.findings(&mut self.verdicts);
         let (rules, drops) = (Arc::clone(&self.judge.rules), self.drops());
         self.judge.tuner.review(&rules, drops, &mut self.verdicts);
@@ -262,7 +267,7 @@ impl Join {
                     }
                     self.told.alert(alert.ts, level, title);
                     self.write_alert(&alert, out);
-                    self.record_latency(alert.ts, filled);
+                    self.record_latency(alert.ts.max(possible), filled);
                 }
                 Verdict::Identity(change) => {
                     if self.events.has(EventType::Identity) {
@@ -332,7 +337,8 @@ impl Join {
         });
     }
 
-    /// Live, from the packet's own time; in replay, from when its block was read.
+    /// Live, from the time of the packet that decided it, or from when its wait was over at the earliest; in replay, from
+    /// when its block was read.
     fn record_latency(&mut self, ts: Timestamp, filled: Option<Instant>) {
         let took = if self.live {
             wall_clock().since(ts)
