@@ -12,7 +12,7 @@ use super::framing::Framing;
 use super::stub::{Encoding, Found, read_path};
 use super::wire::{
     self, Bind, BindAck, FaultStatus, Header, PacketType, Pdu, RESPONSE_STUB_AT, RequestHead,
-    Syntax, VerificationTrailer,
+    Syntax, VerificationTrailer, flag,
 };
 use crate::catalog::{Catalog, Interface};
 use crate::event::{Anomaly, Event, RpcCall, RpcResult, Sink};
@@ -30,6 +30,8 @@ pub struct Association {
     security: Security,
     calls: Calls,
     names: Names,
+    /// An endpoint mapper's answer of which not all is there.
+    pub(super) answer: endpoints::Parts,
     /// Anomalies reported.
     anomalies: u32,
 }
@@ -175,6 +177,7 @@ impl Association {
             self.security.held(),
             self.calls.held(),
             self.names.held(),
+            self.answer.held(),
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
@@ -486,19 +489,27 @@ impl Association {
         self.calls.note_answer();
         self.finish_unended(cx, header.call_id);
         let asked = cx.direction.reverse();
+        if header.flags & (flag::FIRST | flag::LAST) != flag::FIRST | flag::LAST {
+            let call = self.calls.waiting(asked, header.call_id);
+            let call = call.and_then(|w| Some((w.interface?, w.opnum)));
+            self.answer.add(call, header, piece);
+        }
         if let Some(done) = self.calls.answer(asked, header, piece) {
             let answer = Answered {
                 fault: None,
                 status: done.status(header.big_endian),
             };
             self.report_result(cx, header.call_id, &done, &answer);
-            // An answer in several fragments is not kept.
-            if let (1, false, Some(interface)) = (done.fragments, done.sealed, done.interface) {
+            let stub = match done.fragments {
+                1 => Some(piece.stub),
+                _ => self.answer.whole(header.call_id),
+            };
+            if let (Some(stub), false, Some(interface)) = (stub, done.sealed, done.interface) {
                 let encoding = Encoding {
                     ndr64: done.ndr64,
                     big_endian: header.big_endian,
                 };
-                endpoints::told(cx, interface, done.opnum, piece.stub, encoding);
+                endpoints::told(cx, interface, done.opnum, stub, encoding);
             }
         }
     }

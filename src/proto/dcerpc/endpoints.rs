@@ -3,10 +3,13 @@
 
 use std::net::Ipv4Addr;
 
+use super::calls::Piece;
 use super::decoder::Cx;
 use super::ndr::Ndr;
 use super::stub::Encoding;
+use super::wire::{Header, flag};
 use crate::event::{Event, RpcEndpoint};
+use crate::limits::STUB_BYTES;
 use crate::proto::epm::wire::{self as epm, Floor, Form, Tower};
 use crate::wire::{Guid, Reader, Result, Text, Utf16};
 
@@ -19,6 +22,53 @@ const BINDINGS: usize = 16;
 /// True if the answer to the call is read.
 pub(super) fn has(interface: Guid, opnum: u16) -> bool {
     source(interface, opnum).is_some()
+}
+
+/// An answer that comes in several fragments. One at a time: who looks up endpoints waits for the answer.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    call_id: u32,
+    /// At most [`STUB_BYTES`] of the stub, without a hole.
+    stub: Vec<u8>,
+    /// It is whole so far.
+    good: bool,
+}
+
+impl Parts {
+    /// Bytes of heap.
+    pub(super) fn held(&self) -> usize {
+        self.stub.capacity()
+    }
+
+    /// A fragment of the answer to a call.
+    pub(super) fn add(&mut self, call: Option<(Guid, u16)>, header: &Header, piece: &Piece<'_>) {
+        if !call.is_some_and(|(interface, opnum)| has(interface, opnum)) {
+            return;
+        }
+        if header.flags & flag::FIRST != 0 {
+            (self.call_id, self.good) = (header.call_id, true);
+            self.stub.clear();
+        }
+        let length = self.stub.len().saturating_add(piece.stub.len());
+        self.good &= self.call_id == header.call_id
+            && piece.stub.len() == piece.len
+            && !piece.sealed
+            && length <= STUB_BYTES;
+        if self.good {
+            self.stub.extend_from_slice(piece.stub);
+        }
+    }
+
+    /// Bytes are missing somewhere.
+    pub(super) fn spoil(&mut self) {
+        self.good = false;
+    }
+
+    /// The whole stub of the answer whose last fragment was added.
+    pub(super) fn whole(&mut self, call_id: u32) -> Option<&[u8]> {
+        let good = std::mem::take(&mut self.good) && self.call_id == call_id;
+        good.then_some(&*self.stub)
+    }
 }
 
 fn source(interface: Guid, opnum: u16) -> Option<&'static str> {

@@ -129,6 +129,7 @@ impl Association {
 
     /// Bytes of this direction are missing.
     pub(super) fn lose(&mut self, cx: &mut Cx<'_>) {
+        self.answer.spoil();
         let side = self.side(cx);
         side.held.clear();
         side.need = 0;

@@ -4,7 +4,7 @@
 //! events; [`Endpoints`] keeps what they teach, and [`Learn`] puts it to use. Nothing learned here ever
 //! restricts what is decoded: an interface can be called on every endpoint of its process.
 //!
-//! Not read: answers in several fragments, `ept_insert`.
+//! Not read: answers of more than 64 KiB, `ept_insert`.
 
 #![cfg_attr(
     not(test),

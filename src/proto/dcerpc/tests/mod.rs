@@ -1,5 +1,6 @@
 //! The association from outside: bytes in, events out.
 
+mod answers;
 mod auth;
 mod behaviour;
 mod evasion;
