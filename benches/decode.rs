@@ -107,6 +107,19 @@ fn datagrams() -> Vec<(&'static str, Transport, u16, Vec<u8>)> {
         ("dhcpv6 advertise", Transport::Udp, 547, advertise),
         ("arp reply", Transport::Arp, 0, arp),
         ("router advertisement", Transport::Icmp6, 0, advert),
+        (
+            "dcerpc call without a connection",
+            Transport::Udp,
+            49_664,
+            Vectors::load().bytes("cl_request_header_80_bytes"),
+        ),
+        (
+            "krb5 AS-REQ",
+            Transport::Udp,
+            88,
+            // Over UDP it has no length in front (RFC 4120 7.2.1).
+            Vectors::load().bytes("krb5_as_req_timestamp").split_off(4),
+        ),
         ("udp, given up", Transport::Udp, 50_000, vec![0x40; 1200]),
     ]
 }
@@ -302,6 +315,27 @@ fn talks() -> Vec<Talk> {
             port: 25,
             open: vec![(ToServer, b"EHLO client\r\n".to_vec())],
             round: vec![(ToServer, b"NOOP\r\n".to_vec())],
+        },
+        Talk {
+            name: "imap: a command before the logon",
+            port: 143,
+            open: vec![(ToClient, b"* OK IMAP4rev1 ready\r\n".to_vec())],
+            round: vec![(ToServer, b"a NOOP\r\n".to_vec())],
+        },
+        Talk {
+            name: "pop3: a command before the logon",
+            port: 110,
+            open: vec![(ToClient, b"+OK POP3 ready\r\n".to_vec())],
+            round: vec![(ToServer, b"NOOP\r\n".to_vec())],
+        },
+        Talk {
+            name: "dns over tcp: a question",
+            port: 53,
+            open: Vec::new(),
+            round: vec![(
+                ToServer,
+                b"\x00\x1a\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03dc1\x04test\x00\x00\x01\x00\x01".to_vec(),
+            )],
         },
         Talk {
             name: "http: request and response without body",

@@ -21,8 +21,10 @@ pub const SPOOL_BYTES: u64 = 256 * 1024 * 1024;
 pub const HTTP_LINES: usize = 500;
 /// Seconds for an answer over HTTP.
 pub const HTTP_SECS: u64 = 30;
-/// Batches waiting for one worker. Live, a full queue drops the newest batch and counts it.
+/// Batches waiting for one worker. Live, a queue that stays full for [`QUEUE_MILLIS`] drops the newest batch and counts it.
 pub const QUEUE_BATCHES: usize = 16;
+/// Milliseconds that the capture thread waits for a full queue, live, while packets wait in the kernel's ring.
+pub const QUEUE_MILLIS: u64 = 100;
 
 /// Milliseconds between ticks on a silent interface: detections that wait are that much late, and each costs every
 /// thread a wake-up.

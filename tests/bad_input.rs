@@ -190,6 +190,49 @@ fn check_tells_rules_bounds_and_memory() {
     refused_on_check(&["-T", "-i", "nope0"]);
 }
 
+/// What the configuration names and this system has not is told beside what is wrong in the file.
+#[test]
+fn check_tells_every_mistake_of_file_and_system_with_its_line() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(at("key"), [7; 32]).unwrap();
+    std::fs::set_permissions(at("key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(at("state"), "no folder").unwrap();
+    std::fs::write(at("bad.yml"), "title: x\n").unwrap();
+    let toml = format!(
+        "wokers = 1\nrules = [\n  \"{}\",\n  \"{}\"]\nkey_file = \"{}\"\nstate_dir = \"{}\"\n\
+         outputs = [\"/nowhere/eve.json\"]\n[control]\nsocket = \"/nowhere/c.sock\"\n\
+         [[interfaces]]\nname = \"nope0\"\nbpf = \"port banana\"\n",
+        at("bad.yml"),
+        at("missing.yml"),
+        at("key"),
+        at("state"),
+    );
+    std::fs::write(at("c.toml"), toml).unwrap();
+    let (code, out, err) = run(&["-T", "-c", &at("c.toml")]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    let of_file = |rest: &str| format!("{}:{rest}", at("c.toml"));
+    for expect in [
+        of_file("1:1: unknown key `wokers`, did you mean `workers`?"),
+        of_file("4:3: rules: "),
+        of_file("5:1: "),
+        of_file("6:1: state_dir: "),
+        of_file("9:1: control.socket: /nowhere is no folder"),
+        of_file("11:1: nope0: no such interface"),
+        of_file("12:1: interface nope0: "),
+        "output: /nowhere is no folder".to_owned(),
+        format!("{}:", at("bad.yml")),
+    ] {
+        let found = err
+            .lines()
+            .filter(|line| line.trim_start_matches("relaywatch: ").starts_with(&expect));
+        assert_ne!(found.count(), 0, "{expect} is not in:\n{err}");
+    }
+    assert!(err.contains("run `chmod 600"), "{err}");
+    assert!(err.contains("port banana"), "{err}");
+}
+
 fn refused_on_check(args: &[&str]) {
     let (code, _, err) = run(args);
     assert_eq!(code, 2, "{err}");

@@ -2,22 +2,39 @@
 
 use std::io::Write;
 
-use super::{Args, Config, Failure, complain, evidence, outputs, tuning};
-use crate::capture::interface;
+use super::{Args, Config, Failure, complain, environment, evidence, outputs, tuning};
+use crate::capture::Interface;
 use crate::correlate::costs;
 use crate::limits;
 use crate::rule::RuleSet;
 use crate::sensor::Memory;
 use crate::sensor::sandbox::Allow;
 
-/// Tells rules, bounds, memory and interfaces on stdout.
-pub(super) fn tell(
+/// Tells rules, bounds, memory and interfaces on stdout, or every mistake there is.
+pub(super) fn tell(args: &Args) -> Result<(), Failure> {
+    let (config, file, mut wrong) = Config::lenient(args).map_err(Failure::new)?;
+    let found = environment::look(args, &config, file.as_ref(), &mut wrong);
+    if let Some(file) = &file {
+        wrong.place(file);
+    }
+    wrong.none().map_err(Failure::new)?;
+    let (config, memory) = (&config, config.memory());
+    if let Some(rules) = &found.rules {
+        warn_of_deprecated(rules);
+        let allow = super::sandbox::allow(args, config);
+        lines(args, config, rules, memory, &allow, &found.interfaces);
+    }
+    Ok(())
+}
+
+fn lines(
     args: &Args,
     config: &Config,
     rules: &RuleSet,
     memory: Memory,
     allow: &Allow,
-) -> Result<(), Failure> {
+    interfaces: &[(usize, Interface)],
+) {
     let mut lines = vec![format!("relaywatch {}", env!("CARGO_PKG_VERSION"))];
     lines.push(match &args.config {
         Some(path) => format!("configuration  {}", path.display()),
@@ -68,25 +85,19 @@ pub(super) fn tell(
         limits::HABITS,
         limits::POSTURES
     ));
-    let mut broken = outputs::problems(config);
-    for wanted in &config.interfaces {
-        match interface(&wanted.name) {
-            Ok(state) => lines.push(format!(
-                "interface      {}: {}{}; {}",
-                wanted.name,
-                if state.up { "up" } else { "DOWN" },
-                if state.running { ", link" } else { ", NO LINK" },
-                wanted.how()
-            )),
-            Err(e) => broken.push(e.to_string()),
-        }
+    for (nth, state) in interfaces {
+        let Some(wanted) = config.interfaces.get(*nth) else {
+            continue;
+        };
+        lines.push(format!(
+            "interface      {}: {}{}; {}",
+            wanted.name,
+            if state.up { "up" } else { "DOWN" },
+            if state.running { ", link" } else { ", NO LINK" },
+            wanted.how()
+        ));
     }
     print(&lines);
-    if broken.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure(broken.join("\n")))
-    }
 }
 
 /// `rules list`: one line a rule, then what was skipped.

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::Args;
+pub use super::config_file::ConfigError;
+use super::config_file::Text;
 use super::{evidence, outputs, service, tuning};
 use crate::correlate::DeclaredHost;
 use crate::event::{HostRole, Level};
 use crate::net::{HomeNets, Net};
 use crate::output::{EvidenceOptions, OutputSpec, Target};
-use crate::sensor::{RuleRef, Tuning};
+use crate::sensor::{Memory, RuleRef, Tuning};
 
 /// The configuration file. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -197,17 +199,6 @@ const FORWARDER: &str = "forwarder";
 /// Least memory the sensor can work with, MiB.
 const LEAST_MEMORY: u64 = 64;
 
-/// Settings that cannot be used, with what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
-
-impl ConfigError {
-    pub(super) fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
 /// What the file and the arguments come to.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -255,12 +246,36 @@ impl Config {
     /// Reads the file that the arguments name and lays the arguments over it.
     ///
     /// # Errors
-    /// If the file cannot be read or a value cannot be used.
+    /// If the file cannot be read, or with every value that cannot be used.
     pub fn from_args(args: &Args) -> Result<Self, ConfigError> {
-        let (file, tables) = match &args.config {
-            Some(path) => read(path)?,
-            None => (File::default(), Vec::new()),
+        let (config, text, mut wrong) = Self::lenient(args)?;
+        if let Some(text) = &text {
+            wrong.place(text);
+        }
+        wrong.none()?;
+        Ok(config)
+    }
+
+    /// The settings as far as they can be understood, the file, and every mistake, not yet placed.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no TOML.
+    pub(super) fn lenient(args: &Args) -> Result<(Self, Option<Text>, ConfigError), ConfigError> {
+        let text = args.config.as_deref().map(Text::read).transpose()?;
+        let mut wrong = ConfigError::default();
+        let file: File = match &text {
+            Some(text) => text.meant(&suggestion, &mut wrong),
+            None => File::default(),
         };
+        let tables = wrong.take(outputs::read(&file.output));
+        let config = Self::meant(file, tables.unwrap_or_default(), args, &mut wrong);
+        Ok((config, text, wrong))
+    }
+
+    /// Lays the arguments over the file. What cannot be used is left out and told.
+    fn meant(file: File, tables: Vec<OutputSpec>, args: &Args, wrong: &mut ConfigError) -> Self {
+        let names = file.interfaces.iter();
+        let in_file: Vec<String> = names.map(|i| i.name.clone()).collect();
         let mut interfaces = file.interfaces;
         if !args.interface.is_empty() {
             interfaces = args
@@ -296,10 +311,9 @@ impl Config {
         forwarders.extend(&args.forwarder);
         let mut named = file.hosts;
         for text in &args.host {
-            let (name, host) = host(text)?;
-            named.insert(name, host);
+            named.extend(wrong.take(host(text)));
         }
-        let mut hosts = declared(&named, &mut forwarders)?;
+        let mut hosts = declared(&named, &mut forwarders, wrong);
         let nets = if args.home_net.is_empty() {
             &file.home_nets
         } else {
@@ -307,12 +321,12 @@ impl Config {
         };
         let live = !interfaces.is_empty();
         file.allow.declare(&mut hosts, &mut forwarders);
-        let mut tuning = tuning::tuning(&file.suppress, &file.threshold)?;
+        let mut tuning = tuning::tuning(&file.suppress, &file.threshold, wrong);
         tuning.show = args.show_suppressed || file.show_suppressed;
         let config = Self {
             forwarders,
             hosts,
-            home_nets: home_nets(nets)?,
+            home_nets: home_nets(nets, wrong),
             learning_hours: args.learning_hours.or(file.learning_hours).unwrap_or(24),
             // What is known of the live network is no business of a replay, unless it is asked for.
             state_dir: args.state.clone().or(file.state_dir.filter(|_| live)),
@@ -323,28 +337,41 @@ impl Config {
                 .unwrap_or_else(default_workers),
             vlan_in_flow_key: args.vlan_in_flow_key || file.vlan_in_flow_key,
             memory_mib: args.memory_mib.unwrap_or(file.limits.memory_mib),
-            outputs: outputs::all(&args.output, &file.outputs, tables)?,
+            outputs: wrong
+                .take(outputs::all(&args.output, &file.outputs, tables))
+                .unwrap_or_default(),
             rules,
             builtin_rules,
             key_file: args.key_file.clone().or(file.key_file),
             stats_interval_s: args.stats_interval.or(file.stats_interval_s).unwrap_or(30),
             tuning,
             sandbox: file.sandbox.unwrap_or(true) && !args.no_sandbox,
-            levels: tuning::levels(&file.levels)?,
-            evidence: evidence::options(&file.evidence, &args.evidence, live)
-                .map_err(ConfigError)?,
-            service: service::Settings::new(
-                file.control,
-                file.metrics,
-                file.log,
-                &args.service,
-                args.quiet,
-                live,
-            )
-            .map_err(ConfigError)?,
+            levels: tuning::levels(&file.levels, wrong),
+            evidence: wrong
+                .take(evidence::options(&file.evidence, &args.evidence, live).map_err(in_evidence))
+                .flatten(),
+            service: wrong
+                .take(service::Settings::new(
+                    file.control,
+                    file.metrics,
+                    file.log,
+                    &args.service,
+                    args.quiet,
+                    live,
+                ))
+                .unwrap_or_default(),
         };
-        config.check()?;
-        Ok(config)
+        config.check(args, &in_file, wrong);
+        config
+    }
+
+    /// The memory budget and its shares.
+    pub(super) fn memory(&self) -> Memory {
+        let all = Memory::mib(self.memory_mib);
+        match self.evidence {
+            Some(_) => all.with_evidence(),
+            None => all,
+        }
     }
 
     /// True if an output connects over the network: it resolves names, and opens sockets again and again.
@@ -355,70 +382,102 @@ impl Config {
         self.outputs.iter().any(network)
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
-        let bad = |text: String| Err(ConfigError(text));
+    /// `in_file` are the names of the file's interfaces in its order.
+    fn check(&self, args: &Args, in_file: &[String], wrong: &mut ConfigError) {
+        // A value of a flag has no place in the file.
+        let mut bad = |flag: bool, way: &[&str], text: String| {
+            let one = ConfigError::new(text);
+            let way = if flag { &[] } else { way };
+            wrong.add(way.iter().rev().fold(one, |e, key| e.within(key)));
+        };
         if !(1..=64).contains(&self.workers) {
-            return bad(format!(
-                "workers = {}: give 1 to 64, one for each core that decodes",
-                self.workers
-            ));
+            bad(
+                args.workers.is_some(),
+                &["workers"],
+                format!(
+                    "workers = {}: give 1 to 64, one for each core that decodes",
+                    self.workers
+                ),
+            );
         }
         if !(LEAST_MEMORY..=1 << 20).contains(&self.memory_mib) {
-            return bad(format!(
-                "limits.memory_mib = {}: give {LEAST_MEMORY} or more",
-                self.memory_mib
-            ));
+            bad(
+                args.memory_mib.is_some(),
+                &["limits", "memory_mib"],
+                format!(
+                    "limits.memory_mib = {}: give {LEAST_MEMORY} or more, 1048576 at most",
+                    self.memory_mib
+                ),
+            );
         }
         if self.stats_interval_s == 0 {
-            return bad(
+            bad(
+                args.stats_interval.is_some(),
+                &["stats_interval_s"],
                 "stats_interval_s = 0: give the seconds between stats events, 1 or more".to_owned(),
             );
         }
         if self.learning_hours > 24 * 365 {
-            return bad(format!(
-                "learning_hours = {}: give 0 to 8760; 24 is usual",
-                self.learning_hours
-            ));
+            bad(
+                args.learning_hours.is_some(),
+                &["learning_hours"],
+                format!(
+                    "learning_hours = {}: give 0 to 8760; 24 is usual",
+                    self.learning_hours
+                ),
+            );
         }
         for (n, i) in self.interfaces.iter().enumerate() {
-            if self
-                .interfaces
-                .iter()
-                .take(n)
-                .any(|other| other.name == i.name)
-            {
-                return bad(format!(
-                    "interface {}: given twice; everything on it would be seen twice; for several capture threads set fanout",
-                    i.name
-                ));
+            let place = in_file.iter().rposition(|name| *name == i.name);
+            let nth = place.map(|n| n.to_string()).unwrap_or_default();
+            let mut bad = |flag: bool, key: &str, text: String| {
+                let text = format!("interface {}: {text}", i.name);
+                bad(
+                    flag || place.is_none(),
+                    &["interfaces", nth.as_str(), key],
+                    text,
+                );
+            };
+            let earlier = self.interfaces.iter().take(n);
+            if earlier.clone().any(|other| other.name == i.name) {
+                bad(
+                    !args.interface.is_empty(),
+                    "name",
+                    "given twice; everything on it would be seen twice; for several capture threads set fanout".to_owned(),
+                );
             }
             if !(1..=16).contains(&i.fanout) {
-                return bad(format!(
-                    "interface {}: fanout = {}: give 1 to 16 capture threads",
-                    i.name, i.fanout
-                ));
+                bad(
+                    args.fanout.is_some(),
+                    "fanout",
+                    format!("fanout = {}: give 1 to 16 capture threads", i.fanout),
+                );
             }
             if !(1..=1000).contains(&i.timeout_ms) {
-                return bad(format!(
-                    "interface {}: timeout_ms = {}: give 1 to 1000; 0 would hold alerts back until a block is full",
-                    i.name, i.timeout_ms
-                ));
+                bad(
+                    args.timeout_ms.is_some(),
+                    "timeout_ms",
+                    format!(
+                        "timeout_ms = {}: give 1 to 1000; 0 would hold alerts back until a block is full",
+                        i.timeout_ms
+                    ),
+                );
             }
             if !(1..=4096).contains(&i.ring_mib) {
-                return bad(format!(
-                    "interface {}: ring_mib = {}: give 1 to 4096",
-                    i.name, i.ring_mib
-                ));
+                bad(
+                    args.ring_mib.is_some(),
+                    "ring_mib",
+                    format!("ring_mib = {}: give 1 to 4096", i.ring_mib),
+                );
             }
         }
-        Ok(())
     }
 }
 
 /// `--host NAME=IP[,IP...][=ROLE[,ROLE...]]`.
 fn host(text: &str) -> Result<(String, Host), ConfigError> {
     let wrong = |why: String| {
-        ConfigError(format!(
+        ConfigError::new(format!(
             "--host {text}: {why}; write it as dc1=10.0.0.1,fd00::1=dc,dns"
         ))
     };
@@ -442,38 +501,45 @@ fn host(text: &str) -> Result<(String, Host), ConfigError> {
     Ok((name.to_owned(), Host { addresses, roles }))
 }
 
-fn home_nets(all: &[String]) -> Result<HomeNets, ConfigError> {
-    let one = |text: &String| {
+fn home_nets(all: &[String], wrong: &mut ConfigError) -> HomeNets {
+    let one = |(nth, text): (usize, &String)| {
         text.parse::<Net>().map_err(|why| {
-            ConfigError(format!(
-                "home_nets: {text} is {why}; write a network as 10.0.0.0/8 or 2001:db8::/32"
+            ConfigError::new(format!(
+                "home_nets: {text}: {why}; write a network as 10.0.0.0/8 or 2001:db8::/32"
             ))
+            .within(nth)
+            .within("home_nets")
         })
     };
-    all.iter()
-        .map(one)
-        .collect::<Result<_, _>>()
-        .map(HomeNets::new)
+    let nets = all.iter().enumerate().filter_map(|n| wrong.take(one(n)));
+    HomeNets::new(nets.collect())
 }
 
 /// The hosts as the correlator takes them; those that pass connections on join `forwarders`.
 fn declared(
     hosts: &BTreeMap<String, Host>,
     forwarders: &mut Vec<IpAddr>,
-) -> Result<Vec<DeclaredHost>, ConfigError> {
+    wrong: &mut ConfigError,
+) -> Vec<DeclaredHost> {
     let mut all = Vec::new();
     let mut owners: BTreeMap<IpAddr, &str> = BTreeMap::new();
     for (name, host) in hosts {
+        let mut bad = |key: &str, text: String| {
+            let one = ConfigError::new(format!("hosts.{name}: {text}"));
+            wrong.add(one.within(key).within(name).within("hosts"));
+        };
         if host.addresses.is_empty() {
-            return Err(ConfigError(format!(
-                "hosts.{name}: no address; give `addresses = [\"10.0.0.5\"]`"
-            )));
+            bad(
+                "addresses",
+                "no address; give `addresses = [\"10.0.0.5\"]`".to_owned(),
+            );
         }
         for address in &host.addresses {
             if let Some(other) = owners.insert(*address, name) {
-                return Err(ConfigError(format!(
-                    "hosts.{name}: {address} is also of hosts.{other}; an address has one owner"
-                )));
+                bad(
+                    "addresses",
+                    format!("{address} is also of hosts.{other}; an address has one owner"),
+                );
             }
         }
         let mut roles = Vec::new();
@@ -492,10 +558,13 @@ fn declared(
                     .map_or(String::new(), |(_, known)| {
                         format!(", did you mean `{known}`?")
                     });
-                return Err(ConfigError(format!(
-                    "hosts.{name}: unknown role `{role}`{near}; there are: {}, {FORWARDER}",
-                    names.join(", ")
-                )));
+                bad(
+                    "roles",
+                    format!(
+                        "unknown role `{role}`{near}; there are: {}, {FORWARDER}",
+                        names.join(", ")
+                    ),
+                );
             }
         }
         all.push(DeclaredHost {
@@ -504,7 +573,7 @@ fn declared(
             roles: roles.into_iter().collect(),
         });
     }
-    Ok(all)
+    all
 }
 
 /// One worker a core, leaving one for the capture thread; at least one.
@@ -512,28 +581,20 @@ fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).clamp(1, 8))
 }
 
-/// The file, and the outputs of its tables.
-fn read(path: &Path) -> Result<(File, Vec<OutputSpec>), ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        ConfigError(format!(
-            "{}: cannot read the configuration: {e}; check the path given with -c",
-            path.display()
-        ))
-    })?;
-    let file: File = toml::from_str(&text).map_err(|e| {
-        let mut said = format!("{}: {e}", path.display());
-        if let Some(hint) = suggestion(e.message()) {
-            said.push_str(&format!("did you mean `{hint}`?\n"));
-        }
-        ConfigError(said.trim_end().to_owned())
-    })?;
-    let outputs = outputs::read(&file.output, &text, path)?;
-    Ok((file, outputs))
+/// A mistake in the section of evidence, with its way if it names a key; a flag's value has none in the file.
+fn in_evidence(text: String) -> ConfigError {
+    let named = ["max_mib", "max_days"]
+        .into_iter()
+        .rfind(|key| text.contains(&format!("evidence.{key}")));
+    let e = ConfigError::new(text);
+    match named {
+        Some(key) => e.within(key).within("evidence"),
+        None => e,
+    }
 }
 
-/// The key nearest to the unknown one that the parser complains about.
-fn suggestion(message: &str) -> Option<&'static str> {
-    let unknown = message.strip_prefix("unknown field `")?.split('`').next()?;
+/// The key nearest to an unknown one.
+fn suggestion(unknown: &str) -> Option<&'static str> {
     let all = KEYS
         .iter()
         .chain(tuning::KEYS)

@@ -29,8 +29,8 @@ fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
     let e = config("# comment\nwokers = 3\n", &[])
         .unwrap_err()
         .to_string();
-    assert!(e.contains("line 2"), "{e}");
-    assert!(e.contains("unknown field `wokers`"), "{e}");
+    assert!(e.contains("c.toml:2:1: "), "{e}");
+    assert!(e.contains("unknown key `wokers`"), "{e}");
     assert!(e.ends_with("did you mean `workers`?"), "{e}");
 }
 
@@ -210,7 +210,7 @@ fn every_mistake_in_an_output_is_told_with_its_line() {
             "that is a key of type \"file\", not of \"stdout\"; remove it",
         ),
     ] {
-        let at = format!("c.toml:{line}: output: ");
+        let at = format!("c.toml:{line}:1: output: ");
         let found = e.lines().any(|l| l.contains(&at) && l.contains(expect));
         assert!(found, "{at}{expect}\n{e}");
     }
@@ -272,8 +272,115 @@ fn mistakes_in_a_receiver_are_told_with_their_line() {
             "that is a key of type \"elasticsearch\", not of \"splunk_hec\"",
         ),
     ] {
-        let at = format!("c.toml:{line}: output: ");
+        let at = format!("c.toml:{line}:1: output: ");
         let found = e.lines().any(|l| l.contains(&at) && l.contains(expect));
         assert!(found, "{at}{expect}\n{e}");
+    }
+}
+
+/// Every mistake of `toml`, without the file's folder.
+fn mistakes(toml: &str) -> Vec<String> {
+    let said = config(toml, &[]).unwrap_err().to_string();
+    let of = |line: &str| match line.split_once("c.toml:") {
+        Some((_, rest)) => rest.to_owned(),
+        None => line.to_owned(),
+    };
+    said.lines().map(of).collect()
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_place_and_what_to_do() {
+    let toml = r#"wokers = 2
+workers = "four"
+learning_hours = -1
+stats_interval_s = 0
+forwarders = ["10.0.0.1", "10.0.0"]
+home_nets = ["10.0.0.0/8", "10.0.0.0/40"]
+vlan_in_flow_key = "yes"
+[limits]
+memory_mib = 1
+[[interfaces]]
+name = "eth1"
+timeout_ms = 0
+[[interfaces]]
+name = "eth2"
+ring_mib = 0
+promiscuous = true
+[hosts.a]
+addresses = []
+roles = ["king"]
+[metrics]
+listen = "0.0.0.0:9479"
+[log]
+format = "xml"
+[[suppress]]
+rule = "RW6"
+hours = "22"
+[[threshold]]
+rule = "RW-06"
+count = 1
+seconds = 0
+[levels]
+"RW-06" = "loud"
+[allow]
+proxies = "10.0.0.8"
+"#;
+    let said = mistakes(toml);
+    let lines = said
+        .iter()
+        .filter_map(|l| l.split(':').next()?.parse::<u32>().ok());
+    assert!(lines.is_sorted(), "{said:#?}");
+    for expect in [
+        "1:1: unknown key `wokers`, did you mean `workers`?",
+        "2:11: workers: it is string \"four\"; give a whole number from 0 on, without quotes",
+        "3:18: learning_hours: it is integer `-1`; give a whole number from 0 on, without quotes",
+        "4:1: stats_interval_s = 0: give the seconds",
+        "5:27: forwarders: not an IP address; give one as 10.0.0.5",
+        "6:28: home_nets: 10.0.0.0/40: the prefix length does not fit the address; write a network as",
+        "7:20: vlan_in_flow_key: it is string \"yes\"; give true or false",
+        "9:1: limits.memory_mib = 1: give 64 or more",
+        "12:1: interface eth1: timeout_ms = 0: give 1 to 1000",
+        "15:1: interface eth2: ring_mib = 0: give 1 to 4096",
+        "16:1: unknown key `promiscuous`",
+        "18:1: hosts.a: no address; give",
+        "19:1: hosts.a: unknown role `king`; there are: dc",
+        "21:1: metrics.listen = \"0.0.0.0:9479\": metrics are unencrypted",
+        "23:10: format: `xml` is none of those there are: `text` or `json`",
+        "25:1: suppress entry 1: `RW6` is no rule; give a sid",
+        "26:1: suppress entry 1: hours `22`: give two hours",
+        "29:1: threshold entry 1: give `count` from 2",
+        "30:1: threshold entry 1: give `seconds` from 1",
+        "32:1: levels.\"RW-06\": unknown level `loud`; there are",
+        "34:11: proxies: it is string \"10.0.0.8\"; give a list",
+    ] {
+        let found = said.iter().filter(|line| line.starts_with(expect)).count();
+        assert_eq!(found, 1, "{expect}\n{said:#?}");
+    }
+    assert_eq!(said.len(), 22, "{said:#?}");
+    assert_eq!(said.last().unwrap(), "21 mistakes in the configuration");
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_every_place() {
+    let said = mistakes("workers = \n[limits\nmemory_mib = 64\nrules = [\"a\n");
+    assert!(said[0].starts_with("1:"), "{said:#?}");
+    assert!(said.iter().any(|l| l.starts_with("2:")), "{said:#?}");
+    assert!(said.iter().any(|l| l.starts_with("4:")), "{said:#?}");
+    assert!(said[0].contains("this is no TOML: "), "{said:#?}");
+}
+
+#[test]
+fn a_flag_has_no_line() {
+    for (args, expect) in [
+        (["-w", "0"], "workers = 0: give 1 to 64"),
+        (
+            ["--metrics", "0.0.0.0:1"],
+            "--metrics = \"0.0.0.0:1\": metrics",
+        ),
+        (["--memory-mib", "1"], "limits.memory_mib = 1: give 64"),
+    ] {
+        let e = config("workers = 3\n[limits]\nmemory_mib = 100\n", &args);
+        let e = e.unwrap_err().to_string();
+        assert!(e.starts_with(expect), "{e}");
     }
 }

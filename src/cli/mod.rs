@@ -3,6 +3,8 @@
 mod args;
 mod check;
 mod config;
+mod config_file;
+mod environment;
 mod evidence;
 mod explain;
 mod inputs;

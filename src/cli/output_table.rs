@@ -1,7 +1,7 @@
 //! `[[output]]` of the configuration as meant, with every mistake in it told.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -112,17 +112,12 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
 }
 
 /// The tables of the file as meant; every mistake of every one in one message.
-pub(super) fn read(
-    tables: &[Table],
-    text: &str,
-    path: &Path,
-) -> Result<Vec<OutputSpec>, ConfigError> {
+pub(super) fn read(tables: &[Table]) -> Result<Vec<OutputSpec>, ConfigError> {
     let mut mistakes = Vec::new();
     let mut specs = Vec::new();
     for (n, table) in tables.iter().enumerate() {
         let mut reader = Reader {
             table,
-            text,
             mistakes: Vec::new(),
         };
         let spec = reader.output();
@@ -139,37 +134,32 @@ pub(super) fn read(
         return Ok(specs);
     }
     mistakes.sort();
-    let said = |(line, what): &(usize, String)| format!("{}:{line}: {what}", path.display());
-    let all: Vec<String> = mistakes.iter().map(said).collect();
-    Err(ConfigError::new(all.join("\n")))
+    let mut wrong = ConfigError::default();
+    for (at, what) in mistakes {
+        wrong.add(ConfigError::new(what).at(Some(at)));
+    }
+    Err(wrong)
 }
 
 /// Takes one table apart and notes what is wrong with it.
 struct Reader<'a> {
     table: &'a Table,
-    text: &'a str,
-    /// Line, and what is wrong there.
+    /// Where in the file, and what is wrong there.
     mistakes: Vec<(usize, String)>,
 }
 
 impl Reader<'_> {
-    fn line(&self, at: usize) -> usize {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        before.bytes().filter(|b| *b == b'\n').count() + 1
-    }
-
     /// Notes a mistake in the value of `key`, or in the table if it has no such key.
     fn mistake(&mut self, key: &str, what: impl std::fmt::Display) {
         let found = self.table.0.get_ref().get_key_value(key);
         let at = found.map_or(self.table.0.span().start, |(k, _)| k.span().start);
-        let line = self.line(at);
         let text = match found {
             // It may hold a password.
             Some(_) if key == "url" => format!("output: url: {what}"),
             Some((_, value)) => format!("output: {key} = {}: {what}", value.get_ref()),
             None => format!("output: {what}"),
         };
-        self.mistakes.push((line, text));
+        self.mistakes.push((at, text));
     }
 
     fn value(&mut self, key: &'static str) -> Option<Value> {

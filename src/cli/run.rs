@@ -18,9 +18,7 @@ use super::{
 use crate::capture::{FileSource, Series, Source as _};
 use crate::correlate::Declared;
 use crate::output::{EventTypes, UnknownType};
-use crate::sensor::{
-    self, EvidenceThread, Health, Input, Memory, Outlet, Reload, Report, Setup, Store,
-};
+use crate::sensor::{self, EvidenceThread, Health, Input, Outlet, Reload, Report, Setup, Store};
 
 /// Does what the arguments ask for. Returns the number of alerts.
 pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
@@ -35,6 +33,10 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
     }) = &args.command
     {
         report::write(eve, page, usize::from(*incidents), args.quiet)?;
+        return Ok(0);
+    }
+    if args.test && args.command.is_none() {
+        check::tell(args)?;
         return Ok(0);
     }
     let mut config = Config::from_args(args).map_err(Failure::new)?;
@@ -85,15 +87,7 @@ pub(super) fn execute(args: &Args) -> Result<u64, Failure> {
             .fold(EventTypes::NONE, |all, (_, of)| all.and(*of));
     }
     let live = !config.interfaces.is_empty();
-    let memory = match config.evidence {
-        Some(_) => Memory::mib(config.memory_mib).with_evidence(),
-        None => Memory::mib(config.memory_mib),
-    };
-    if args.test {
-        let allow = sandbox::allow(args, &config);
-        check::tell(args, &config, &rules, memory, &allow)?;
-        return Ok(0);
-    }
+    let memory = config.memory();
     let keep = match &config.state_dir {
         Some(dir) => {
             let (store, said) = Store::open(dir).map_err(Failure::new)?;

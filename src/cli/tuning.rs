@@ -121,48 +121,66 @@ impl Allow {
 pub(super) fn tuning(
     suppress: &[SuppressEntry],
     thresholds: &[ThresholdEntry],
-) -> Result<Tuning, ConfigError> {
+    wrong: &mut ConfigError,
+) -> Tuning {
     let mut tuning = Tuning::default();
-    for (nth, entry) in (1..).zip(suppress) {
-        let place = format!("suppress entry {nth}");
+    for (nth, entry) in suppress.iter().enumerate() {
+        let place = format!("suppress entry {}", nth + 1);
+        let mut here = ConfigError::default();
+        let hours = entry.hours.as_deref().map(|h| hours(&place, h));
         let read = Suppress {
-            rules: rules(&place, entry.rule.as_ref())?,
-            source: networks(&place, "source", &entry.source)?,
-            destination: networks(&place, "destination", &entry.destination)?,
+            rules: here
+                .take(rules(&place, entry.rule.as_ref()).map_err(|e| e.within("rule")))
+                .unwrap_or_default(),
+            source: networks(&place, "source", &entry.source, &mut here),
+            destination: networks(&place, "destination", &entry.destination, &mut here),
             account: entry.account.iter().map(|a| a.to_lowercase()).collect(),
-            days: days(&place, &entry.days)?,
-            hours: entry
-                .hours
-                .as_deref()
-                .map(|h| hours(&place, h))
-                .transpose()?,
+            days: here
+                .take(days(&place, &entry.days).map_err(|e| e.within("days")))
+                .unwrap_or_default(),
+            hours: here
+                .take(hours.transpose().map_err(|e| e.within("hours")))
+                .flatten(),
         };
-        if read == Suppress::default() {
-            return Err(ConfigError::new(format!(
-                "{place}: it would suppress everything; say which `rule`, `source`, `destination`, `account`, `days` or `hours`"
-            )));
-        }
-        tuning.suppress.push(read);
-    }
-    for (nth, entry) in (1..).zip(thresholds) {
-        let place = format!("threshold entry {nth}");
-        if entry.count < 2 || !(1..=86_400).contains(&entry.seconds) {
-            return Err(ConfigError::new(format!(
-                "{place}: give `count` from 2 and `seconds` from 1 to 86400"
-            )));
-        }
-        tuning.thresholds.push(Threshold {
-            rules: rules(&place, Some(&entry.rule))?,
-            count: entry.count,
-            seconds: entry.seconds,
+        let done = here.none().and_then(|()| {
+            if read == Suppress::default() {
+                return Err(ConfigError::new(format!(
+                    "{place}: it would suppress everything; say which `rule`, `source`, `destination`, `account`, `days` or `hours`"
+                )));
+            }
+            Ok(read)
         });
+        let done = done.map_err(|e| e.within(nth).within("suppress"));
+        tuning.suppress.extend(wrong.take(done));
     }
-    Ok(tuning)
+    for (nth, entry) in thresholds.iter().enumerate() {
+        let place = format!("threshold entry {}", nth + 1);
+        let mut here = ConfigError::default();
+        if entry.count < 2 {
+            here.add(ConfigError::new(format!("{place}: give `count` from 2")).within("count"));
+        }
+        if !(1..=86_400).contains(&entry.seconds) {
+            here.add(
+                ConfigError::new(format!("{place}: give `seconds` from 1 to 86400"))
+                    .within("seconds"),
+            );
+        }
+        let rules = rules(&place, Some(&entry.rule)).map_err(|e| e.within("rule"));
+        if let Some(rules) = here.take(rules) {
+            tuning.thresholds.push(Threshold {
+                rules,
+                count: entry.count,
+                seconds: entry.seconds,
+            });
+        }
+        wrong.add(here.within(nth).within("threshold"));
+    }
+    tuning
 }
 
 /// Reads `levels`.
-pub(super) fn levels(entries: &BTreeMap<String, String>) -> Result<Levels, ConfigError> {
-    let read = |(rule, level): (&String, &String)| {
+pub(super) fn levels(entries: &BTreeMap<String, String>, wrong: &mut ConfigError) -> Levels {
+    let read = |(rule, level): (&String, &String)| -> Result<(RuleRef, Level), ConfigError> {
         let place = format!("levels.\"{rule}\"");
         let known = Level::ALL.into_iter().find(|l| l.name() == level);
         let level = known.ok_or_else(|| {
@@ -174,7 +192,10 @@ pub(super) fn levels(entries: &BTreeMap<String, String>) -> Result<Levels, Confi
         })?;
         Ok((name(&place, rule)?, level))
     };
-    entries.iter().map(read).collect()
+    let one = |entry: (&String, &String)| {
+        wrong.take(read(entry).map_err(|e| e.within(entry.0).within("levels")))
+    };
+    entries.iter().filter_map(one).collect()
 }
 
 /// Finds entries about rules that do not exist: a typing mistake would otherwise silence nothing.
@@ -242,15 +263,18 @@ pub(super) fn name(place: &str, text: &str) -> Result<RuleRef, ConfigError> {
     )))
 }
 
-fn networks(place: &str, key: &str, all: &[String]) -> Result<Vec<Net>, ConfigError> {
-    let one = |text: &String| {
-        text.parse::<Net>().map_err(|why| {
+fn networks(place: &str, key: &str, all: &[String], wrong: &mut ConfigError) -> Vec<Net> {
+    let one = |(nth, text): (usize, &String)| {
+        let read = text.parse::<Net>().map_err(|why| {
             ConfigError::new(format!(
                 "{place}: {key} `{text}`: {why}; give 10.0.0.5 or 10.0.0.0/24"
             ))
-        })
+            .within(nth)
+            .within(key)
+        });
+        wrong.take(read)
     };
-    all.iter().map(one).collect()
+    all.iter().enumerate().filter_map(one).collect()
 }
 
 fn days(place: &str, all: &[String]) -> Result<u8, ConfigError> {

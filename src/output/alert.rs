@@ -71,7 +71,7 @@ struct Context<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence_file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    runbook: Option<&'static str>,
+    runbook: Option<String>,
     gaps: u32,
     drops: u64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -140,26 +140,12 @@ fn file(there: bool, incident_id: u64) -> Option<String> {
     there.then(|| evidence_name(incident_id))
 }
 
-/// The chapter of the handbook that says what to do.
-fn runbook(detector: &str) -> Option<&'static str> {
-    Some(match detector {
-        "RW-01" => "docs/detectors.md#rw-01",
-        "RW-02" => "docs/detectors.md#rw-02",
-        "RW-03" => "docs/detectors.md#rw-03",
-        "RW-04" => "docs/detectors.md#rw-04",
-        "RW-05" => "docs/detectors.md#rw-05",
-        "RW-06" => "docs/detectors.md#rw-06",
-        "RW-07" => "docs/detectors.md#rw-07",
-        "RW-08" => "docs/detectors.md#rw-08",
-        "RW-09" => "docs/detectors.md#rw-09",
-        "RW-10" => "docs/detectors.md#rw-10",
-        "RW-12" => "docs/detectors.md#rw-12",
-        "RW-13" => "docs/detectors.md#rw-13",
-        "RW-14" => "docs/detectors.md#rw-14",
-        "RW-15" => "docs/detectors.md#rw-15",
-        "RW-18" => "docs/detectors.md#rw-18",
-        _ => return None,
-    })
+/// The chapter of the handbook that says what to do. Detectors of the operator's own rules have none.
+fn runbook(detector: &str) -> Option<String> {
+    let number: u8 = detector.strip_prefix("RW-")?.parse().ok()?;
+    (1..=25)
+        .contains(&number)
+        .then(|| format!("docs/detectors.md#{}", detector.to_ascii_lowercase()))
 }
 
 /// One host a role.

@@ -5,9 +5,9 @@
 //! every worker before it looks at any, so it sees everything in capture order.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 
 use super::stats::{CaptureSnapshot, WorkerSnapshot};
 use crate::event::{Anomaly, OrderKey, Sighting};
@@ -87,7 +87,7 @@ pub(super) struct Lanes {
     used: Receiver<Used>,
     spare_packets: Vec<Vec<Packet>>,
     spare_blocks: Vec<Block>,
-    /// Wait for a full queue (replay), or drop the batch and count it (live).
+    /// Wait for a full queue as long as it takes (replay), or a while (live).
     wait: bool,
     dropped: u64,
 }
@@ -123,6 +123,10 @@ pub(super) fn lanes(workers: usize, wait: bool) -> (Lanes, Vec<Lane>) {
     (lanes, ends)
 }
 
+/// How long the capture thread waits for a full queue, live. A worker takes a batch in a millisecond; one that does
+/// not in this time is stuck, and must not stop the others.
+const PATIENCE: Duration = Duration::from_millis(limits::QUEUE_MILLIS);
+
 impl Lanes {
     /// Takes back what the workers are done with.
     pub(super) fn reclaim(&mut self) {
@@ -142,7 +146,7 @@ impl Lanes {
         self.spare_packets.pop().unwrap_or_default()
     }
 
-    /// Hands a batch to worker `lane`. Live, a full queue loses the batch's packets, counted.
+    /// Hands a batch to worker `lane`. Live, a queue that stays full loses the batch's packets, counted.
     /// False if the worker is gone.
     pub(super) fn send(&mut self, lane: usize, batch: Batch) -> bool {
         let Some(tx) = self.lanes.get(lane) else {
@@ -151,21 +155,72 @@ impl Lanes {
         if self.wait || batch.last {
             return tx.send(batch).is_ok();
         }
-        match tx.try_send(batch) {
+        // The kernel's ring holds far more than a queue: it is better to let that fill than to drop at once.
+        match tx.send_timeout(batch, PATIENCE) {
             Ok(()) => true,
-            Err(TrySendError::Full(batch)) => {
+            Err(SendTimeoutError::Timeout(batch)) => {
                 self.dropped += batch.packets.len() as u64;
                 let mut packets = batch.packets;
                 packets.clear();
                 self.spare_packets.push(packets);
                 true
             }
-            Err(TrySendError::Disconnected(_)) => false,
+            Err(SendTimeoutError::Disconnected(_)) => false,
         }
     }
 
     /// Packets lost because a queue was full.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sensor::stats::now;
+
+    fn batch() -> Batch {
+        Batch {
+            round: 1,
+            block: Arc::new(Block::default()),
+            packets: Vec::new(),
+            until: Timestamp::ZERO,
+            number: 0,
+            capture: CaptureSnapshot::default(),
+            filled: now(),
+            rules: Arc::new(RuleSet::load(&[]).unwrap()),
+            last: false,
+        }
+    }
+
+    #[test]
+    fn a_full_queue_is_waited_for_and_a_stuck_one_is_not() {
+        let (mut lanes, mut ends) = lanes(1, false);
+        for _ in 0..limits::QUEUE_BATCHES {
+            assert!(lanes.send(0, batch()));
+        }
+        // Stuck.
+        let began = now();
+        assert!(lanes.send(0, batch()));
+        assert!(began.elapsed() >= PATIENCE);
+        assert_eq!(
+            lanes.lanes[0].len(),
+            limits::QUEUE_BATCHES,
+            "it was dropped"
+        );
+        // Slow: there is room in time.
+        let end = ends.pop().unwrap();
+        let slow = std::thread::Builder::new()
+            .spawn(move || {
+                end.batches.recv().unwrap();
+                end
+            })
+            .unwrap();
+        assert!(lanes.send(0, batch()));
+        let end = slow.join().unwrap();
+        assert_eq!(end.batches.len(), limits::QUEUE_BATCHES);
+        drop(end);
+        assert!(!lanes.send(0, batch()), "the worker is gone");
     }
 }

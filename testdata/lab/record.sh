@@ -107,6 +107,15 @@ relay_on() {
   sleep 0.5
 }
 
+# relay_settles SECONDS: wait until the relay tool has said nothing for that long, a minute at most
+relay_settles() {
+  local _
+  for _ in $(seq 60); do
+    sleep 1
+    [ $(($(date +%s) - $(stat -c %Y "$RUN/relay.log"))) -lt "$1" ] || return 0
+  done
+}
+
 # call ARGUMENTS...: one bind and one request from the attacker, see call.py
 call() { in_host evil timeout 30 "$IMPACKET/python" "$HERE/call.py" "$@" > "$RUN/call.log" 2>&1 || true; }
 

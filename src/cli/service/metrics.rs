@@ -481,4 +481,44 @@ mod tests {
         // Absent, not zero.
         assert!(!text.contains("relaywatch_reload_ok"));
     }
+
+    #[test]
+    fn the_handbook_lists_every_metric_and_its_label() {
+        let status = Status {
+            interfaces: vec![super::super::status::Interface {
+                last_packet_s_ago: Some(0),
+                ..Default::default()
+            }],
+            outputs: vec![Default::default()],
+            threads: vec![super::super::status::Thread::default()],
+            reload: Some(Default::default()),
+            latency: Some(Default::default()),
+            ..Status::default()
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.sensor.evicted.insert("flows", 1);
+        let text = text(status, &snapshot);
+        let mut there = std::collections::BTreeSet::new();
+        let handbook = include_str!("../../../docs/operate.md");
+        let rows: Vec<&str> = handbook.lines().filter(|l| l.starts_with("| `")).collect();
+        for line in text.lines().filter(|l| !l.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let short = name.strip_prefix("relaywatch_").unwrap();
+            let row = rows.iter().find(|row| row.contains(&format!("`{short}`")));
+            let row = row.unwrap_or_else(|| panic!("{short} is not in docs/operate.md"));
+            if let Some((label, _)) = line.split_once('{').and_then(|(_, l)| l.split_once('=')) {
+                let cell = row.split('|').nth(2).unwrap();
+                assert!(cell.contains(&format!("`{label}`")), "{line}: {row}");
+            }
+            there.insert(short.to_owned());
+        }
+        let table = handbook.split("## Metrics").nth(1).unwrap();
+        let table = table.split("## ").next().unwrap();
+        let names = table.lines().filter(|l| l.starts_with("| `"));
+        let names = names.flat_map(|l| l.split('|').nth(1).unwrap().split('`'));
+        for name in names.filter(|n| n.chars().any(char::is_alphabetic)) {
+            assert!(there.contains(name), "{name} is no metric");
+        }
+        assert!(there.len() > 25, "{there:?}");
+    }
 }

