@@ -111,6 +111,8 @@ pub struct DhcpTrace {
     pub nak: bool,
     /// It makes itself the resolver, or the source of proxy settings.
     pub points_to_itself: bool,
+    /// The first resolvers it gives, at most three.
+    pub resolvers: Vec<Addr>,
     /// It has option 252.
     pub proxy: bool,
 }

@@ -216,6 +216,7 @@ fn dhcp(e: &Dhcp<'_>, source: Addr) -> Option<Trace> {
         assigned: e.assigned_ip,
         nak: e.message == DhcpMessage::NAK,
         points_to_itself: e.dns_servers.contains(&server) || proxy.contains(&server.to_string()),
+        resolvers: e.dns_servers.iter().take(3).copied().collect(),
         proxy: !proxy.is_empty(),
     }))
 }

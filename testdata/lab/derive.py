@@ -244,13 +244,21 @@ def only_ipv4(frames):
 
 
 def in_ipv6(truth, frames):
-    addresses = [truth.get(role) for role in ROLES if truth.get(role)]
+    """The truth of the same in IPv6. Where the payload spells an IPv4 address of the hosts, it names hosts that
+    the frames do not have: whom it names may be said as well, and is another story"""
+    roles = {role: [truth.get(role), *(truth.get("also") or {}).get(role, [])] for role in ROLES}
+    addresses = {one for all in roles.values() for one in all if one}
+    hosts = addresses or {".".join(map(str, frame.source()[:4])) for frame in frames}
     payload = b"".join(frame.data[ETH + IP :] for frame in frames)
-    if any(spelled(address) in payload for address in addresses for spelled in (str.encode, lambda a: a.encode("utf-16-le"))):
+    named = any(spelled(host) in payload for host in hosts for spelled in (str.encode, lambda a: a.encode("utf-16-le")))
+    if named:
         pinned = [label for label in truth["expect"] if label.split(":")[0] in PINNED]
         truth["uncertain"] = pinned
         truth["expect"] = [label for label in truth["expect"] if label not in pinned]
         truth["coercion_events"] = []
+        truth["stories"] = truth.get("stories", 1) + 1
+        if not truth["malicious"]:
+            truth["allow"] = [*truth.get("allow", []), "RW-06"]
 
     def rewrite(value):
         if isinstance(value, dict):
@@ -264,7 +272,11 @@ def in_ipv6(truth, frames):
         address = "fd10::" + f"{a << 8 | b:x}:{c << 8 | d:x}"
         return f"[{address}]:{match[2]}" if match[2] else address
 
-    return rewrite(truth)
+    told = rewrite(truth)
+    if named:
+        also = told.get("also") or {}
+        told["also"] = {role: [*also.get(role, []), *(one for one in roles[role] if one)] for role in ROLES}
+    return told
 
 
 # --- files --------------------------------------------------------------------------------------

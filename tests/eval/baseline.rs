@@ -20,16 +20,21 @@ pub(crate) struct Baseline {
     /// Of [`LOSSY`] sets, labels expected and found, by set, detector, transport and visibility.
     #[serde(default)]
     pub(crate) cells: BTreeMap<String, (usize, usize)>,
+    /// Of [`LOSSY`] sets, cases of an attack with an alert that is untrue, unexplained or of a second incident.
+    #[serde(default)]
+    pub(crate) doubts: BTreeMap<String, usize>,
     /// Mutants of rules that `testdata/captures` alone kills.
     pub(crate) mutants: BTreeSet<String>,
 }
 
 /// Thousands of files made by a program from recordings that differ from lab to lab, some with losses: which of
-/// a recording's frames are lost in one is chance, so labels are held to by cell and not by name. What is said
-/// that is not so is still held to by name.
+/// a recording's frames are lost in one is chance, so labels are held to by cell and not by name, and so are doubts of
+/// an attack by their number. Alerts in benign ones are held to by name.
 const LOSSY: [&str; 1] = ["lab-derived"];
 /// Of a cell of such a set, what may be lost from one lab to the next: one in this many, and one more.
 const CHANCE: usize = 50;
+/// Of all cases of such a set, in how many there may be a new doubt: one in this many, and one more.
+const DOUBTS: usize = 1000;
 
 /// What was accepted of a case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +95,7 @@ impl Baseline {
             cases.push(format!("    \"{id}\": {}", line(accepted)?));
         }
         let silent = serde_json::to_string(&self.silent).map_err(|e| e.to_string())?;
+        let doubts = serde_json::to_string(&self.doubts).map_err(|e| e.to_string())?;
         let cells: Vec<String> = (self.cells.iter())
             .map(|(cell, (e, f))| format!("    \"{cell}\": [{e}, {f}]"))
             .collect();
@@ -99,7 +105,7 @@ impl Baseline {
             .map(|m| format!("    \"{m}\""))
             .collect();
         Ok(format!(
-            "{{\n  \"cases\": {{\n{}\n  }},\n  \"silent\": {silent},\n  \"cells\": {{\n{}\n  }},\n  \"mutants\": [\n{}\n  ]\n}}\n",
+            "{{\n  \"cases\": {{\n{}\n  }},\n  \"silent\": {silent},\n  \"cells\": {{\n{}\n  }},\n  \"doubts\": {doubts},\n  \"mutants\": [\n{}\n  ]\n}}\n",
             cases.join(",\n"),
             cells.join(",\n"),
             mutants.join(",\n")
@@ -123,6 +129,10 @@ impl Baseline {
                 .filter(|(cell, _)| !here.contains(set_of_cell(cell)))
                 .map(|(cell, n)| (cell.clone(), *n))
                 .collect(),
+            doubts: (self.doubts.iter())
+                .filter(|(set, _)| !here.contains(set.as_str()))
+                .map(|(set, n)| (set.clone(), *n))
+                .collect(),
             mutants: mutants.killed_by_testdata.clone(),
         };
         for (case, judged) in results {
@@ -130,6 +140,10 @@ impl Baseline {
             if LOSSY.contains(&case.set) {
                 for words in std::mem::take(&mut accepted.labels).values() {
                     count(case.set, words, &mut new.cells);
+                }
+                if case.truth.malicious && !accepted.is_silent() {
+                    *new.doubts.entry(case.set.to_owned()).or_default() += 1;
+                    accepted = Accepted::default();
                 }
             }
             if accepted.is_silent() {
@@ -213,6 +227,15 @@ impl Baseline {
             }
         }
         self.cells(&now, &here, &mut changes);
+        for (name, n) in &now.doubts {
+            let old = self.doubts.get(name).copied().unwrap_or_default();
+            let cases = now.silent.get(name).copied().unwrap_or_default() + n;
+            if *n > old + cases / DOUBTS + 1 {
+                changes.worse.push(format!(
+                    "{name}: {n} attacks with untrue, unexplained or double alerts, {old} before"
+                ));
+            }
+        }
         changes
     }
 

@@ -247,6 +247,16 @@ impl Bench {
         if worse(0) || worse(3) || !worse(4) {
             return Err("losses of a set of variants are not held to chance".to_owned());
         }
+        let doubtful = |doubts: usize| {
+            let mut all = run(0);
+            for (_, judged) in &mut all[..doubts] {
+                judged.wrong.push("untrue".to_owned());
+            }
+            !baseline.compare(&all).worse.is_empty()
+        };
+        if doubtful(1) || !doubtful(2) {
+            return Err("doubts of a set of variants are not held to chance".to_owned());
+        }
         if baseline.compare(&run(0)[10..]).worse.is_empty() {
             return Err("variants that are gone are not noticed".to_owned());
         }

@@ -192,6 +192,10 @@ impl Rogue {
         if let Some(offer) = offers.iter_mut().find(|o| o.by == server) {
             offer.said.proxy |= said.proxy;
             offer.said.points_to_itself |= said.points_to_itself;
+            if offer.said.resolvers.is_empty() {
+                // A refusal may come first, and gives none.
+                offer.said.resolvers.clone_from(&said.resolvers);
+            }
         } else if offers.len() < SERVERS {
             offers.push(Offer {
                 by: server,
@@ -209,6 +213,17 @@ impl Rogue {
         let Some(mut offers) = self.offers.remove(&key) else {
             return;
         };
+        // A resolver whom the other server names as well did not make itself one.
+        let named = |o: &Offer, by: Addr| o.by != by && o.said.resolvers.contains(&by);
+        let agreed: Vec<Addr> = (offers.iter().map(|o| o.by))
+            .filter(|by| offers.iter().any(|o| named(o, *by)))
+            .collect();
+        for offer in offers
+            .iter_mut()
+            .filter(|o| !o.said.proxy && agreed.contains(&o.by))
+        {
+            offer.said.points_to_itself = false;
+        }
         offers.sort_by_key(|offer| self.blame(offer));
         let (Some(a), Some(b)) = (offers.pop(), offers.pop()) else {
             return;

@@ -208,6 +208,28 @@ fn two_dhcp_servers_for_one_request() {
     assert!(tell(3_000, true).is_empty(), "the first server is gone");
 }
 
+/// Two servers of a split scope, one of which is the resolver that both give.
+#[test]
+fn a_resolver_that_the_other_server_names_too() {
+    let gives = |server, resolver: [u8; 4]| {
+        let Seen::Trace(mut trace) = offer(server, server == resolver) else {
+            unreachable!()
+        };
+        if let Trace::Dhcp(said) = trace.as_mut() {
+            said.resolvers = vec![Addr::v4(resolver)];
+        }
+        Seen::Trace(trace)
+    };
+    let tell = |other: [u8; 4]| {
+        let mut story = Story::new();
+        story.tell(0, flow(1, VICTIM, OTHER, 67), gives(OTHER, other));
+        story.tell(5, flow(2, VICTIM, ATTACKER, 67), gives(ATTACKER, ATTACKER));
+        tests(&said(story, "RW-21"))
+    };
+    assert!(tell(ATTACKER).is_empty());
+    assert_eq!(tell([10, 0, 0, 53]), ["dhcp"]);
+}
+
 #[test]
 fn a_router_may_give_itself_as_resolver() {
     let dhcpv6 = |constants| {

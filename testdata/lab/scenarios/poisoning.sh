@@ -224,7 +224,7 @@ scenario_rogue_dhcp() {
   ask_dhcp ws2
   dhcp_server evil $EVIL "$PREFIX.160,$PREFIX.169" "--dhcp-option=3,$EVIL" "--dhcp-option=6,$EVIL" --dhcp-reply-delay=0
   ask_dhcp ws1
-  truth "${POISONED[@]}" expect=rogue:dhcp tools="dnsmasq $(dnsmasq --version | awk 'NR == 1 {print $3}'), isc-dhcp-client 4.4.3" \
+  truth "${POISONED[@]}" also=victim:$PREFIX.160 expect=rogue:dhcp tools="dnsmasq $(dnsmasq --version | awk 'NR == 1 {print $3}'), isc-dhcp-client 4.4.3" \
     notes="The network's DHCP server at the gateway, and a second one, the attacker's, that offers itself as router and name server: two offers to one request."
   stop_dhcp_servers
 }
