@@ -1,6 +1,7 @@
 //! What a configuration may say, and what it is told.
 
 use super::*;
+use crate::event::HostRole;
 use clap::Parser;
 
 fn config(toml: &str, args: &[&str]) -> Result<Config, ConfigError> {

@@ -9,6 +9,7 @@ mod evidence;
 mod explain;
 mod inputs;
 mod log;
+mod network;
 mod output_table;
 mod outputs;
 mod posture;

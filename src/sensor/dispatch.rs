@@ -84,7 +84,12 @@ pub(super) fn run(
         }
         progress(d.capture.packets, source.notice());
     }
-    end.unwrap_or(End::Finished)
+    // Workers take batches until the last: if they do not, one has ended before its time.
+    end.unwrap_or_else(|| End::Broke {
+        offset: None,
+        reason: "a thread of the sensor ended before its time, which is a bug; please report it"
+            .to_owned(),
+    })
 }
 
 struct Dispatch {

@@ -10,6 +10,7 @@
 
 mod actions;
 mod claims;
+mod collector;
 mod correlated;
 mod decoders;
 mod dispatch;

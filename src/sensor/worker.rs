@@ -6,30 +6,24 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::actions::done;
 use super::claims::Claims;
+use super::collector::{Collector, FlowSink};
 use super::decoders::Decoders;
 use super::evidence::{copies, is_told};
 use super::origin;
-use super::queue::{Batch, Item, Lane, Round, Used, What};
-use super::sighting::{keyed, protocol_of, seen};
+use super::queue::{Batch, Lane, Round, Used};
 use super::stats::{FlowKinds, WorkerSnapshot};
 use super::{Beat, Setup};
-use crate::event::{
-    Anomaly, Event, FlowMeta, OrderKey, Seen, Sighting, Signature, Sink, SiteKey, Trace, identity,
-};
+use crate::event::identity;
 use crate::flow::{Deliver, Ended, FlowInfo, Table, TableLimits};
 use crate::limits;
-use crate::net::{Direction, Outer, Side, Transport};
-use crate::output::{EventTypes, Header, Lines, write_event};
+use crate::net::{Outer, Side};
+use crate::output::Lines;
 use crate::packet::{Block, Chunk, Datagram, Kept, Packet, Progress};
 use crate::proto::rpch::VirtualConnections;
 use crate::proto::{Session, Shared};
-use crate::rule::{OnFlow, RuleSet, Scratch};
+use crate::rule::Scratch;
 use crate::time::Timestamp;
-
-/// Kinds of anomalies counted one by one; the rest only in sum.
-const ANOMALY_KINDS: usize = 256;
 
 /// What a flow carries.
 #[derive(Debug, Default)]
@@ -384,7 +378,7 @@ impl Decoding<'_> {
 }
 
 /// Names a flow: the same in every run, 51 bits so that it survives JavaScript, never 0.
-fn flow_id(info: &FlowInfo, known: &mut u64) -> u64 {
+pub(super) fn flow_id(info: &FlowInfo, known: &mut u64) -> u64 {
     if *known == 0 {
         let key = &info.key;
         let id = identity(&[
@@ -398,220 +392,4 @@ fn flow_id(info: &FlowInfo, known: &mut u64) -> u64 {
         *known = (id >> 13).max(1);
     }
     *known
-}
-
-/// What a worker collects for the next round.
-#[derive(Debug)]
-struct Collector {
-    rules: Arc<RuleSet>,
-    key: Arc<SiteKey>,
-    events: EventTypes,
-    pcap_filename: Option<String>,
-    origin: Arc<origin::Shared>,
-    catalog: Arc<crate::catalog::Catalog>,
-    claims: Claims,
-    items: Vec<Item>,
-    lines: Lines,
-    scratch: Scratch,
-    traces: Vec<Trace>,
-    hits: Vec<Arc<Signature>>,
-    anomalies: HashMap<Anomaly, u64>,
-    anomalies_changed: bool,
-    events_seen: u64,
-    anomalies_seen: u64,
-    flows: FlowKinds,
-    /// Number of the last packet of the round, while timeouts are handled.
-    expiring: Option<u64>,
-    /// Items of this round so far.
-    index: u32,
-}
-
-impl Collector {
-    /// Where the next item belongs. A worker makes the items of one packet, or of one flow's
-    /// timeout, in order, so counting through the round keeps them so.
-    fn next_key(&mut self, info: &FlowInfo, flow_id: u64) -> OrderKey {
-        self.index = self.index.saturating_add(1);
-        OrderKey {
-            number: self.expiring.unwrap_or(info.last_number),
-            expired: if self.expiring.is_some() { flow_id } else { 0 },
-            index: self.index,
-        }
-    }
-
-    /// A flow turned out to be something.
-    fn identified(&mut self, app_proto: &'static str, transport: Transport) {
-        let count = match app_proto {
-            "smb" => &mut self.flows.smb,
-            "dcerpc" => &mut self.flows.dcerpc,
-            "http" => &mut self.flows.http,
-            "krb5" if transport == Transport::Udp => &mut self.flows.krb5_udp,
-            "krb5" => &mut self.flows.krb5,
-            "ldap" => &mut self.flows.ldap,
-            "tls" => &mut self.flows.tls,
-            "" => return,
-            _ if transport != Transport::Tcp => &mut self.flows.unknown_udp,
-            _ => &mut self.flows.unknown,
-        };
-        *count += 1;
-    }
-
-    fn sighting(&mut self, info: &FlowInfo, flow: FlowMeta, direction: Direction, seen: Seen) {
-        let key = self.next_key(info, flow.flow_id);
-        let sighting = Sighting {
-            key,
-            ts: info.at,
-            flow,
-            direction,
-            seen,
-        };
-        self.items.push(Item {
-            key,
-            what: What::Sighting(Box::new(sighting)),
-        });
-    }
-
-    fn count_anomaly(&mut self, anomaly: &Anomaly) {
-        self.anomalies_seen += 1;
-        if let Some(n) = self.anomalies.get_mut(anomaly) {
-            *n += 1;
-            self.anomalies_changed = true;
-        } else if self.anomalies.len() < ANOMALY_KINDS {
-            self.anomalies.insert(*anomaly, 1);
-            self.anomalies_changed = true;
-        }
-    }
-
-    fn write(&mut self, info: &FlowInfo, flow: &FlowMeta, direction: Direction, event: &Event<'_>) {
-        let start = self.lines.len();
-        let origin = self.origin.read();
-        let (names, number) = (origin.as_ref().ok(), info.last_number);
-        let (file, pcap_cnt) = names.map_or((None, number), |o| o.place(number));
-        let header = Header {
-            ts: info.at,
-            flow: Some(flow),
-            in_iface: names.and_then(|o| o.iface(flow.iface)),
-            pcap_cnt: Some(pcap_cnt),
-            pcap_filename: file.or(self.pcap_filename.as_deref()),
-            direction: Some(direction),
-            tx_id: None,
-        };
-        write_event(&mut self.lines, self.events, &header, event);
-        drop(origin);
-        let end = self.lines.len();
-        if end > start {
-            let key = self.next_key(info, flow.flow_id);
-            self.items.push(Item {
-                key,
-                what: What::Line { start, end },
-            });
-        }
-    }
-}
-
-/// The sink of one flow.
-struct FlowSink<'w> {
-    collector: &'w mut Collector,
-    info: &'w FlowInfo,
-    flow_id: &'w mut u64,
-    tunnel: Option<Outer>,
-    /// Known once the protocol is.
-    client: Option<Side>,
-    side: Side,
-    app_proto: &'static str,
-}
-
-impl FlowSink<'_> {
-    fn meta(&mut self, direction: Direction, event: &Event<'_>) -> FlowMeta {
-        // Before the first chunk was identified, the event itself says who is client.
-        let client = self.client.unwrap_or(match direction {
-            Direction::ToServer => self.side,
-            Direction::ToClient => self.side.other(),
-        });
-        let app_proto = if self.app_proto.is_empty() {
-            protocol_of(event)
-        } else {
-            self.app_proto
-        };
-        FlowMeta {
-            flow_id: flow_id(self.info, self.flow_id),
-            client: self.info.key.end(client),
-            server: self.info.key.end(client.other()),
-            transport: self.info.key.transport,
-            first_ts: self.info.first_ts,
-            vlan: self.info.wrapping.vlan,
-            tunnel: self.tunnel,
-            iface: self.info.iface,
-            app_proto,
-            gaps: self.info.gaps,
-        }
-    }
-}
-
-impl Sink for FlowSink<'_> {
-    fn event(&mut self, direction: Direction, event: &Event<'_>) {
-        self.collector.events_seen += 1;
-        if let Event::Anomaly(anomaly) = event {
-            self.collector.count_anomaly(anomaly);
-        }
-        let keyed = keyed(&self.collector.key, event);
-        let event = keyed.as_ref().unwrap_or(event);
-        let wanted = self.collector.events.any_protocol();
-        let judged = event
-            .fields()
-            .filter(|f| self.collector.rules.is_interesting(f.schema()));
-        let seen = seen(&self.collector.key, &self.collector.catalog, event);
-        let done = done(event);
-        let speaks = Claims::may_speak(event);
-        let mut traces = std::mem::take(&mut self.collector.traces);
-        let source = self.info.key.end(self.side).addr;
-        super::trace::traces(&self.collector.catalog, source, event, &mut traces);
-        if !wanted
-            && judged.is_none()
-            && seen.is_none()
-            && done.is_none()
-            && traces.is_empty()
-            && !speaks
-        {
-            self.collector.traces = traces;
-            return;
-        }
-        let flow = self.meta(direction, event);
-        if wanted {
-            self.collector.write(self.info, &flow, direction, event);
-        }
-        if let Some(fields) = judged {
-            let Collector {
-                rules,
-                scratch,
-                hits,
-                ..
-            } = &mut *self.collector;
-            let event = OnFlow {
-                event: fields,
-                flow: &flow,
-            };
-            hits.clear();
-            rules.matches(&event, scratch, hits);
-            while let Some(signature) = self.collector.hits.pop() {
-                let captured = self.collector.rules.capture(&signature, &event);
-                let hit = super::sighting::hit(signature, captured, fields);
-                self.collector.sighting(self.info, flow, direction, hit);
-            }
-        }
-        for seen in [seen, done].into_iter().flatten() {
-            self.collector.sighting(self.info, flow, direction, seen);
-        }
-        for trace in traces.drain(..) {
-            self.collector
-                .sighting(self.info, flow, direction, Seen::Trace(Box::new(trace)));
-        }
-        self.collector.traces = traces;
-        if speaks {
-            let mut claims = std::mem::take(&mut self.collector.claims);
-            for seen in claims.of(event, direction, &flow, self.info.at) {
-                self.collector.sighting(self.info, flow, direction, seen);
-            }
-            self.collector.claims = claims;
-        }
-    }
 }

@@ -28,6 +28,7 @@
     )
 )]
 
+mod der;
 mod kdc;
 mod presented;
 #[cfg(test)]
