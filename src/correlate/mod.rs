@@ -76,6 +76,9 @@ pub enum Verdict {
     Posture(Box<PostureReport>),
 }
 
+/// Keys come off the wire: the seed is this process's own, so that nobody can make them fall together.
+type Map<K, V> = std::collections::HashMap<K, V, foldhash::quality::RandomState>;
+
 /// What an operator told the sensor about the network.
 #[derive(Clone, Debug)]
 pub struct Declared {
@@ -337,6 +340,9 @@ impl Correlator {
     /// A call whose callback is concluded from it is told with the callback, not beside it, if that is
     /// at least as loud.
     fn settle(&mut self, judge: &mut dyn Judge, out: &mut Vec<Verdict>) {
+        if self.cases.is_empty() {
+            return;
+        }
         let mut held_back = Vec::new();
         while !self.cases.is_empty() {
             let mut settled = std::mem::take(&mut self.settled);

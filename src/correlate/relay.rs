@@ -14,13 +14,14 @@ mod forwarding;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, Declared, loops_back};
+use crate::correlate::Map;
 use crate::event::{Authenticate, Seen, Sighting};
 use crate::limits;
 use crate::net::Addr;
@@ -56,12 +57,12 @@ struct Candidate {
 pub(super) struct Relays {
     exchanges: Exchanges,
     /// Exchanges that live, by challenge.
-    by_challenge: HashMap<[u8; 8], Vec<Id>>,
+    by_challenge: Map<[u8; 8], Vec<Id>>,
     /// The first exchange that lives with a response.
-    by_response: HashMap<[u8; 16], Id>,
+    by_response: Map<[u8; 16], Id>,
     static_challenges: Recent<[u8; 8], ()>,
-    candidates: HashMap<u64, Candidate>,
-    member_of: HashMap<Id, u64>,
+    candidates: Map<u64, Candidate>,
+    member_of: Map<Id, u64>,
     deadlines: BTreeSet<(Timestamp, u64)>,
     next_candidate: u64,
     forwarders: Vec<Addr>,
@@ -75,11 +76,11 @@ impl Relays {
         let incident = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         Self {
             exchanges: Exchanges::default(),
-            by_challenge: HashMap::new(),
-            by_response: HashMap::new(),
+            by_challenge: Map::default(),
+            by_response: Map::default(),
             static_challenges: Recent::new(limits::EXCHANGES, incident),
-            candidates: HashMap::new(),
-            member_of: HashMap::new(),
+            candidates: Map::default(),
+            member_of: Map::default(),
             deadlines: BTreeSet::new(),
             next_candidate: 0,
             forwarders: declared

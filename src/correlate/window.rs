@@ -1,9 +1,10 @@
 //! Bounded memory of recent things.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::Hash;
 use std::time::Duration;
 
+use crate::correlate::Map;
 use crate::time::Timestamp;
 
 /// A map that forgets: what is older than `keep`, and the oldest when there are more than `most`.
@@ -11,7 +12,7 @@ use crate::time::Timestamp;
 /// Nothing ever iterates it in hash order, so its seed cannot reach the output.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
-    map: HashMap<K, (u64, V)>,
+    map: Map<K, (u64, V)>,
     /// Keys by when they were last renewed; a key whose serial number is not the map's is stale.
     order: VecDeque<(u64, Timestamp, K)>,
     /// Serial number of the last insertion. The time cannot tell: a capture may stand still.
@@ -24,7 +25,7 @@ pub(super) struct Recent<K, V> {
 impl<K: Eq + Hash + Clone, V> Recent<K, V> {
     pub(super) fn new(most: usize, keep: Duration) -> Self {
         Self {
-            map: HashMap::new(),
+            map: Map::default(),
             order: VecDeque::new(),
             serial: 0,
             most,

@@ -1,9 +1,10 @@
 //! Authentications of the last seconds, by client: bounded per client first, then in all.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Outgoing;
+use crate::correlate::Map;
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
@@ -11,7 +12,7 @@ use crate::time::Timestamp;
 /// Every authentication within the window. The oldest of the client gives way, then the oldest of all.
 #[derive(Debug)]
 pub(super) struct Journal {
-    by_client: HashMap<Addr, VecDeque<(u64, Outgoing)>>,
+    by_client: Map<Addr, VecDeque<(u64, Outgoing)>>,
     /// Their numbers in the order they came; those of a client that gave way are passed over.
     order: VecDeque<(u64, Timestamp, Addr)>,
     next: u64,
@@ -23,7 +24,7 @@ pub(super) struct Journal {
 impl Default for Journal {
     fn default() -> Self {
         Self {
-            by_client: HashMap::new(),
+            by_client: Map::default(),
             order: VecDeque::new(),
             next: 0,
             held: 0,

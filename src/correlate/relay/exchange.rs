@@ -1,8 +1,9 @@
 //! NTLM exchanges, remembered for a while.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::correlate::Map;
 use crate::event::{Authenticate, Carrier, FlowMeta, Sighting};
 use crate::limits;
 use crate::net::Addr;
@@ -127,18 +128,18 @@ impl Exchange {
 #[derive(Debug)]
 pub(super) struct Exchanges {
     /// Boxed, so that free room of the table is small.
-    all: HashMap<Id, Box<Exchange>>,
+    all: Map<Id, Box<Exchange>>,
     /// Newest exchange of a flow and session.
-    newest: HashMap<(u64, u64), Id>,
+    newest: Map<(u64, u64), Id>,
     /// In the order they were born.
     order: VecDeque<Id>,
     /// Those without AUTHENTICATE; answered ones are passed over.
     lone: VecDeque<Id>,
     /// What each client takes part in.
-    by_client: HashMap<Addr, Own>,
+    by_client: Map<Addr, Own>,
     /// What each server asked without an answer. Its answered exchanges are its clients' affair: a domain
     /// controller has many.
-    by_server: HashMap<Addr, Own>,
+    by_server: Map<Addr, Own>,
     most: usize,
     next: Id,
     evicted: u64,
@@ -163,7 +164,7 @@ impl Own {
     }
 
     /// What is forgotten leaves numbers behind; they go before they outnumber the rest.
-    fn sweep(&mut self, all: &HashMap<Id, Box<Exchange>>) {
+    fn sweep(&mut self, all: &Map<Id, Box<Exchange>>) {
         let most = 8 + 2 * self.live;
         if self.all.len() > most {
             self.all.retain(|id| all.contains_key(id));
@@ -174,12 +175,12 @@ impl Own {
     }
 }
 
-fn is_lone(all: &HashMap<Id, Box<Exchange>>, id: Id) -> bool {
+fn is_lone(all: &Map<Id, Box<Exchange>>, id: Id) -> bool {
     all.get(&id).is_some_and(|e| e.auth.is_none())
 }
 
 /// The oldest without AUTHENTICATE in a queue, taken out of it.
-fn pop_lone(queue: &mut VecDeque<Id>, all: &HashMap<Id, Box<Exchange>>) -> Option<Id> {
+fn pop_lone(queue: &mut VecDeque<Id>, all: &Map<Id, Box<Exchange>>) -> Option<Id> {
     while let Some(id) = queue.pop_front() {
         if is_lone(all, id) {
             return Some(id);
@@ -191,12 +192,12 @@ fn pop_lone(queue: &mut VecDeque<Id>, all: &HashMap<Id, Box<Exchange>>) -> Optio
 impl Default for Exchanges {
     fn default() -> Self {
         Self {
-            all: HashMap::new(),
-            newest: HashMap::new(),
+            all: Map::default(),
+            newest: Map::default(),
             order: VecDeque::new(),
             lone: VecDeque::new(),
-            by_client: HashMap::new(),
-            by_server: HashMap::new(),
+            by_client: Map::default(),
+            by_server: Map::default(),
             most: limits::EXCHANGES,
             next: 0,
             evicted: 0,
@@ -351,7 +352,7 @@ impl Exchanges {
 }
 
 /// The oldest in a queue that is still there, taken out of it.
-fn pop_living(queue: &mut VecDeque<Id>, all: &HashMap<Id, Box<Exchange>>) -> Option<Id> {
+fn pop_living(queue: &mut VecDeque<Id>, all: &Map<Id, Box<Exchange>>) -> Option<Id> {
     while let Some(id) = queue.pop_front() {
         if all.contains_key(&id) {
             return Some(id);
