@@ -203,10 +203,12 @@ fn check_tells_every_mistake_of_file_and_system_with_its_line() {
     let toml = format!(
         "wokers = 1\nrules = [\n  \"{}\",\n  \"{}\"]\nkey_file = \"{}\"\nstate_dir = \"{}\"\n\
          outputs = [\"/nowhere/eve.json\"]\n[control]\nsocket = \"/nowhere/c.sock\"\n\
-         [[interfaces]]\nname = \"nope0\"\nbpf = \"port banana\"\n",
+         [[interfaces]]\nname = \"nope0\"\nbpf = \"port banana\"\n\
+         [[output]]\ntype = \"file\"\npath = \"/nosuch/eve.json\"\n[evidence]\ndir = \"{}\"\n",
         at("bad.yml"),
         at("missing.yml"),
         at("key"),
+        at("state"),
         at("state"),
     );
     std::fs::write(at("c.toml"), toml).unwrap();
@@ -221,7 +223,9 @@ fn check_tells_every_mistake_of_file_and_system_with_its_line() {
         of_file("9:1: control.socket: /nowhere is no folder"),
         of_file("11:1: nope0: no such interface"),
         of_file("12:1: interface nope0: "),
-        "output: /nowhere is no folder".to_owned(),
+        of_file("7:12: output: /nowhere is no folder"),
+        of_file("15:1: output: /nosuch is no folder"),
+        of_file("17:1: evidence.dir: "),
         format!("{}:", at("bad.yml")),
     ] {
         let found = err

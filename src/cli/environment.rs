@@ -35,8 +35,27 @@ pub(super) fn look(
     let key = inputs::site_key(config, !config.interfaces.is_empty());
     let key = key.map_err(|e| ConfigError::new(e.to_string()));
     wrong.take(key.map_err(|e| of_file(e, args.key_file.is_none(), &["key_file"])));
-    for problem in outputs::problems(config) {
-        wrong.add(ConfigError::new(problem));
+    for (path, problem) in outputs::problems(config) {
+        let way = path.zip(file).and_then(|(path, file)| {
+            let table = file.nth("output", "path", &path);
+            let table = table.map(|n| vec!["output".to_owned(), n.to_string(), "path".to_owned()]);
+            let listed = || file.entry("outputs", &path);
+            table.or_else(|| Some(vec!["outputs".to_owned(), listed()?.to_string()]))
+        });
+        let way = way.unwrap_or_default();
+        let way: Vec<&str> = way.iter().map(String::as_str).collect();
+        wrong.add(of_file(ConfigError::new(problem), true, &way));
+    }
+    if let Some(dir) = config.evidence_dir().filter(|d| d.exists() && !d.is_dir()) {
+        let e = ConfigError::new(format!(
+            "evidence.dir: {} is no folder; name one, it is made if need be",
+            dir.display()
+        ));
+        wrong.add(of_file(
+            e,
+            args.evidence.evidence.is_none(),
+            &["evidence", "dir"],
+        ));
     }
     if let Some(dir) = config
         .state_dir

@@ -95,24 +95,28 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
     config.outputs.iter().map(line).collect()
 }
 
-/// Outputs that could not be opened, as far as can be seen without opening them.
-pub(super) fn problems(config: &Config) -> Vec<String> {
+/// Outputs that could not be opened, as far as can be seen without opening them, with the path of those to files.
+pub(super) fn problems(config: &Config) -> Vec<(Option<String>, String)> {
     let mut problems = Vec::new();
     for spec in &config.outputs {
         let Target::Remote(remote) = &spec.target else {
             continue;
         };
         if let Err(why) = remote.receiver.link() {
-            problems.push(format!("output {}: {why}", spec.name));
+            problems.push((None, format!("output {}: {why}", spec.name)));
         }
     }
     for folder in folders(&config.outputs) {
         let is_spool = |o: &OutputSpec| matches!(&o.target, Target::Remote(r) if r.spool.as_ref().is_some_and(|s| s.0 == folder));
         // A spool's folder is made when it is needed.
         if !folder.is_dir() && !config.outputs.iter().any(is_spool) {
-            problems.push(format!(
-                "output: {} is no folder; create it first",
-                folder.display()
+            let file = config.outputs.iter().find_map(|o| match &o.target {
+                Target::File(path, _) if path.parent() == Some(&folder) => Some(path),
+                _ => None,
+            });
+            problems.push((
+                file.map(|path| path.display().to_string()),
+                format!("output: {} is no folder; create it first", folder.display()),
             ));
         }
     }
@@ -120,10 +124,9 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         if let Target::File(path, _) = &spec.target
             && path.is_dir()
         {
-            problems.push(format!(
-                "output: {} is a folder; name a file in it",
-                path.display()
-            ));
+            let path = path.display().to_string();
+            let why = format!("output: {path} is a folder; name a file in it");
+            problems.push((Some(path), why));
         }
     }
     problems
