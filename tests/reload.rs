@@ -1,6 +1,9 @@
 //! SIGUSR2 under load: rules change between two packets, and no packet is lost or seen twice.
 #![allow(clippy::disallowed_methods)] // a program under test is watched by a thread and a clock
 
+#[path = "common/synth.rs"]
+mod synth;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,44 +11,11 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use synth::{Pcap, question};
+
 /// Packets before and after each change of the rules. 90 bytes each: some blocks of 256 KiB.
 const PART: u32 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// One DNS question in a frame, as a pcap record (RFC 791, 768, 1035).
-fn record(n: u32) -> Vec<u8> {
-    let mut dns = vec![
-        0, 0, // ID
-        1, 0, // flags: recursion desired
-        0, 1, 0, 0, 0, 0, 0, 0, // one question
-    ];
-    let id = n.to_be_bytes();
-    dns[0..2].copy_from_slice(&id[2..4]);
-    dns.push(7);
-    dns.extend_from_slice(format!("n{n:06}").as_bytes());
-    dns.extend_from_slice(b"\x07example\x00\x00\x01\x00\x01"); // A, IN
-    let mut udp = Vec::new();
-    udp.extend_from_slice(&(1024 + (n % 60_000) as u16).to_be_bytes());
-    udp.extend_from_slice(&53u16.to_be_bytes());
-    udp.extend_from_slice(&(8 + dns.len() as u16).to_be_bytes());
-    udp.extend_from_slice(&[0, 0]); // no checksum
-    udp.extend_from_slice(&dns);
-    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
-    frame.extend_from_slice(&[0x45, 0]);
-    frame.extend_from_slice(&(20 + udp.len() as u16).to_be_bytes());
-    frame.extend_from_slice(&[0, 0, 0, 0, 64, 17, 0, 0]); // UDP; header checksum not looked at
-    frame.extend_from_slice(&[192, 0, 2, 10, 192, 0, 2, 53]);
-    frame.extend_from_slice(&udp);
-    let length = (frame.len() as u32).to_le_bytes();
-    let micros = n * 10;
-    let mut record = Vec::new();
-    record.extend_from_slice(&(1_700_000_000 + micros / 1_000_000).to_le_bytes());
-    record.extend_from_slice(&(micros % 1_000_000).to_le_bytes());
-    record.extend_from_slice(&length);
-    record.extend_from_slice(&length);
-    record.extend_from_slice(&frame);
-    record
-}
 
 fn rule(title: &str, field: &str) -> String {
     format!(
@@ -92,11 +62,11 @@ impl Run {
             }
         });
         let mut input = child.stdin.take();
-        // pcap 2.4, microseconds, Ethernet.
-        let mut head = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        head.extend_from_slice(&65_535u32.to_le_bytes());
-        head.extend_from_slice(&1u32.to_le_bytes());
-        input.as_mut().unwrap().write_all(&head).unwrap();
+        input
+            .as_mut()
+            .unwrap()
+            .write_all(&Pcap::new().bytes)
+            .unwrap();
         Self {
             child,
             input,
@@ -106,7 +76,7 @@ impl Run {
     }
 
     fn send(&mut self) {
-        let bytes: Vec<u8> = (self.sent..self.sent + PART).flat_map(record).collect();
+        let bytes: Vec<u8> = (self.sent..self.sent + PART).flat_map(question).collect();
         self.sent += PART;
         self.input.as_mut().unwrap().write_all(&bytes).unwrap();
     }

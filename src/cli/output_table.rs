@@ -20,86 +20,37 @@ use crate::output::{
 #[serde(transparent)]
 pub(super) struct Table(Spanned<BTreeMap<Spanned<String>, Spanned<Value>>>);
 
+/// Keys of every output to a receiver.
+const QUEUE: &[&str] = &["queue_mib", "spool", "spool_mib"];
+/// Keys of outputs that may use TLS.
+const TLS: &[&str] = &["ca_file", "cert_file", "key_file"];
+/// Keys of outputs over HTTP.
+const HTTP: &[&str] = &["url", "headers_file", "gzip", "batch_lines", "timeout_s"];
+const SYSLOG: &[&str] = &[
+    "address",
+    "transport",
+    "facility",
+    "hostname",
+    "app_name",
+    "server_name",
+];
+
 /// Kinds of outputs and the keys that each takes beside those of all.
-const KINDS: &[(&str, &[&str])] = &[
+const KINDS: &[(&str, &[&[&str]])] = &[
     ("stdout", &[]),
     (
         "file",
-        &["path", "rotate_mib", "rotate_hours", "keep", "compress"],
+        &[&["path", "rotate_mib", "rotate_hours", "keep", "compress"]],
     ),
-    ("unix_stream", &["path", "queue_mib", "spool", "spool_mib"]),
-    (
-        "unix_datagram",
-        &["path", "queue_mib", "spool", "spool_mib"],
-    ),
-    (
-        "syslog",
-        &[
-            "address",
-            "transport",
-            "facility",
-            "hostname",
-            "app_name",
-            "ca_file",
-            "cert_file",
-            "key_file",
-            "server_name",
-            "queue_mib",
-            "spool",
-            "spool_mib",
-        ],
-    ),
-    (
-        "elasticsearch",
-        &[
-            "url",
-            "index",
-            "headers_file",
-            "gzip",
-            "batch_lines",
-            "timeout_s",
-            "ca_file",
-            "cert_file",
-            "key_file",
-            "queue_mib",
-            "spool",
-            "spool_mib",
-        ],
-    ),
+    ("unix_stream", &[&["path"], QUEUE]),
+    ("unix_datagram", &[&["path"], QUEUE]),
+    ("syslog", &[SYSLOG, TLS, QUEUE]),
+    ("elasticsearch", &[&["index"], HTTP, TLS, QUEUE]),
     (
         "splunk_hec",
-        &[
-            "url",
-            "sourcetype",
-            "hostname",
-            "headers_file",
-            "gzip",
-            "batch_lines",
-            "timeout_s",
-            "ca_file",
-            "cert_file",
-            "key_file",
-            "queue_mib",
-            "spool",
-            "spool_mib",
-        ],
+        &[&["sourcetype", "hostname"], HTTP, TLS, QUEUE],
     ),
-    (
-        "http",
-        &[
-            "url",
-            "headers_file",
-            "gzip",
-            "batch_lines",
-            "timeout_s",
-            "ca_file",
-            "cert_file",
-            "key_file",
-            "queue_mib",
-            "spool",
-            "spool_mib",
-        ],
-    ),
+    ("http", &[HTTP, TLS, QUEUE]),
 ];
 /// Keys of every output.
 const COMMON: &[&str] = &["type", "name", "events"];
@@ -107,7 +58,9 @@ const COMMON: &[&str] = &["type", "name", "events"];
 /// Every key that an output may have.
 #[cfg(test)]
 pub(super) fn keys() -> impl Iterator<Item = &'static str> {
-    let own = KINDS.iter().flat_map(|(_, keys)| keys.iter());
+    let own = KINDS
+        .iter()
+        .flat_map(|(_, keys)| keys.iter().copied().flatten());
     COMMON.iter().chain(own).copied()
 }
 
@@ -251,11 +204,12 @@ impl Reader<'_> {
             return None;
         }
         let kind = self.choice("type", &kinds)?;
-        let (kind, keys) = *KINDS.get(kind)?;
+        let (kind, groups) = KINDS.get(kind)?;
+        let keys = groups.concat();
         let name = self.string("name");
         let events = self.events();
         let target = self.target(kind);
-        self.strangers(kind, keys);
+        self.strangers(kind, &keys);
         let target = target?;
         Some(OutputSpec {
             name: name.unwrap_or_else(|| target.to_string()),
@@ -497,7 +451,9 @@ impl Reader<'_> {
             if known(key) {
                 continue;
             }
-            let of = KINDS.iter().find(|(_, keys)| keys.contains(&key));
+            let of = KINDS
+                .iter()
+                .find(|(_, groups)| groups.iter().any(|keys| keys.contains(&key)));
             let why = match of {
                 Some((other, _)) => {
                     format!("that is a key of type \"{other}\", not of \"{kind}\"; remove it")

@@ -156,3 +156,32 @@ fn pdu(ptype: u8, call_id: u32, body: &[u8]) -> Vec<u8> {
     p.extend(body);
     p
 }
+
+/// The `n`th DNS question in a frame, as a pcap record of its own (RFC 791, 768, 1035).
+pub fn question(n: u32) -> Vec<u8> {
+    let id = n.to_be_bytes();
+    let mut dns = vec![id[2], id[3], 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]; // recursion desired, one question
+    dns.push(7);
+    dns.extend_from_slice(format!("n{n:06}").as_bytes());
+    dns.extend_from_slice(b"\x07example\x00\x00\x01\x00\x01"); // A, IN
+    let mut udp = Vec::new();
+    udp.extend_from_slice(&(1024 + (n % 60_000) as u16).to_be_bytes());
+    udp.extend_from_slice(&53u16.to_be_bytes());
+    udp.extend_from_slice(&(8 + dns.len() as u16).to_be_bytes());
+    udp.extend_from_slice(&[0, 0]); // no checksum
+    udp.extend_from_slice(&dns);
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
+    frame.extend_from_slice(&(20 + udp.len() as u16).to_be_bytes());
+    frame.extend_from_slice(&[0, 0, 0, 0, 64, 17, 0, 0]); // UDP; header checksum not looked at
+    frame.extend_from_slice(&[192, 0, 2, 10, 192, 0, 2, 53]);
+    frame.extend_from_slice(&udp);
+    let length = (frame.len() as u32).to_le_bytes();
+    let micros = n * 10;
+    let mut record = Vec::new();
+    record.extend_from_slice(&(1_700_000_000 + micros / 1_000_000).to_le_bytes());
+    record.extend_from_slice(&(micros % 1_000_000).to_le_bytes());
+    record.extend_from_slice(&length);
+    record.extend_from_slice(&length);
+    record.extend_from_slice(&frame);
+    record
+}

@@ -4,4 +4,6 @@
 mod files;
 mod receivers;
 mod sockets;
+#[path = "../common/synth.rs"]
+mod synth;
 mod traffic;

@@ -128,6 +128,18 @@ pub(crate) fn tcp(
     framing: Framing,
     tls: Option<Arc<rustls::ServerConfig>>,
 ) -> Receiver {
+    listen(at, shared, tls, move |stream, shared| {
+        serve(&mut BufReader::with_capacity(512, stream), shared, framing);
+    })
+}
+
+/// A TCP listener at `at` that answers one connection after the other, with TLS if there is a configuration.
+fn listen(
+    at: &str,
+    shared: Arc<Shared>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    answer: impl Fn(&mut dyn Stream, &Shared) + Send + 'static,
+) -> Receiver {
     let listener = bind(at);
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -142,16 +154,15 @@ pub(crate) fn tcp(
             socket
                 .set_read_timeout(Some(Duration::from_millis(100)))
                 .unwrap();
-            let socket = Patient {
+            let mut socket = Patient {
                 socket,
                 shared: Arc::clone(&end),
             };
             match &tls {
-                None => serve(&mut BufReader::with_capacity(512, socket), &end, framing),
+                None => answer(&mut socket, &end),
                 Some(config) => {
                     let tls = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
-                    let stream = rustls::StreamOwned::new(tls, socket);
-                    serve(&mut BufReader::with_capacity(512, stream), &end, framing);
+                    answer(&mut rustls::StreamOwned::new(tls, socket), &end);
                 }
             }
         }
@@ -162,6 +173,11 @@ pub(crate) fn tcp(
         thread: Some(thread),
     }
 }
+
+/// A connection, in clear or in TLS.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
 
 /// A port that was just in use may need a moment.
 fn bind(at: &str) -> TcpListener {
@@ -291,42 +307,9 @@ pub(crate) fn http(
     answer: fn(&[&str], u64) -> String,
     tls: Option<Arc<rustls::ServerConfig>>,
 ) -> Receiver {
-    let listener = bind(at);
-    let address = listener.local_addr().unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let end = Arc::clone(&shared);
-    let thread = std::thread::spawn(move || {
-        while !end.stop.load(Relaxed) {
-            let Ok((socket, _)) = listener.accept() else {
-                std::thread::sleep(Duration::from_millis(10));
-                continue;
-            };
-            socket.set_nonblocking(false).unwrap();
-            socket
-                .set_read_timeout(Some(Duration::from_millis(100)))
-                .unwrap();
-            let socket = Patient {
-                socket,
-                shared: Arc::clone(&end),
-            };
-            match &tls {
-                None => requests(BufReader::new(socket), &end, answer),
-                Some(config) => {
-                    let tls = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
-                    requests(
-                        BufReader::new(rustls::StreamOwned::new(tls, socket)),
-                        &end,
-                        answer,
-                    );
-                }
-            }
-        }
-    });
-    Receiver {
-        shared,
-        address,
-        thread: Some(thread),
-    }
+    listen(at, shared, tls, move |stream, shared| {
+        requests(BufReader::new(stream), shared, answer);
+    })
 }
 
 fn requests<S: Read + Write>(

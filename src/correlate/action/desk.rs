@@ -4,12 +4,14 @@
 //! concluded: it waits as long as the relay detectors do, and is kept for a while after.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::correlate::Case;
 use crate::correlate::bounds::Bounds;
-use crate::correlate::pattern::Context;
+use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::suspects::Suspicion;
 use crate::correlate::window::Recent;
 use crate::event::{Authenticate, Finding, HostRole, Leg, LegRole, NtlmEvidence, Sighting};
@@ -71,6 +73,48 @@ impl Default for Desk {
             kept: Recent::new(limits::INCIDENTS, relay),
             told: Recent::new(limits::INCIDENTS, idle),
             evicted: 0,
+        }
+    }
+}
+
+/// A detector whose state is a desk: what it reads off a sighting is all that is its own.
+pub(in crate::correlate) trait Work: fmt::Debug + Default + Send {
+    /// Takes the next sighting.
+    fn sighting(desk: &mut Desk, s: &Sighting, cx: &Context<'_>);
+}
+
+/// Such a detector.
+#[derive(Debug, Default)]
+pub(in crate::correlate) struct AtDesk<W> {
+    desk: Desk,
+    work: PhantomData<W>,
+}
+
+impl<W: Work> Pattern for AtDesk<W> {
+    fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, _: &mut Vec<Case>) {
+        W::sighting(&mut self.desk, s, cx);
+    }
+
+    fn concluded(&mut self, case: &Case, cx: &Context<'_>, out: &mut Vec<Case>) {
+        self.desk.concluded(case, cx, out);
+    }
+
+    fn advance(&mut self, now: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
+        self.desk.advance(now, cx, out);
+    }
+
+    fn finish(&mut self, _: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
+        self.desk.finish(cx, out);
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.desk.limit(bounds);
+    }
+
+    fn evicted(&self) -> Evicted {
+        Evicted {
+            pending: self.desk.evicted(),
+            ..Evicted::default()
         }
     }
 }

@@ -3,13 +3,10 @@
 //! A relay cannot sign what it sends, so this is what an attack through LDAP looks like. Sessions with
 //! Kerberos or a simple bind are not looked at: an authentication is relayed to neither.
 
-use super::desk::{self, Desk, Held};
-use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use super::desk::{self, AtDesk, Desk, Held, Work};
 use crate::correlate::identity::{Owner, machine_name};
-use crate::correlate::pattern::{Context, Evicted, Pattern};
+use crate::correlate::pattern::Context;
 use crate::event::{Carrier, DirectoryWrite, SaslLayer, Seen, Sighting};
-use crate::time::Timestamp;
 
 /// Attributes that give power over an object, and how they are written (MS-ADA1 to MS-ADA3).
 const ATTRIBUTES: &[&str] = &[
@@ -31,50 +28,30 @@ const CLASSES: &[(&str, &str)] = &[
     ("user", "user"),
 ];
 
-/// State of RW-17.
-#[derive(Debug, Default)]
-pub(in crate::correlate) struct LdapWrites(Desk);
+/// RW-17.
+pub(in crate::correlate) type LdapWrites = AtDesk<LdapWork>;
 
-impl Pattern for LdapWrites {
-    fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, _: &mut Vec<Case>) {
+/// What RW-17 reads.
+#[derive(Debug, Default)]
+pub(in crate::correlate) struct LdapWork;
+
+impl Work for LdapWork {
+    fn sighting(desk: &mut Desk, s: &Sighting, cx: &Context<'_>) {
         match &s.seen {
-            Seen::Authenticate(auth) if auth.carrier == Carrier::Ldap => self.0.logon(s, auth),
-            Seen::DirectoryWrite(write) => self.write(s, write, cx),
+            Seen::Authenticate(auth) if auth.carrier == Carrier::Ldap => desk.logon(s, auth),
+            Seen::DirectoryWrite(write) => Self::write(desk, s, write, cx),
             Seen::DirectoryResult { message_id, code } => {
                 let text = format!("resultCode {code}");
-                self.0.answer(s, (0, *message_id), Some(*code == 0), &text);
+                desk.answer(s, (0, *message_id), Some(*code == 0), &text);
             }
             _ => {}
         }
     }
-
-    fn concluded(&mut self, case: &Case, cx: &Context<'_>, out: &mut Vec<Case>) {
-        self.0.concluded(case, cx, out);
-    }
-
-    fn advance(&mut self, now: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
-        self.0.advance(now, cx, out);
-    }
-
-    fn finish(&mut self, _: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
-        self.0.finish(cx, out);
-    }
-
-    fn limit(&mut self, bounds: &Bounds) {
-        self.0.limit(bounds);
-    }
-
-    fn evicted(&self) -> Evicted {
-        Evicted {
-            pending: self.0.evicted(),
-            ..Evicted::default()
-        }
-    }
 }
 
-impl LdapWrites {
-    fn write(&mut self, s: &Sighting, write: &DirectoryWrite, cx: &Context<'_>) {
-        let Some(who) = self.0.who(s.flow.flow_id) else {
+impl LdapWork {
+    fn write(desk: &mut Desk, s: &Sighting, write: &DirectoryWrite, cx: &Context<'_>) {
+        let Some(who) = desk.who(s.flow.flow_id) else {
             return;
         };
         if write.layer != SaslLayer::None {
@@ -107,7 +84,7 @@ impl LdapWrites {
             answer: (0, write.message_id),
             alone,
         };
-        self.0.hold(held);
+        desk.hold(held);
     }
 }
 

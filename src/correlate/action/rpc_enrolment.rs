@@ -3,31 +3,33 @@
 //! From level 4 (packet) on every PDU carries a signature, whose key a relay does not have: such a session is the
 //! client's own. Only what lies below is looked at (MS-RPCE 2.2.1.1.8).
 
-use super::desk::{self, Desk, Held};
-use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use super::desk::{self, AtDesk, Desk, Held, Work};
 use crate::correlate::identity::{Owner, machine_name};
-use crate::correlate::pattern::{Context, Evicted, Pattern};
+use crate::correlate::pattern::Context;
 use crate::event::neighbour::ENROLMENT;
 use crate::event::{Carrier, Operation, Seen, Sighting};
-use crate::time::Timestamp;
 
 /// RPC_C_AUTHN_LEVEL_NONE: there is no trailer.
 const NONE: u8 = 1;
 /// The first level at which every PDU is signed.
 const SIGNED: u8 = 4;
 
-/// State of RW-16.
-#[derive(Debug, Default)]
-pub(in crate::correlate) struct RpcEnrolment(Desk);
+/// RW-16.
+pub(in crate::correlate) type RpcEnrolment = AtDesk<EnrolmentWork>;
 
-impl Pattern for RpcEnrolment {
-    fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, _: &mut Vec<Case>) {
+/// What RW-16 reads.
+#[derive(Debug, Default)]
+pub(in crate::correlate) struct EnrolmentWork;
+
+impl Work for EnrolmentWork {
+    fn sighting(desk: &mut Desk, s: &Sighting, cx: &Context<'_>) {
         match &s.seen {
             Seen::Authenticate(auth) if matches!(auth.carrier, Carrier::Rpc | Carrier::Smb) => {
-                self.0.logon(s, auth);
+                desk.logon(s, auth);
             }
-            Seen::Operation(call) if call.interface == ENROLMENT => self.request(s, call, cx),
+            Seen::Operation(call) if call.interface == ENROLMENT => {
+                Self::request(desk, s, call, cx)
+            }
             Seen::OperationResult {
                 association,
                 call_id,
@@ -36,39 +38,16 @@ impl Pattern for RpcEnrolment {
             } => {
                 let success = fault.map(|_| false).or(status.map(|code| code == 0));
                 let code = format!("{:#010x}", fault.or(*status).unwrap_or_default());
-                self.0.answer(s, (*association, *call_id), success, &code);
+                desk.answer(s, (*association, *call_id), success, &code);
             }
             _ => {}
         }
     }
-
-    fn concluded(&mut self, case: &Case, cx: &Context<'_>, out: &mut Vec<Case>) {
-        self.0.concluded(case, cx, out);
-    }
-
-    fn advance(&mut self, now: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
-        self.0.advance(now, cx, out);
-    }
-
-    fn finish(&mut self, _: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
-        self.0.finish(cx, out);
-    }
-
-    fn limit(&mut self, bounds: &Bounds) {
-        self.0.limit(bounds);
-    }
-
-    fn evicted(&self) -> Evicted {
-        Evicted {
-            pending: self.0.evicted(),
-            ..Evicted::default()
-        }
-    }
 }
 
-impl RpcEnrolment {
-    fn request(&mut self, s: &Sighting, call: &Operation, cx: &Context<'_>) {
-        let Some(who) = self.0.who(s.flow.flow_id) else {
+impl EnrolmentWork {
+    fn request(desk: &mut Desk, s: &Sighting, call: &Operation, cx: &Context<'_>) {
+        let Some(who) = desk.who(s.flow.flow_id) else {
             return;
         };
         let level = call.auth_level.unwrap_or(NONE);
@@ -112,6 +91,6 @@ impl RpcEnrolment {
             answer: (call.association, call.call_id),
             alone,
         };
-        self.0.hold(held);
+        desk.hold(held);
     }
 }

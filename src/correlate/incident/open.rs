@@ -25,6 +25,8 @@ pub(super) struct Open {
     pub(super) left_out: BTreeSet<u64>,
     /// Of the strongest evidence, before evictions are counted.
     pub(super) confidence: &'static str,
+    /// The outcome is that of something with a target. What became of the call before it says nothing of that.
+    pub(super) of_target: bool,
     /// State evicted before its window.
     pub(super) evicted_before: u64,
     /// Changed since it was last written.
@@ -52,6 +54,7 @@ impl Open {
             techniques: BTreeSet::new(),
             left_out: BTreeSet::new(),
             confidence: "low",
+            of_target: false,
             evicted_before: 0,
             dirty: false,
             written: None,
@@ -69,7 +72,7 @@ impl Open {
         view.first_ts = view.first_ts.min(case.first_ts());
         view.last_ts = view.last_ts.max(case.ts);
         self.confidence = better(&CONFIDENCE, self.confidence, f.confidence);
-        view.outcome = better(&OUTCOMES, view.outcome, f.outcome);
+        self.became(f.outcome, f.target.is_some());
         self.detectors.insert(f.detector.to_owned());
         let methods = &mut self.view.methods;
         if !f.method.is_empty()
@@ -99,6 +102,17 @@ impl Open {
         self.dirty = true;
     }
 
+    /// The best outcome of what was done to a target; without one, of the call and the callback.
+    fn became(&mut self, outcome: &'static str, of_target: bool) {
+        let view = &mut self.view;
+        match (self.of_target, of_target) {
+            (false, true) => view.outcome = outcome,
+            (true, false) => {}
+            _ => view.outcome = better(&OUTCOMES, view.outcome, outcome),
+        }
+        self.of_target |= of_target;
+    }
+
     /// Takes over what another incident knows.
     pub(super) fn absorb(&mut self, other: &Self) {
         let view = &mut self.view;
@@ -107,11 +121,11 @@ impl Open {
         view.count += other.view.count;
         view.first_ts = view.first_ts.min(other.view.first_ts);
         view.last_ts = view.last_ts.max(other.view.last_ts);
-        view.outcome = better(&OUTCOMES, view.outcome, other.view.outcome);
         if view.campaign_id == 0 {
             view.campaign_id = other.view.campaign_id;
         }
         merge_evidence(&mut view.evidence, &other.view.evidence, stronger);
+        self.became(other.view.outcome, other.of_target);
         self.confidence = better(&CONFIDENCE, self.confidence, other.confidence);
         self.evicted_before = self.evicted_before.min(other.evicted_before);
         self.told.extend(&other.told);

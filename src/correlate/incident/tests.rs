@@ -1,7 +1,7 @@
 //! What joins, what merges, and what is written.
 
 use super::*;
-use crate::correlate::story::{ATTACKER, OTHER, Story, VICTIM, flow};
+use crate::correlate::story::{ATTACKER, OTHER, Story, TARGET, VICTIM, flow};
 use crate::event::{Claim, Finding, Leg, LegRole, Level, Source};
 use crate::wire::Guid;
 
@@ -91,6 +91,28 @@ impl Desk {
         };
         self.out.into_iter().filter_map(closed).collect()
     }
+}
+
+/// That the victim called back says nothing of the relay: its own outcome does.
+#[test]
+fn the_outcome_of_a_relay_is_not_that_of_the_call() {
+    let of = |outcomes: &[(&'static str, bool)]| {
+        let mut desk = Desk::new();
+        for (ms, (outcome, relayed)) in (0..).zip(outcomes) {
+            let mut case = case(ms, addr(VICTIM), addr(ATTACKER));
+            let f = Arc::make_mut(&mut case.finding);
+            f.outcome = outcome;
+            f.target = relayed.then(|| addr(TARGET)).flatten();
+            desk.join(&case);
+        }
+        let closed = desk.end(400_000);
+        assert_eq!(closed.len(), 1);
+        closed[0].outcome
+    };
+    assert_eq!(of(&[("success", false)]), "success");
+    assert_eq!(of(&[("success", false), ("unknown", true)]), "unknown");
+    assert_eq!(of(&[("failure", true), ("success", false)]), "failure");
+    assert_eq!(of(&[("failure", true), ("success", true)]), "success");
 }
 
 #[test]
