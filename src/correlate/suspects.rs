@@ -40,7 +40,9 @@ impl Suspects {
     /// legs were seen.
     pub(super) fn note(&mut self, case: &Case) {
         let f = &case.finding;
+        // A ticket at a place that was not foreseen (RW-14) is no relay: the client may only have asked elsewhere.
         if f.kind != "relay"
+            || f.detector == "RW-14"
             || f.forwarded
             || f.forwarding_unknown
             || self.0.get(&case.flow.flow_id).is_some()

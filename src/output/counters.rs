@@ -13,7 +13,7 @@ pub struct OutputCounters {
     pub sent: AtomicU64,
     /// Lines given up: no room, a closed pipe, a full disk.
     pub lost: AtomicU64,
-    /// Of these, alerts and incidents.
+    /// Alerts and incidents that were lost, or rejected.
     pub lost_alerts: AtomicU64,
     /// Lines that the receiver does not want, however often it is asked.
     pub rejected: AtomicU64,

@@ -140,6 +140,7 @@ impl Writer {
             let held = self.outlet.gathered.len().saturating_add(line.len()) as u64;
             if self.size.saturating_add(held) > limit
                 && self.size.saturating_add(held) > line.len() as u64
+                && now >= self.not_before
             {
                 self.flush();
                 self.rotate(now);

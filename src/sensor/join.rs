@@ -223,6 +223,7 @@ impl Join {
             self.report.postures.clear();
             self.correlator
                 .finish(until, &mut self.judge, &mut self.verdicts);
+            self.evidence.finish();
             self.tell(until, filled, &mut out);
         }
         self.stats(until, last, outlet, &mut out);

@@ -123,8 +123,8 @@ pub(super) fn lanes(workers: usize, wait: bool) -> (Lanes, Vec<Lane>) {
     (lanes, ends)
 }
 
-/// How long the capture thread waits for a full queue, live. A worker takes a batch in a millisecond; one that does
-/// not in this time is stuck, and must not stop the others.
+/// How long the capture thread waits for a full queue, live. A worker takes a batch in a millisecond. One that does not
+/// in this time holds up everybody, for the correlator waits for its round; what is dropped meanwhile is counted.
 const PATIENCE: Duration = Duration::from_millis(limits::QUEUE_MILLIS);
 
 impl Lanes {

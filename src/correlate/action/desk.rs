@@ -141,12 +141,12 @@ impl Desk {
     /// Takes an action. A client with too many waiting loses the new one, not those of others.
     pub(in crate::correlate) fn hold(&mut self, held: Held) {
         let client = held.case.flow.client.addr;
-        let mine = self.sources.entry(client).or_default();
-        if *mine >= limits::ACTIONS_PER_SOURCE || self.waiting.len() >= limits::PENDING_FINDINGS {
+        let mine = self.sources.get(&client).copied().unwrap_or_default();
+        if mine >= limits::ACTIONS_PER_SOURCE || self.waiting.len() >= limits::PENDING_FINDINGS {
             self.evicted += 1;
             return;
         }
-        *mine += 1;
+        self.sources.insert(client, mine + 1);
         let deadline = held
             .case
             .ts
@@ -241,12 +241,16 @@ impl Desk {
         }
     }
 
-    /// The same action of the same hosts is told once; on a relayed session once a session.
+    /// The same action of the same hosts on the same object is told once, and again if more of it was seen: one that is
+    /// said to be harmless must not hide one that is not. On a relayed session once a session.
     fn tell(&mut self, case: Case, out: &mut Vec<Case>) {
         let f = &case.finding;
         let flow = if f.relayed { case.flow.flow_id } else { 0 };
         let (client, server) = (case.flow.client.addr, case.flow.server.addr);
-        let what = format!("{}/{}", f.action, f.outcome);
+        let what = format!(
+            "{}/{}/{}/{}/{}",
+            f.action, f.outcome, f.confidence, f.path_owner, f.object
+        );
         let key = (flow, client, server, what);
         if self.told.get(&key).is_none() {
             self.told.insert(key, (), case.ts);

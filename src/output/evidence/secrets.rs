@@ -15,6 +15,8 @@ use std::ops::Range;
 use data_encoding::BASE64;
 use memchr::memmem;
 
+use crate::wire::{Reader, Tlv};
+
 /// Least characters of base64 that can hold a secret: an AUTHENTICATE has at least 64 bytes.
 const LEAST_BASE64: usize = 40;
 
@@ -97,28 +99,15 @@ fn authenticate(bytes: &[u8]) -> Vec<Range<usize>> {
     spans
 }
 
-/// A DER length at `at`: the length, and where the value begins.
-fn der_len(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let first = usize::from(*bytes.get(at)?);
-    if first < 0x80 {
-        return Some((first, at + 1));
-    }
-    let more = first & 0x7f;
-    if !(1..=3).contains(&more) {
-        return None;
-    }
-    let digits = bytes.get(at + 1..at + 1 + more)?;
-    let len = digits.iter().fold(0, |n, b| n << 8 | usize::from(*b));
-    Some((len, at + 1 + more))
-}
-
-/// A tag at `at` with its length: where the value begins, and where it ends.
+/// An element of this tag at `at`: where its value begins, and where it ends.
 fn der(bytes: &[u8], at: usize, tag: u8) -> Option<(usize, usize)> {
     if *bytes.get(at)? != tag {
         return None;
     }
-    let (len, start) = der_len(bytes, at + 1)?;
-    Some((start, start + len))
+    let mut r = Reader::new(bytes.get(at..)?);
+    let (_, len) = Tlv::header(&mut r).ok()?;
+    let start = at + r.at();
+    Some((start, start.saturating_add(len)))
 }
 
 /// `SEQUENCE { [0] INTEGER etype, [1] INTEGER kvno OPTIONAL, [2] OCTET STRING cipher }`.
@@ -198,10 +187,13 @@ fn authorizations(bytes: &[u8]) -> Vec<Range<usize>> {
         let rest = bytes.get(colon + 1..).unwrap_or_default();
         let line = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
         let value = rest.get(..line).unwrap_or_default();
-        let blank = value.iter().take_while(|b| **b == b' ').count();
+        let is_blank = |b: &u8| matches!(b, b' ' | b'\t');
+        let blank = value.iter().take_while(|b| is_blank(b)).count();
         let word = value.get(blank..).unwrap_or_default();
-        let scheme = word.iter().take_while(|b| **b != b' ').count();
+        let scheme = word.iter().take_while(|b| !is_blank(b)).count();
         let named = word.get(..scheme).unwrap_or_default();
+        // A word alone is no scheme but the secret itself.
+        let scheme = if scheme == word.len() { 0 } else { scheme };
         if !named.eq_ignore_ascii_case(b"ntlm") && !named.eq_ignore_ascii_case(b"negotiate") {
             spans.push(colon + 1 + blank + scheme..colon + 1 + line);
         }
@@ -356,6 +348,10 @@ mod tests {
         let mut bind = b"\x30\x13\x02\x01\x01\x60\x0e\x02\x01\x03\x04\x03cn=\x80\x04pass".to_vec();
         erase(&mut bind);
         assert!(bind.ends_with(b"cn=\x80\x04\0\0\0\0"));
+        // As Windows writes it: every length in four octets (X.690 8.1.3.5).
+        let mut bind = b"\x60\x84\0\0\0\x12\x02\x01\x03\x04\x03cn=\x80\x84\0\0\0\x04pass".to_vec();
+        erase(&mut bind);
+        assert!(bind.ends_with(b"cn=\x80\x84\0\0\0\x04\0\0\0\0"));
         let mut http =
             b"GET / HTTP/1.1\r\nAUTHORIZATION: Basic YTpi\r\nX: authorization\r\n".to_vec();
         erase(&mut http);
@@ -363,6 +359,18 @@ mod tests {
             http,
             b"GET / HTTP/1.1\r\nAUTHORIZATION: Basicxxxxx\r\nX: authorization\r\n"
         );
+        for (before, after) in [
+            ("Authorization: token\r\n", "Authorization: xxxxx\r\n"),
+            (
+                "Authorization: Basic\tYTpi\r\n",
+                "Authorization: Basicxxxxx\r\n",
+            ),
+            ("Authorization: NTLM\r\n", "Authorization: NTLM\r\n"),
+        ] {
+            let mut http = before.as_bytes().to_vec();
+            erase(&mut http);
+            assert_eq!(String::from_utf8(http).unwrap(), after);
+        }
     }
 
     proptest::proptest! {

@@ -86,6 +86,13 @@ impl Book {
 
     /// The flows of an incident as they are known now. True if there are frames of them.
     pub(super) fn legs(&mut self, incident: u64, legs: &[Leg]) -> bool {
+        // An alert of a rule on events or of a correlation has none, and may come when its incident is closed.
+        if legs.is_empty() {
+            return self
+                .cases
+                .get(&incident)
+                .is_some_and(|c| !c.frames.is_empty());
+        }
         let case = self.cases.entry(incident).or_default();
         for leg in legs {
             let key = key(&leg.flow);

@@ -142,6 +142,7 @@ pub(super) fn is_told(app_proto: &str) -> bool {
 pub(super) struct Keeper {
     /// Nothing if there is to be no evidence.
     kept: Option<(Book, Evidence)>,
+    /// Packets come, whether or not the disk keeps up.
     live: bool,
 }
 
@@ -173,7 +174,7 @@ impl Keeper {
             return false;
         };
         let there = book.legs(incident, legs);
-        self.write(incident, false);
+        self.write(incident);
         there
     }
 
@@ -183,25 +184,34 @@ impl Keeper {
             return false;
         };
         let there = book.legs(incident.incident_id, &incident.legs);
-        self.write(incident.incident_id, incident.closed);
+        let sent = self.write(incident.incident_id);
         if incident.closed
-            && let Some((book, _)) = &mut self.kept
+            && let Some((book, evidence)) = &mut self.kept
         {
+            if !sent {
+                evidence.told.failed.fetch_add(1, Ordering::Relaxed);
+            }
             book.close(incident.incident_id, incident.merged_into);
         }
         there
     }
 
-    /// `now`: it is the last chance.
-    fn write(&mut self, incident: u64, now: bool) {
+    /// No packet comes any more: what is still to be written can be waited for.
+    pub(super) fn finish(&mut self) {
+        self.live = false;
+    }
+
+    /// A live run does not wait for the disk: what is not taken now is tried at the next change, and is a file that
+    /// failed if the incident closes first. False if something is left to write.
+    fn write(&mut self, incident: u64) -> bool {
         let Some((book, evidence)) = &mut self.kept else {
-            return;
+            return true;
         };
         let Some(frames) = book.take(incident) else {
-            return;
+            return true;
         };
         let job = Job { incident, frames };
-        let sent = if self.live && !now {
+        let sent = if self.live {
             evidence.jobs.try_send(job).is_ok()
         } else {
             evidence.jobs.send(job).is_ok()
@@ -209,6 +219,7 @@ impl Keeper {
         if !sent {
             book.again(incident);
         }
+        sent
     }
 
     /// Frames of incidents that had no room.
