@@ -27,7 +27,7 @@ demo: deps ## replay a recorded attack: the alert as JSON, then a summary
 	@echo; echo "== the same for a person"
 	@./target/debug/relaywatch -r $(DEMO) -o /dev/null
 
-test: deps lint ## every check there is
+test: deps lint ## every check that needs only Rust, gcc and apt
 	cargo test --locked
 	$(MAKE) --no-print-directory bench-smoke
 
@@ -44,7 +44,7 @@ eval: deps ## score every detector on every capture there is, against the ground
 eval-accept: deps ## make what `make eval` finds the new baseline; read the diff before you commit it
 	cargo test --locked --test eval -- --all --accept
 
-bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
+bench: deps ## floor, replay, decode, correlate and rules (BENCH_PCAP=FILE, a large capture)
 	cargo bench --locked --bench floor -- $(BENCH_PCAP)
 	cargo bench --locked --bench replay -- $(BENCH_PCAP)
 	cargo bench --locked --bench decode
@@ -53,7 +53,7 @@ bench: deps ## floor, replay and decode on a large capture (BENCH_PCAP=FILE)
 
 bench-live: deps ## the highest rate without loss over a veth pair (root, tcpreplay; LIVE_PPS=N LIVE_SECS=N BENCH_PCAP=FILE)
 	cargo build --profile fast --locked
-	RELAYWATCH=target/fast/relaywatch testdata/bench/veth.sh search $(LIVE_PPS) $(LIVE_SECS) $(wildcard $(BENCH_PCAP))
+	RELAYWATCH=target/fast/relaywatch testdata/bench/veth.sh search $(LIVE_PPS) $(LIVE_SECS) $(if $(filter file,$(origin BENCH_PCAP)),$(wildcard $(BENCH_PCAP)),$(BENCH_PCAP))
 
 bench-smoke: deps ## the benches on a small capture: that they run, not how fast
 	RELAYWATCH_BENCH_RUNS=1 cargo bench --locked --profile dev --bench replay -- $(DEMO)

@@ -50,7 +50,7 @@ fn a_call_on_the_wire_is_an_alert_on_stdout() {
             .unwrap();
         assert_eq!(status.code(), Some(2), "{said}");
         assert!(said.contains("lo"), "it names the interface: {said}");
-        eprintln!("skipped: may not capture here: {said}");
+        eprintln!("skipped: live: may not capture here: {said}");
         return;
     }
     let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();

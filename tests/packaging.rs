@@ -21,7 +21,7 @@ fn the_unit_is_right_and_tight() {
         .output()
         .is_err()
     {
-        eprintln!("skipped: there is no systemd-analyze here");
+        eprintln!("skipped: packaging: there is no systemd-analyze here");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -223,7 +223,7 @@ fn a_service_manager_is_told_that_it_is_ready_and_alive() {
         let out = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert_eq!(out.status.code(), Some(2), "{said}");
-        eprintln!("skipped: may not capture here: {said}");
+        eprintln!("skipped: live: may not capture here: {said}");
         return;
     }
     let said = wait_for(|| hear(&mut child).filter(|all| all.len() >= 4));

@@ -10,7 +10,8 @@ use super::service::{ServiceArgs, Verb};
 /// Watches for Windows hosts being coerced into authenticating, and for that authentication being relayed.
 ///
 /// Reads captures (-r) or watches interfaces (-i), and writes alerts, incidents and statistics as
-/// EVE JSON lines. It decrypts nothing and sends nothing.
+/// EVE JSON lines. It decrypts nothing and sends nothing to the hosts it
+/// watches.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     name = "relaywatch",

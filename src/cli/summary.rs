@@ -124,16 +124,17 @@ fn incident_line(i: &Incident) -> String {
         format!("{}{more}", names.join(", "))
     };
     let r = &i.roles;
-    let mut text = format!("{}: victim {}", i.level, list(&r.victim));
-    for (word, who) in [
+    let roles = [
+        ("victim", &r.victim),
         ("attacker", &r.attacker),
         ("listener", &r.listener),
         ("relayed to", &r.target),
-    ] {
-        if !who.is_empty() {
-            text.push_str(&format!(", {word} {}", list(who)));
-        }
-    }
+    ];
+    let roles = roles.iter().filter(|(_, who)| !who.is_empty());
+    let roles: Vec<String> = roles
+        .map(|(word, who)| format!("{word} {}", list(who)))
+        .collect();
+    let mut text = format!("{}: {}", i.level, roles.join(", "));
     text.push_str(&format!(
         " ({}, outcome {}, {} finding{})",
         i.detectors.join(" "),

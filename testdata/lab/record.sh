@@ -114,6 +114,7 @@ relay_settles() {
     sleep 1
     [ $(($(date +%s) - $(stat -c %Y "$RUN/relay.log"))) -lt "$1" ] || return 0
   done
+  fail 'the relay tool went on for a minute'
 }
 
 # call ARGUMENTS...: one bind and one request from the attacker, see call.py

@@ -49,13 +49,6 @@ pub fn replay(capture: &Path, args: &[&str]) -> Vec<Value> {
     lines(&out.stdout)
 }
 
-/// Replays a capture that may be damaged: the run must succeed and may complain.
-pub fn replay_noisy(capture: &Path) -> Vec<Value> {
-    let out = relaywatch(&["-q", "-r", capture.to_str().expect("UTF-8 path")]);
-    assert!(out.status.success(), "{}", capture.display());
-    lines(&out.stdout)
-}
-
 /// Parses NDJSON.
 pub fn lines(bytes: &[u8]) -> Vec<Value> {
     bytes

@@ -88,7 +88,7 @@ fn a_file_that_another_program_rotated_is_opened_again() {
 #[test]
 fn logrotate_itself() {
     let Ok(version) = Command::new("logrotate").arg("--version").output() else {
-        println!("skipped: logrotate is not installed");
+        println!("skipped: logrotate: it is not installed");
         return;
     };
     assert!(version.status.success());

@@ -31,6 +31,7 @@ evil_445_is_free() {
     [ -n "$(ip netns exec ${NS}evil ss -tanH sport = :445)" ] || return 0
     sleep 1
   done
+  fail 'port 445 of the attacker is still taken'
 }
 
 scenario_recon_coercer_scan() {
