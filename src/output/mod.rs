@@ -6,6 +6,7 @@
 //! The format has types of its own, only for writing, so that the sensor's types can change
 //! without it. `docs/eve.schema.json` describes every line and a test holds them to it.
 
+pub mod database;
 pub mod eve;
 pub mod link;
 pub mod mailbox;

@@ -9,7 +9,7 @@
 //! the next lines: after a crash at any moment the lines that were not confirmed are there, whole, and at most the last
 //! confirmed ones are sent twice. Beyond the limit the oldest of class 1 go first, then the oldest alerts.
 
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use std::time::Duration;
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
+use super::database::{self, Trouble};
 use super::lines::Lines;
 use super::types::EventType;
 
@@ -70,6 +71,8 @@ struct State {
     db: Database,
     on_disk: bool,
     classes: [Class; 2],
+    /// What the operator should know of a file that was no spool.
+    set_aside: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,6 +92,31 @@ impl Class {
     }
 }
 
+/// What an earlier run left, by class.
+fn classes(db: &Database) -> Result<[Class; 2], redb::Error> {
+    let mut classes = [Class::default(); 2];
+    let write = db.begin_write()?;
+    {
+        let table = write.open_table(LINES)?;
+        for entry in table.iter()? {
+            let (key, value) = entry?;
+            let (class, number) = key.value();
+            if let Some(class) = classes.get_mut(usize::from(class)) {
+                if class.next == 0 {
+                    class.confirmed = number.saturating_sub(1);
+                }
+                class.next = number;
+                class.bytes += cost(value.value().1);
+            }
+        }
+    }
+    write.commit()?;
+    for class in &mut classes {
+        class.next += 1;
+    }
+    Ok(classes)
+}
+
 /// Any of redb's errors, as text.
 fn text(error: impl Into<redb::Error>) -> String {
     error.into().to_string()
@@ -104,13 +132,15 @@ impl Spool {
             .set_cache_size(CACHE)
             .create_with_backend(InMemoryBackend::new())
             .map_err(text)?;
-        Self::with(db, None, limit)
+        let classes = classes(&db).map_err(text)?;
+        Ok(Self::with(db, classes, None, limit))
     }
 
     /// A queue in `folder`/`name`.redb, with what an earlier run left there.
     ///
     /// # Errors
-    /// If the folder or the file cannot be made or read, or another relaywatch has it open. Says what to do.
+    /// If the folder or the file cannot be made or read, or another relaywatch has it open. Says what to do. A file that
+    /// can be read and is no spool is set aside, never fatal: the sensor must run. The first [`Spool::put`] says so.
     pub fn open(folder: &Path, name: &str, limit: u64) -> Result<Self, String> {
         let cannot = |e: std::io::Error| {
             format!(
@@ -125,66 +155,42 @@ impl Spool {
             .create(folder)
             .map_err(cannot)?;
         let path = folder.join(file_name(name));
-        let create = || {
-            let db = Database::builder()
-                .set_cache_size(CACHE)
-                .create(&path)
-                .map_err(text)?;
-            Self::with(db, Some(path.clone()), limit)
-        };
-        let spool = match create() {
-            Ok(spool) => spool,
-            Err(why) if why.contains("already open") || why.contains("lock") => {
+        let opened = match database::open(&path, CACHE, classes) {
+            Ok(opened) => opened,
+            Err(Trouble::Busy) => {
                 return Err(format!(
-                    "spool {}: {why}; another relaywatch uses it, give each its own folder",
+                    "spool {}: another relaywatch uses it, give each its own folder",
                     path.display()
                 ));
             }
-            Err(why) => {
-                // A file that cannot be read is set aside, never fatal: the sensor must run.
-                let aside = path.with_extension("redb.unreadable");
-                std::fs::rename(&path, &aside).map_err(cannot)?;
-                create().map_err(|again| {
-                    format!("spool {}: {why}, and a new one: {again}", path.display())
-                })?
-            }
+            Err(Trouble::Io(e)) => return Err(cannot(e)),
+            Err(Trouble::Corrupt(why)) => return Err(format!("spool {}: {why}", path.display())),
         };
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(cannot)?;
+        let spool = Self::with(opened.db, opened.content, Some(path), limit);
+        spool.state().set_aside = opened.set_aside.map(|aside| {
+            format!(
+                "spool {}: {}; what waited in it is now {} and not sent",
+                folder.display(),
+                aside.why,
+                aside.path.display()
+            )
+        });
         Ok(spool)
     }
 
-    fn with(db: Database, path: Option<PathBuf>, limit: u64) -> Result<Self, String> {
-        let mut classes = [Class::default(); 2];
-        let write = db.begin_write().map_err(text)?;
-        {
-            let table = write.open_table(LINES).map_err(text)?;
-            for entry in table.iter().map_err(text)? {
-                let (key, value) = entry.map_err(text)?;
-                let (class, number) = key.value();
-                if let Some(class) = classes.get_mut(usize::from(class)) {
-                    if class.next == 0 {
-                        class.confirmed = number.saturating_sub(1);
-                    }
-                    class.next = number;
-                    class.bytes += cost(value.value().1);
-                }
-            }
-        }
-        write.commit().map_err(text)?;
-        for class in &mut classes {
-            class.next += 1;
-        }
+    fn with(db: Database, classes: [Class; 2], path: Option<PathBuf>, limit: u64) -> Self {
         let state = State {
             db,
             on_disk: path.is_some(),
             classes,
+            set_aside: None,
         };
-        Ok(Self {
+        Self {
             path,
             limit,
             state: Mutex::new(state),
             changed: Condvar::new(),
-        })
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -200,7 +206,7 @@ impl Spool {
         let mut state = self.state();
         let done = state.put(lines, self.limit);
         let result = match done {
-            Ok(dropped) => (dropped, None),
+            Ok(dropped) => (dropped, state.set_aside.take()),
             Err(why) => {
                 let place = self.path.as_deref().unwrap_or(Path::new("memory"));
                 let said = format!(
@@ -415,6 +421,8 @@ fn file_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn lines(kind: EventType, from: u64, count: u64) -> Lines {
@@ -503,9 +511,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("x.redb"), vec![7u8; 9000]).unwrap();
         let spool = Spool::open(dir.path(), "x", 1 << 20).unwrap();
-        let _ = spool.put(&lines(EventType::Alert, 0, 1));
-        assert_eq!(spool.waiting(), 1);
-        assert!(dir.path().join("x.redb.unreadable").exists());
+        let (_, said) = spool.put(&lines(EventType::Alert, 0, 1));
+        assert!(said.is_some_and(|s| s.contains("x.redb.corrupt and not sent")));
+        assert_eq!(spool.put(&lines(EventType::Alert, 1, 1)).1, None);
+        assert_eq!(spool.waiting(), 2);
+        drop(spool);
+        // What was set aside before stays.
+        std::fs::write(dir.path().join("x.redb"), vec![8u8; 9000]).unwrap();
+        Spool::open(dir.path(), "x", 1 << 20).unwrap();
+        for (name, byte) in [("x.redb.corrupt", 7), ("x.redb.corrupt.1", 8)] {
+            assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), [byte; 9000]);
+        }
     }
 
     /// The file may be larger than its limit says, but not without bound.

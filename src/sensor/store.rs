@@ -11,9 +11,8 @@
 //! renamed and told, never fatal. No secret is in it: names, addresses and times.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -26,6 +25,7 @@ use serde::de::DeserializeOwned;
 
 use crate::event::{HabitRecord, HostRecord, Knowledge, NameRecord};
 use crate::limits;
+use crate::output::database::{self, Opened, SetAside, Trouble};
 use crate::time::Timestamp;
 
 type Table = TableDefinition<'static, &'static str, &'static [u8]>;
@@ -70,27 +70,23 @@ impl Store {
             .create(dir)
             .map_err(|e| fail("cannot make the state directory", &e))?;
         let path = dir.join("identity.redb");
-        match open(&path) {
-            Ok(db) => Ok((Self::new(db), None)),
+        match database::open(&path, CACHE, read) {
+            Ok(Opened { db, set_aside, .. }) => {
+                let said = set_aside.map(|SetAside { why, path: aside }| {
+                    format!(
+                        "{}: cannot be read ({why}); it is now {}, and learning begins anew",
+                        path.display(),
+                        aside.display()
+                    )
+                });
+                Ok((Self::new(db), said))
+            }
             Err(Trouble::Busy) => Err(StoreError(format!(
                 "{}: another relaywatch uses it; give each its own --state",
                 path.display()
             ))),
             Err(Trouble::Io(e)) => Err(fail("cannot open identity.redb", &e)),
-            Err(Trouble::Corrupt(why)) => {
-                let aside = aside(&path);
-                std::fs::rename(&path, &aside)
-                    .map_err(|e| fail("cannot set the unreadable identity.redb aside", &e))?;
-                let said = format!(
-                    "{}: cannot be read ({why}); it is now {}, and learning begins anew",
-                    path.display(),
-                    aside.display()
-                );
-                match open(&path) {
-                    Ok(db) => Ok((Self::new(db), Some(said))),
-                    Err(_) => Err(fail("cannot make identity.redb", &"unknown reason")),
-                }
-            }
+            Err(Trouble::Corrupt(why)) => Err(fail("cannot make identity.redb", &why)),
         }
     }
 
@@ -173,59 +169,6 @@ fn lay<'a, T: Serialize + 'a>(
     Ok(())
 }
 
-enum Trouble {
-    /// Another process has it.
-    Busy,
-    /// The system says no.
-    Io(std::io::Error),
-    /// The content cannot be understood.
-    Corrupt(String),
-}
-
-impl From<redb::Error> for Trouble {
-    fn from(e: redb::Error) -> Self {
-        match e {
-            redb::Error::DatabaseAlreadyOpen => Self::Busy,
-            redb::Error::Io(e)
-                if !matches!(
-                    e.kind(),
-                    std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                Self::Io(e)
-            }
-            other => Self::Corrupt(other.to_string()),
-        }
-    }
-}
-
-/// Opens it and reads all of it once, so that what is damaged is found now.
-fn open(path: &Path) -> Result<Database, Trouble> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(Trouble::Io)?;
-    // An older file may be wider open.
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))
-        .map_err(Trouble::Io)?;
-    // A damaged file may trip an assertion of the library; that is one more way to be corrupt.
-    let read = std::panic::AssertUnwindSafe(|| -> Result<Database, redb::Error> {
-        let backend = redb::backends::FileBackend::new(file)?;
-        let mut builder = Database::builder();
-        let db = builder.set_cache_size(CACHE).create_with_backend(backend)?;
-        read(&db)?;
-        Ok(db)
-    });
-    match std::panic::catch_unwind(read) {
-        Ok(done) => Ok(done?),
-        Err(_) => Err(Trouble::Corrupt("damaged".to_owned())),
-    }
-}
-
 fn read(db: &Database) -> Result<Knowledge, redb::Error> {
     let tx = db.begin_read()?;
     let meta = match tx.open_table(META) {
@@ -277,23 +220,6 @@ fn rows<T: DeserializeOwned>(
         all.push(row);
     }
     Ok(all)
-}
-
-/// The first free of `identity.redb.corrupt`, `.corrupt.1` ... `.corrupt.9`; the last is overwritten.
-fn aside(path: &Path) -> PathBuf {
-    let named = |n: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(if n == 0 {
-            ".corrupt".to_owned()
-        } else {
-            format!(".corrupt.{n}")
-        });
-        PathBuf::from(name)
-    };
-    (0..9)
-        .map(named)
-        .find(|p| !p.exists())
-        .unwrap_or_else(|| named(9))
 }
 
 /// Hands copies to a thread that writes them, so that the correlator never waits for a disk.

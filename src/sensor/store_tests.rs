@@ -1,5 +1,7 @@
 //! What survives, and what a damaged file does.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 use crate::event::{Posture, Source};
 use crate::net::Addr;

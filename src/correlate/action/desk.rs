@@ -348,3 +348,35 @@ pub(in crate::correlate) fn joined(suspicion: &Suspicion, action: &Case) -> Case
         ..action.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::correlate::story::{Story, TARGET, flow};
+
+    /// A flood from ever new clients leaves nothing behind once there is no room.
+    #[test]
+    fn a_client_without_room_is_not_remembered() {
+        let mut desk = Desk::default();
+        for n in 0..limits::PENDING_FINDINGS as u64 + 100 {
+            let [.., b, c, d] = n.to_be_bytes();
+            let flow = flow(n + 1, [11, b, c, d], TARGET, 389);
+            desk.hold(Held {
+                case: Case {
+                    finding: Arc::new(Finding::default()),
+                    ts: Story::at(0),
+                    pcap_cnt: n,
+                    flow,
+                    legs: Vec::new(),
+                    rpc: None,
+                    ntlm: None,
+                    evidence: Vec::new(),
+                },
+                answer: (0, 0),
+                alone: false,
+            });
+        }
+        assert_eq!(desk.sources.len(), limits::PENDING_FINDINGS);
+        assert_eq!(desk.evicted(), 100);
+    }
+}

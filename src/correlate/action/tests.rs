@@ -225,6 +225,30 @@ fn one_client_cannot_fill_the_room_of_others() {
     assert_eq!(said, ["member", "msDS-KeyCredentialLink"], "each once");
 }
 
+/// What a host does to itself must not hide what it does to others after it.
+#[test]
+fn a_write_to_another_object_is_told_after_one_to_its_own() {
+    let objects = |writes: &[&str]| {
+        let mut story = Story::new();
+        let leg = logs_on(&mut story, "SRV$");
+        for (n, object) in (1..).zip(writes) {
+            changes(
+                &mut story,
+                u64::from(n) * 2_000,
+                leg,
+                write(n, object, KEY),
+                0,
+            );
+        }
+        let story = story.end(60_000);
+        let found = of(&story, "RW-17");
+        found.iter().map(|f| f.object.clone()).collect::<Vec<_>>()
+    };
+    let (own, other) = ("CN=SRV,CN=Computers,DC=lab", "CN=DC1,OU=DCs,DC=lab");
+    assert_eq!(objects(&[own, other]), [own, other]);
+    assert_eq!(objects(&[other, other]), [other]);
+}
+
 fn enrols(auth_level: Option<u8>) -> Vec<Finding> {
     let mut story = Story::new();
     let leg = flow(3, OTHER, TARGET, 49_152);

@@ -33,6 +33,8 @@ struct Pipe {
 pub(super) struct Encrypted {
     pipes: Recent<Addr, VecDeque<Pipe>>,
     waiting: VecDeque<(Timestamp, Case)>,
+    /// Authentications that found no room to wait.
+    left_out: u64,
 }
 
 impl Default for Encrypted {
@@ -41,11 +43,16 @@ impl Default for Encrypted {
         Self {
             pipes: Recent::new(limits::PENDING_FINDINGS, window),
             waiting: VecDeque::new(),
+            left_out: 0,
         }
     }
 }
 
 impl Encrypted {
+    pub(super) fn evicted(&self) -> u64 {
+        self.pipes.evicted() + self.left_out
+    }
+
     pub(super) fn pipe(&mut self, s: &Sighting, letter_nonces: bool) {
         let pipe = Pipe {
             flow: s.flow,
@@ -68,6 +75,8 @@ impl Encrypted {
             // Longer than a relay or a false name waits for its own answer.
             let deadline = o.ts.plus(Duration::from_millis(2 * limits::ANSWER_MILLIS));
             self.waiting.push_back((deadline, case));
+        } else {
+            self.left_out += 1;
         }
         None
     }

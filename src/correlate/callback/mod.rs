@@ -163,7 +163,7 @@ impl Pattern for Callbacks {
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.calls.evicted() + self.outgoing.evicted(),
+            pending: self.calls.evicted() + self.outgoing.evicted() + self.encrypted.evicted(),
             ..Evicted::default()
         }
     }

@@ -84,8 +84,10 @@ impl ZeroLogons {
         f.outcome = "attempt";
         f.count = count;
         let evidence = vec![format!(
-            "{} tried {count} credentials of zeros at {} within a minute",
-            pair.0, pair.1
+            "{} tried {count} credentials of zeros at {} in {:.1} s",
+            pair.0,
+            pair.1,
+            s.ts.since(tries.since).as_secs_f32()
         )];
         let case = desk::case(s, f, None, evidence);
         if count >= limits::ZERO_TRIES && !tries.told {

