@@ -1,4 +1,5 @@
-//! Nanoseconds a PDU of every decoder, on the annotated PDUs of `testdata/vectors/vectors.json`.
+//! Nanoseconds a PDU of every decoder, on the annotated PDUs of `testdata/vectors/vectors.json`. Fails if a
+//! protocol that a flow may turn out to be is in no line.
 //!
 //! ```text
 //! cargo bench --bench decode            # long enough to trust
@@ -7,6 +8,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -41,9 +43,11 @@ fn main() {
     let rounds: u64 = if quick { 200 } else { 200_000 };
     println!("{}", measure::machine());
     println!("decoder | PDUs | ns/PDU | events/PDU");
+    let mut missing: BTreeSet<_> = Session::app_protos().map(|(_, name)| name).collect();
     for talk in talks() {
-        let (cost, (pdus, events)) =
+        let (cost, (pdus, events, app_proto)) =
             measure::measure(if quick { 1 } else { 5 }, || play(&talk, rounds));
+        missing.remove(app_proto);
         println!(
             "{} | {pdus} | {:.1} | {:.2}",
             talk.name,
@@ -51,20 +55,61 @@ fn main() {
             share(events, pdus),
         );
     }
+    for (name, port, bytes) in hellos() {
+        let (cost, (pdus, events, app_proto)) =
+            measure::measure(if quick { 1 } else { 5 }, || begin(port, bytes, rounds));
+        missing.remove(app_proto);
+        println!(
+            "{name} | {pdus} | {:.1} | {:.2}",
+            measure::per_packet(cost.min(), pdus),
+            share(events, pdus),
+        );
+    }
     for (name, transport, port, bytes) in datagrams() {
-        let (cost, (shown, events)) = measure::measure(if quick { 1 } else { 5 }, || {
-            show(transport, port, &bytes, rounds)
-        });
+        let (cost, (shown, events, app_proto)) =
+            measure::measure(if quick { 1 } else { 5 }, || {
+                show(transport, port, &bytes, rounds)
+            });
+        missing.remove(app_proto);
         println!(
             "{name} | {shown} | {:.1} | {:.2}",
             measure::per_packet(cost.min(), shown),
             share(events, shown),
         );
     }
+    assert!(missing.is_empty(), "decoders without a line: {missing:?}");
 }
 
-/// Shows a datagram to one conversation over and over: datagrams, events.
-fn show(transport: Transport, port: u16, bytes: &[u8], rounds: u64) -> (u64, u64) {
+/// Protocols of which the beginning is read and nothing else.
+fn hellos() -> Vec<(&'static str, u16, &'static [u8])> {
+    let hello = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03\
+        0123456789abcdef0123456789abcdef\x00\x00\x02\x13\x01\x01\x00";
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    vec![
+        ("tls: a connection with its ClientHello", 443, hello),
+        ("http2: a connection with its preface", 80, preface),
+    ]
+}
+
+/// Opens a connection with these bytes, over and over: connections, events, what it was taken for.
+fn begin(port: u16, bytes: &[u8], rounds: u64) -> (u64, u64, &'static str) {
+    let client = Endpoint::new(Addr::v4([10, 0, 0, 1]), 50_000);
+    let server = Endpoint::new(Addr::v4([10, 0, 0, 2]), port);
+    let (key, side) = FlowKey::new(client, server, Transport::Tcp);
+    let mut shared = Shared::default();
+    let (mut sink, mut app_proto) = (Counting(0), "");
+    for _ in 0..rounds {
+        let mut session = Session::default();
+        for chunk in [Chunk::Data(bytes), Chunk::End] {
+            session.chunk(side, Some(side), &key, chunk, &mut shared, &mut sink);
+        }
+        app_proto = session.app_proto();
+    }
+    (rounds, sink.0, app_proto)
+}
+
+/// Shows a datagram to one conversation over and over: datagrams, events, what it was taken for.
+fn show(transport: Transport, port: u16, bytes: &[u8], rounds: u64) -> (u64, u64, &'static str) {
     let client = Endpoint::new(Addr::v4([10, 0, 0, 1]), port);
     let server = Endpoint::new(Addr::v4([10, 0, 0, 2]), port);
     let (key, side) = FlowKey::new(client, server, transport);
@@ -77,7 +122,7 @@ fn show(transport: Transport, port: u16, bytes: &[u8], rounds: u64) -> (u64, u64
     for _ in 0..rounds {
         session.datagram(side, side, &key, datagram, &mut shared, &mut sink);
     }
-    (rounds, sink.0)
+    (rounds, sink.0, session.app_proto())
 }
 
 /// One datagram a decoder.
@@ -120,6 +165,15 @@ fn datagrams() -> Vec<(&'static str, Transport, u16, Vec<u8>)> {
             // Over UDP it has no length in front (RFC 4120 7.2.1).
             Vectors::load().bytes("krb5_as_req_timestamp").split_off(4),
         ),
+        (
+            "ldap: a search in a datagram",
+            Transport::Udp,
+            389,
+            // LDAPMessage 1, base search of the root for `netlogon`, filter `(objectClass=*)`.
+            b"\x30\x2f\x02\x01\x01\x63\x2a\x04\x00\x0a\x01\x00\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\
+                \x87\x0bobjectClass\x30\x0a\x04\x08netlogon"
+                .to_vec(),
+        ),
         ("udp, given up", Transport::Udp, 50_000, vec![0x40; 1200]),
     ]
 }
@@ -128,8 +182,8 @@ fn share(events: u64, pdus: u64) -> f64 {
     Duration::from_nanos(events).as_secs_f64() / Duration::from_nanos(pdus).as_secs_f64()
 }
 
-/// Plays a conversation through a fresh session: PDUs, events.
-fn play(talk: &Talk, rounds: u64) -> (u64, u64) {
+/// Plays a conversation through a fresh session: PDUs, events, what it was taken for.
+fn play(talk: &Talk, rounds: u64) -> (u64, u64, &'static str) {
     let client = Endpoint::new(Addr::v4([10, 0, 0, 1]), 50_000);
     let server = Endpoint::new(Addr::v4([10, 0, 0, 2]), talk.port);
     let (key, side) = FlowKey::new(client, server, Transport::Tcp);
@@ -174,7 +228,7 @@ fn play(talk: &Talk, rounds: u64) -> (u64, u64) {
             pdus += 1;
         }
     }
-    (pdus, sink.0)
+    (pdus, sink.0, session.app_proto())
 }
 
 /// One conversation a decoder, from the vectors.

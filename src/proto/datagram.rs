@@ -78,6 +78,11 @@ datagrams! {
     "ndp" over Icmp6 [] if ndp::probe => ndp::message;
 }
 
+/// EVE's `app_proto` of every protocol, with its carrier.
+pub(super) fn app_protos() -> impl Iterator<Item = (Transport, &'static str)> {
+    PROTOCOLS.iter().map(|p| (p.transport, p.app_proto))
+}
+
 /// What a conversation turned out to be. Sits in every flow record, so it is small.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conversation {

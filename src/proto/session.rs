@@ -16,7 +16,7 @@ use super::identify::{self, Probe};
 use super::{Shared, dns, http, krb5, ldap, mail, rpch, smb, tds, tls};
 use crate::event::Sink;
 use crate::limits::{IDENTIFY_CHUNKS, IDENTIFY_CHUNKS_KNOWN, IDENTIFY_CHUNKS_MIDDLE};
-use crate::net::{Direction, FlowKey, Side};
+use crate::net::{Direction, FlowKey, Side, Transport};
 use crate::packet::{Chunk, Datagram, Progress};
 
 /// Declares the protocols: variant, decoder, how one is made for a flow, EVE's `app_proto`, probe.
@@ -62,6 +62,9 @@ macro_rules! protocols {
                 }
             }
         }
+
+        /// EVE's `app_proto` of every protocol over TCP.
+        const OVER_TCP: &[&str] = &[$($app_proto,)*];
 
         /// Every probe with its protocol.
         const PROBES: &[(Protocol, fn(&[u8], &FlowKey) -> Probe)] = &[
@@ -250,6 +253,12 @@ impl Session {
             self.close();
         }
         progress
+    }
+
+    /// EVE's `app_proto` of every protocol that a flow may turn out to be: over TCP, then in datagrams. Some are in both.
+    pub fn app_protos() -> impl Iterator<Item = (Transport, &'static str)> {
+        let over_tcp = OVER_TCP.iter().map(|name| (Transport::Tcp, *name));
+        over_tcp.chain(super::datagram::app_protos())
     }
 
     /// Takes a datagram that `side` sent. `first` sent the first one of the conversation. True if no more
