@@ -168,6 +168,25 @@ fn the_token_of_tkey_goes_to_spnego() {
     );
 }
 
+/// A dynamic update begins with a ticket for the DNS server (MS-DNSP, RFC 3645 3.1): the same over UDP and TCP.
+#[test]
+fn the_ticket_of_tkey_is_seen_over_both() {
+    let ticket = crate::proto::testing::vector("spnego_ap_req_cifs").bytes;
+    let message = tkey(&ticket);
+    for (out, over) in [
+        (
+            over_tcp(&[(Direction::ToServer, message.clone())], 7),
+            "TCP",
+        ),
+        (datagram(50_000, 53, &message).0, "UDP"),
+    ] {
+        let parts = ["to_server", "KrbApReq", "carrier: Dns", "sname: \"cifs/"];
+        assert_eq!(out.count(&parts), 1, "{over}: {out:#?}");
+        assert_eq!(out.count(&["Dns(", "gss: true"]), 1, "{over}");
+        assert_eq!(out.count(&["Anomaly"]), 0, "{over}");
+    }
+}
+
 #[test]
 fn any_cut_of_a_tcp_stream_says_the_same() {
     let messages = [

@@ -16,7 +16,8 @@
 //!
 //! Not read: everything encrypted (client of an AP-REQ, PAC, subkeys), addresses, times, e-data, the inner
 //! request of a FAST-armoured one (RFC 6113 5.4.2: its outer fields are shown, which a client may leave empty),
-//! PA-PK-AS-REQ (RFC 4556), KRB-SAFE, KRB-PRIV, KRB-CRED, password changes (port 464), IAKERB.
+//! PA-PK-AS-REQ (RFC 4556), KRB-SAFE, KRB-PRIV, KRB-CRED, password changes (port 464), IAKERB;
+//! in datagrams, which request a KRB-ERROR answers (it does not say, and nothing is kept between them).
 #![cfg_attr(
     not(test),
     deny(

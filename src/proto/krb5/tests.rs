@@ -4,10 +4,11 @@ use super::wire::{ApReq, EType, KdcReq, KrbError, gss, message};
 use super::{Begins, Decoder, Presented, begins};
 use crate::event::Carrier;
 use crate::net::Direction::{self, ToClient, ToServer};
-use crate::packet::{Chunk, Progress};
-use crate::proto::Shared;
+use crate::net::{Addr, Endpoint, FlowKey, Transport};
+use crate::packet::{Chunk, Datagram, Progress};
 use crate::proto::testing::{Recorder, vectors};
 use crate::proto::token::TokenAt;
+use crate::proto::{Session, Shared};
 
 /// An element, in the long form where it must be.
 pub(in crate::proto) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -389,6 +390,66 @@ fn one_direction_is_enough() {
         1,
         "nobody was seen asking"
     );
+}
+
+/// The same messages as datagrams, without the length in front (RFC 4120 7.2.1), through a session.
+#[test]
+fn a_kdc_over_udp() {
+    let client = Endpoint::new(Addr::v4([10, 0, 0, 9]), 50_000);
+    let kdc = Endpoint::new(Addr::v4([10, 0, 0, 2]), 88);
+    let (key, side) = FlowKey::new(client, kdc, Transport::Udp);
+    let (mut session, mut shared) = (Session::default(), Shared::default());
+    let mut out = Recorder::default();
+    for (way, bytes) in conversation() {
+        let from = if way == ToServer { side } else { side.other() };
+        let datagram = Datagram {
+            bytes: &bytes[4..],
+            ..Datagram::default()
+        };
+        let over = session.datagram(from, side, &key, datagram, &mut shared, &mut out);
+        assert!(!over);
+    }
+    assert_eq!(session.app_proto(), "krb5");
+    let over_tcp = play(&conversation(), usize::MAX);
+    assert_eq!(out.0.len(), over_tcp.0.len());
+    for (parts, n) in [
+        (
+            &["to_server KrbRequest", "\"as_req\"", "cname: \"alice\""][..],
+            2,
+        ),
+        (
+            &[
+                "to_client KrbReply",
+                "\"error\"",
+                "request: None",
+                "error_code: Some(25)",
+            ],
+            1,
+        ),
+        (
+            &[
+                "to_client KrbReply",
+                "\"tgs_rep\"",
+                "sname: \"fs/x\"",
+                "ticket: <3 secret bytes>",
+            ],
+            1,
+        ),
+        (&["to_server KrbApReq", "carrier: Kerberos"], 1),
+    ] {
+        assert_eq!(out.count(parts), n, "{parts:?}: {:#?}", out.0);
+    }
+    // Cut short: said, and the next one is read.
+    let (_, asked) = &conversation()[0];
+    let mut out = Recorder::default();
+    for bytes in [&asked[4..40], &asked[4..]] {
+        let datagram = Datagram {
+            bytes,
+            ..Datagram::default()
+        };
+        session.datagram(side, side, &key, datagram, &mut shared, &mut out);
+    }
+    assert_eq!(out.count(&["KrbRequest"]), 1);
 }
 
 #[test]

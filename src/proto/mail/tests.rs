@@ -164,6 +164,41 @@ fn either_direction_alone() {
     }
 }
 
+/// A logon was refused and the refusal lost: the next one is read all the same.
+#[test]
+fn a_lost_verdict_does_not_hide_the_next_logon() {
+    for kind in KINDS {
+        let mut c = connection(kind);
+        let talk = logon(kind, false);
+        let verdict = talk.len() - 2;
+        for (i, (way, bytes)) in talk.iter().enumerate().take(verdict + 1) {
+            if i == verdict {
+                c.lose(*way, bytes.len() as u64);
+            } else {
+                c.say(*way, bytes);
+            }
+        }
+        // What stands behind a hole may be the rest of a line, so one is passed over.
+        c.say(ToClient, b"* 1 EXISTS\r\n");
+        let again = logon(kind, true);
+        let asks = |(way, text): &(Direction, Vec<u8>)| {
+            *way == ToServer && String::from_utf8_lossy(text).contains("AUTH")
+        };
+        let auth = again.iter().position(asks).expect("a logon");
+        for (way, bytes) in &again[auth..] {
+            c.say(*way, bytes);
+        }
+        for (what, n) in [
+            ("NtlmNegotiate(", 2),
+            ("NtlmAuthenticate(", 2),
+            ("success: true", 1),
+            ("success: false", 0),
+        ] {
+            assert_eq!(c.out.count(&[what]), n, "{kind:?} {what}: {:#?}", c.out.0);
+        }
+    }
+}
+
 #[test]
 fn endless_lines_are_passed_over() {
     let mut c = connection(Kind::Smtp);
