@@ -88,13 +88,13 @@ const LDAP_OPERATIONS: [(&str, &str); 18] = [
 #[test]
 fn ldap_operations() {
     let Some(paths) = with_protocols(&["ldap"]) else {
-        return skipped("no ../shared/captures");
+        return skipped("reference: ../shared/captures is not here");
     };
     let mut differences = Vec::new();
     let mut total = 0;
     for path in paths {
         let Some(theirs) = tshark(&path, "ldap && tcp", "ldap.protocolOp") else {
-            return skipped("no tshark");
+            return skipped("tshark: it is not here");
         };
         let out = relaywatch(&["-q", "--events", "ldap", "-r", path.to_str().unwrap()]);
         let mut ours: BTreeMap<String, usize> = BTreeMap::new();
@@ -126,14 +126,14 @@ fn ldap_operations() {
 #[test]
 fn tls_server_names() {
     let Some(paths) = with_protocols(&["tls"]) else {
-        return skipped("no ../shared/captures");
+        return skipped("reference: ../shared/captures is not here");
     };
     let mut differences = Vec::new();
     let mut total = 0;
     for path in paths {
         let Some(theirs) = tshark(&path, "tls && tcp", "tls.handshake.extensions_server_name")
         else {
-            return skipped("no tshark");
+            return skipped("tshark: it is not here");
         };
         let out = relaywatch(&["-q", "--events", "tls", "-r", path.to_str().unwrap()]);
         let mut ours: BTreeMap<String, usize> = BTreeMap::new();
@@ -166,7 +166,7 @@ const TLS_EXPLAINED: [&str; 0] = [];
 #[test]
 fn netlogon_answers() {
     let Some(paths) = with_protocols(&["cldap"]) else {
-        return skipped("no ../shared/captures");
+        return skipped("reference: ../shared/captures is not here");
     };
     let mut total = 0;
     for path in paths {
@@ -175,7 +175,7 @@ fn netlogon_answers() {
             tshark(&path, entries, "mscldap.hostname"),
             tshark(&path, entries, "ldap.type"),
         ) else {
-            return skipped("no tshark");
+            return skipped("tshark: it is not here");
         };
         let answers: usize = types
             .iter()
@@ -202,12 +202,12 @@ fn netlogon_answers() {
 #[test]
 fn tds_logons() {
     let Some(paths) = with_protocols(&["tds"]) else {
-        return skipped("no ../shared/captures");
+        return skipped("reference: ../shared/captures is not here");
     };
     let mut total = 0;
     for path in paths {
         let Some(theirs) = tshark(&path, "tds.type == 16", "tds.type") else {
-            return skipped("no tshark");
+            return skipped("tshark: it is not here");
         };
         let out = relaywatch(&["-q", "--events", "tds", "-r", path.to_str().unwrap()]);
         let ours = lines(&out.stdout)

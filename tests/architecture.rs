@@ -122,3 +122,23 @@ fn payloads_do_not_know_their_carriers() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Every decoder says at its door what it does not read.
+#[test]
+fn decoders_say_what_they_do_not_read() {
+    let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/proto");
+    let doors = std::fs::read_dir(&proto)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("mod.rs"))
+        .filter(|door| door.exists());
+    let (mut seen, mut silent) = (0, Vec::new());
+    for door in doors {
+        let text = std::fs::read_to_string(&door).unwrap();
+        seen += 1;
+        if !text.contains("\n//! Not read: ") {
+            silent.push(door);
+        }
+    }
+    assert!(seen >= 18, "only {seen} decoders seen");
+    assert!(silent.is_empty(), "{silent:?}");
+}

@@ -37,7 +37,7 @@ fn mix(dir: &Path, seed: u32, same_actors: bool) -> Option<(String, Value)> {
         python.arg("--same-actors");
     }
     let Ok(status) = python.status() else {
-        eprintln!("skipped: python3 is not here");
+        eprintln!("skipped: mkmix: python3 is not here");
         return None;
     };
     assert!(status.success());

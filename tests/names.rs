@@ -76,7 +76,7 @@ fn names_are_those_that_tshark_reads() {
         Some(all)
     });
     let Some(both) = both else {
-        return println!("skipped: tshark is not here");
+        return println!("skipped: tshark: it is not here");
     };
     let (mut found, mut names, read) = (BTreeMap::new(), 0, both.len());
     for (name, ours, theirs) in both {

@@ -33,7 +33,7 @@ pub(crate) const KEYS: &[&str] = &["evidence", "dir", "raw", "max_mib", "max_day
 pub struct EvidenceArgs {
     /// Keep the packets of each incident in this folder, as INCIDENT_ID.pcapng (off by default)
     ///
-    /// Responses, tickets and passwords in them are zeroed. The folder must be closed to others (0700). In replay only
+    /// Responses, tickets and passwords in them are overwritten. The folder must be closed to others (0700). In replay only
     /// if given here.
     #[arg(long, value_name = "DIR")]
     pub evidence: Option<PathBuf>,

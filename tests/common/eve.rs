@@ -24,7 +24,9 @@ impl Schemas {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let suricatas = suricata_schema(root);
         if suricatas.is_none() {
-            println!("skipped: Suricata's schema, no ../shared/reference/suricata-eve-schema.json");
+            println!(
+                "skipped: reference: ../shared/reference/suricata-eve-schema.json is not here"
+            );
         }
         Self {
             ours: compile(&root.join("docs/eve.schema.json")),

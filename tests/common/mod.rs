@@ -23,7 +23,7 @@ pub fn shared(part: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("skipped: {} is not here", part);
+    eprintln!("skipped: reference: ../shared/{part} is not here");
     None
 }
 

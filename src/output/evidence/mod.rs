@@ -136,7 +136,7 @@ impl EvidenceFolder {
         } else {
             redact::redact(&mut frames);
             comment.push_str(
-                "; responses, tickets and passwords are zeroed, checksums are not adjusted",
+                "; responses, tickets and passwords are overwritten, checksums are not adjusted",
             );
         }
         let bytes = pcapng::file(&frames, &comment);

@@ -198,7 +198,7 @@ fn agrees_with_etherparse_on_real_captures() {
         },
     );
     if frames == 0 {
-        println!("skipped: no ../shared/captures");
+        println!("skipped: reference: ../shared/captures is not here");
         return;
     }
     println!("{agreed} of {frames} frames carry TCP or UDP by both readings");
