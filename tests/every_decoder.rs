@@ -4,18 +4,12 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
 
+use common::play::Play;
 use common::{synth, vector};
 use proptest::prelude::*;
-use relaywatch::catalog::Catalog;
-use relaywatch::event::{Event, Sink};
-use relaywatch::limits::TAIL_BYTES;
-use relaywatch::net::{Addr, Direction, Endpoint, FlowKey, Side, Transport};
-use relaywatch::packet::{Chunk, Progress};
-use relaywatch::proto::{Session, Shared};
-
-static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::builtin()));
+use relaywatch::net::Transport;
+use relaywatch::proto::Session;
 
 /// A decoder: the port of its servers, and a message that it is known by and says something of, now and later.
 struct Kind {
@@ -81,129 +75,12 @@ fn kinds() -> Vec<Kind> {
     ]
 }
 
-/// Says how many events there were that are no complaints.
-#[derive(Default)]
-struct Heard {
-    sense: usize,
-    all: usize,
-}
-
-impl Sink for Heard {
-    fn event(&mut self, _: Direction, event: &Event<'_>) {
-        self.all += 1;
-        self.sense += usize::from(!matches!(event, Event::Anomaly(_)));
-    }
-}
-
-/// One direction, as the flow table shows it.
-#[derive(Default)]
-struct Way {
-    tail: Vec<u8>,
-    need: usize,
-    skip: u64,
-}
-
-struct Play {
-    session: Session,
-    key: FlowKey,
-    client: Side,
-    ways: [Way; 2],
-    shared: Shared,
-    heard: Heard,
-    done: bool,
-    most: usize,
-}
-
-impl Play {
-    fn new(kind: &Kind) -> Self {
-        let client = Endpoint::new(Addr::v4([10, 0, 0, 9]), 50_000);
-        let server = Endpoint::new(Addr::v4([10, 0, 0, 2]), kind.port);
-        let (key, client) = FlowKey::new(client, server, Transport::Tcp);
-        let mut play = Self {
-            session: Session::default(),
-            key,
-            client,
-            ways: Default::default(),
-            shared: Shared {
-                catalog: Arc::clone(&CATALOG),
-                ..Shared::default()
-            },
-            heard: Heard::default(),
-            done: false,
-            most: 0,
-        };
-        play.data(1, kind.greeting);
-        play.data(0, &kind.known_by);
-        play
-    }
-
-    fn show(&mut self, way: usize, gap: Option<u64>) -> Progress {
-        let (side, bytes) = match way {
-            0 => (self.client, &self.ways[0].tail),
-            _ => (self.client.other(), &self.ways[1].tail),
-        };
-        let chunk = gap.map_or(Chunk::Data(bytes), Chunk::Gap);
-        let first = Some(self.client);
-        let progress = self.session.chunk(
-            side,
-            first,
-            &self.key,
-            chunk,
-            &mut self.shared,
-            &mut self.heard,
-        );
-        self.most = self.most.max(self.session.held());
-        progress
-    }
-
-    fn data(&mut self, way: usize, mut bytes: &[u8]) {
-        let over = usize::try_from(self.ways[way].skip)
-            .unwrap_or(usize::MAX)
-            .min(bytes.len());
-        self.ways[way].skip -= over as u64;
-        bytes = &bytes[over..];
-        self.ways[way].tail.extend_from_slice(bytes);
-        if self.done || bytes.is_empty() || self.ways[way].tail.len() < self.ways[way].need {
-            return;
-        }
-        let progress = self.show(way, None);
-        let at = &mut self.ways[way];
-        match progress {
-            Progress::Took { bytes, need } => {
-                assert!(bytes <= at.tail.len(), "took more than was shown");
-                at.tail.drain(..bytes);
-                at.need = need;
-                if need > TAIL_BYTES {
-                    // The flow table does not keep so much: it is a hole.
-                    self.gap(way, 0);
-                }
-            }
-            Progress::Skip { bytes } => {
-                at.skip = bytes.saturating_sub(at.tail.len() as u64);
-                at.tail.clear();
-                at.need = 0;
-            }
-            Progress::Done => self.done = true,
-        }
-    }
-
-    fn end(&mut self) {
-        for side in [self.client, self.client.other()] {
-            let (first, out) = (Some(self.client), &mut self.heard);
-            self.session
-                .chunk(side, first, &self.key, Chunk::End, &mut self.shared, out);
-        }
-    }
-
-    fn gap(&mut self, way: usize, missing: u64) {
-        let at = &mut self.ways[way];
-        let lost = missing + at.tail.len() as u64;
-        at.tail.clear();
-        (at.need, at.skip) = (0, 0);
-        if !self.done {
-            self.done = self.show(way, Some(lost.max(1))) == Progress::Done;
-        }
-    }
+/// A connection that is known for what it is.
+fn open(kind: &Kind) -> Play {
+    let mut play = Play::new(kind.port);
+    play.data(1, kind.greeting);
+    play.data(0, &kind.known_by);
+    play
 }
 
 /// What one decoder may hold: the pipes of an SMB connection are the most.
@@ -234,7 +111,7 @@ proptest! {
     #[test]
     fn any_bytes_in_any_cut(pieces in pieces(), size in 1_usize..200) {
         for kind in kinds() {
-            let mut play = Play::new(&kind);
+            let mut play = open(&kind);
             let came = |p: &(bool, Piece)| match &p.1 {
                 Piece::Any(bytes) => bytes.len(),
                 Piece::Damaged(_) => kind.known_by.len(),
@@ -265,7 +142,7 @@ proptest! {
 fn every_protocol_over_tcp_is_here() {
     let here: BTreeSet<_> = kinds()
         .iter()
-        .map(|kind| Play::new(kind).session.app_proto())
+        .map(|kind| open(kind).session.app_proto())
         .collect();
     let over_tcp = Session::app_protos().filter(|(transport, _)| *transport == Transport::Tcp);
     assert_eq!(here, over_tcp.map(|(_, name)| name).collect());
@@ -275,14 +152,14 @@ fn every_protocol_over_tcp_is_here() {
 #[test]
 fn behind_a_hole_it_goes_on_or_has_stopped() {
     for kind in kinds() {
-        let mut clean = Play::new(&kind);
+        let mut clean = open(&kind);
         clean.end();
         assert!(
             clean.heard.sense > 0 || clean.done,
             "{}: says nothing",
             kind.name
         );
-        let mut play = Play::new(&kind);
+        let mut play = open(&kind);
         for way in [0, 1] {
             for n in 0..400_u32 {
                 let rubbish = n.wrapping_mul(2_654_435_761).to_le_bytes().repeat(64);

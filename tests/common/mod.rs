@@ -4,6 +4,8 @@
 #[allow(unreachable_pub)]
 pub mod eve;
 #[allow(unreachable_pub)]
+pub mod play;
+#[allow(unreachable_pub)]
 pub mod report;
 pub mod synth;
 
