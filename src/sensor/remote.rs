@@ -165,22 +165,25 @@ fn keep(
 ) {
     let mut lines = Lines::default();
     let mut removed = spool.confirmed();
+    let put = |lines: &Lines| {
+        let (dropped, trouble) = spool.put(lines);
+        counters.lose(dropped.lines, dropped.alerts);
+        if let Some(what) = trouble {
+            let output = counters.name.clone();
+            tell(&Trouble::Warning { output, what });
+        }
+    };
     loop {
         // A replay goes no faster than its receiver, unless there is none.
         while wait && spool.is_full() && !counters.failing.load(Relaxed) {
             spool.wait(TICK);
-            let _ = spool.put(&lines);
+            put(&lines);
         }
         let told = mailbox.take(&mut lines, TICK);
         let arrived = spool.confirmed();
         if !lines.is_empty() || arrived != removed {
-            let (dropped, trouble) = spool.put(&lines);
+            put(&lines);
             removed = arrived;
-            counters.lose(dropped.lines, dropped.alerts);
-            if let Some(what) = trouble {
-                let output = counters.name.clone();
-                tell(&Trouble::Warning { output, what });
-            }
         }
         gauge(spool, counters);
         if told.closed && lines.is_empty() {
@@ -252,7 +255,7 @@ impl Sender {
             return;
         }
         let settled = match self.link.settled() {
-            Ok((_, settled)) => settled,
+            Ok(settled) => settled,
             Err(e) => return self.broke(&e.to_string()),
         };
         let linger = self.link.linger();
@@ -330,14 +333,10 @@ impl Sender {
         if self.link.linger().is_zero() {
             return self.arrived(batch.class, batch.last);
         }
-        let position = self
-            .link
-            .settled()
-            .map_or(u64::MAX, |(position, _)| position);
         self.under_way.push_back(UnderWay {
             class: batch.class,
             last: batch.last,
-            position,
+            position: self.link.position(),
             since: now(),
         });
     }

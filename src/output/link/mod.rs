@@ -201,12 +201,17 @@ pub trait Link: fmt::Debug + Send {
     /// See [`SendError`].
     fn send(&mut self, batch: &Batch, give_up: &AtomicBool) -> Result<Sent, SendError>;
 
-    /// Position of what is handed over, and of what the other end has. Equal where handing over is all there is.
+    /// Bytes of this connection that were handed over.
+    fn position(&self) -> u64 {
+        0
+    }
+
+    /// How many of them the other end has. All, where handing over is all there is.
     ///
     /// # Errors
-    /// If the connection broke: what is beyond the position of before has to be sent again.
-    fn settled(&mut self) -> Result<(u64, u64), SendError> {
-        Ok((0, 0))
+    /// If the connection broke: what is beyond the number of before has to be sent again.
+    fn settled(&mut self) -> Result<u64, SendError> {
+        Ok(self.position())
     }
 
     /// How long a connection must have lived on until what it carried counts as arrived.

@@ -263,16 +263,21 @@ impl Link for Stream {
         Ok(Sent::default())
     }
 
-    fn settled(&mut self) -> Result<(u64, u64), SendError> {
+    fn position(&self) -> u64 {
+        let written = |connection: &Connection| connection.socket.written;
+        self.connection.as_ref().map_or(0, written)
+    }
+
+    fn settled(&mut self) -> Result<u64, SendError> {
         let Some(connection) = &mut self.connection else {
-            return Ok((0, 0));
+            return Ok(0);
         };
         connection
             .listen()
             .map_err(|e| SendError::Later(e.to_string()))?;
         let written = connection.socket.written;
         let unsent = connection.socket.unacknowledged().unwrap_or(0);
-        Ok((written, written.saturating_sub(unsent)))
+        Ok(written.saturating_sub(unsent))
     }
 
     fn linger(&self) -> Duration {
