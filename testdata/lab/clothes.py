@@ -11,6 +11,7 @@ from frames import ACK, ETH, ETHERNET, IP, IPV4, RAW, SYN, TCP, Frame, checksum,
 IPV6 = b"\x86\xdd"
 UDP, IP_IN_IP, IPV6_IN_IP, GRE = 17, 4, 41, 47
 OUTER = bytes.fromhex("02000a0aff0102000a0aff02")  # MAC addresses of the tunnel's ends
+LONGEST_DELAY = 100_000  # microseconds between frames that may change places
 ENDS = (bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)))  # documentation addresses, RFC 5737
 
 
@@ -272,7 +273,12 @@ def snaplen_128(frames, _):
 
 
 def shuffled(frames, chance):
-    order = sorted(range(len(frames)), key=lambda index: index + chance.uniform(0, 4))
+    """Frames that change places with others near them, never across a pause: no mirror holds one back so long"""
+    places, pauses = [], 0
+    for index, frame in enumerate(frames):
+        pauses += index > 0 and frame.time - frames[index - 1].time > LONGEST_DELAY
+        places.append((pauses, index + chance.uniform(0, 4)))
+    order = sorted(range(len(frames)), key=places.__getitem__)
     return ETHERNET, [Frame(frames[place].time, frames[index].data) for place, index in enumerate(order)]
 
 

@@ -121,12 +121,17 @@ def ldap_writes(path):
 def missing_evidence(truth):
     """What the labels promise and the capture or the journals do not have"""
     kinds = collections.Counter(label.split(":")[0] for label in truth["expect"])
+    callbacks = kinds["callback"] + truth["expect"].count("coercion:callback")
+    answered = [
+        event for event in truth["coercion_events"] if "CONNECTION_REFUSED" not in event["outcome"]
+    ]
     two_legs = kinds["relay"] + kinds["reflection"]
     promises = [
         (two_legs, truth["relay_pairs"], "no challenge on two flows"),
         (kinds["krb-relay"], truth["kerberos_pairs"], "no AP-REQ on two flows"),
         (kinds["ldap-write"], truth["writes"], "no LDAP write"),
         (kinds["coercion"], truth["coercion_events"] or truth["rpc_calls"], "no coercion"),
+        (callbacks, answered or not truth["coercion_events"], "nobody took the callback"),
         (kinds["relay-one-way"], truth["response_pairs"], "no response on two flows"),
         (kinds["relay-one-way"], not truth["ntlm_messages"].get("type 2"), "a challenge is there"),
         (kinds["one-leg"], not truth["relay_pairs"], "both legs are there"),

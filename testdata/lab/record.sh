@@ -104,6 +104,7 @@ relay_on() {
   LISTENER=$!
   local _
   for _ in $(seq 80); do grep -q 'Servers started' "$RUN/relay.log" && break; sleep 0.25; done
+  grep -q 'Servers started' "$RUN/relay.log" || fail 'the relay tool did not start'
   sleep 0.5
 }
 

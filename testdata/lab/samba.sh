@@ -196,6 +196,6 @@ wait_for_port() { # host port
     in_host "$1" ss -ltnH "sport = :$2" | grep -q . && return
     sleep 0.25
   done
-  echo "lab: nothing listens on port $2 of $1" >&2
+  fail "nothing listens on port $2 of $1"
   return 1
 }
