@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Result;
-use super::case::Case;
+use super::case::{Case, Start};
 use super::mutants::Outcome;
 use super::score::Judged;
 
@@ -112,10 +112,12 @@ impl Baseline {
         ))
     }
 
-    /// What `results` would be accepted as. Sets that are not here keep what they had.
+    /// What `results` would be accepted as. Sets that are not here keep what they had, and so do the other starts of
+    /// what has other addresses this time.
     pub(crate) fn accept(&self, results: &[(Case, Judged)], mutants: &Outcome) -> Self {
         let here: BTreeSet<&str> = results.iter().map(|(c, _)| c.set).collect();
-        let elsewhere = |id: &str| !here.contains(set(id));
+        let varied = varied_starts(results);
+        let elsewhere = |id: &str| !here.contains(set(id)) || varied.contains(id);
         let mut new = Self {
             cases: (self.cases.iter())
                 .filter(|(id, _)| elsewhere(id))
@@ -180,7 +182,8 @@ impl Baseline {
         let here: BTreeSet<&str> = results.iter().map(|(c, _)| c.set).collect();
         let ids: BTreeSet<String> = results.iter().map(|(c, _)| c.id()).collect();
         let mut changes = Changes::default();
-        let before = |id: &str| here.contains(set(id));
+        let varied = varied_starts(results);
+        let before = |id: &str| here.contains(set(id)) && !varied.contains(id);
         for (id, old) in self.cases.iter().filter(|(id, _)| before(id)) {
             if !ids.contains(id) {
                 changes.worse.push(format!("{id}: was run and is gone"));
@@ -226,7 +229,7 @@ impl Baseline {
                     .push(format!("{name}: {} silent cases ({n} before)", new));
             }
         }
-        self.cells(&now, &here, &mut changes);
+        self.cells(&now, &before, &mut changes);
         for (name, n) in &now.doubts {
             let old = self.doubts.get(name).copied().unwrap_or_default();
             let cases = now.silent.get(name).copied().unwrap_or_default() + n;
@@ -241,13 +244,13 @@ impl Baseline {
 
     /// Expected and found by detector, transport and visibility may not shrink; of lossy sets, not by more
     /// than chance.
-    fn cells(&self, now: &Self, here: &BTreeSet<&str>, changes: &mut Changes) {
+    fn cells(&self, now: &Self, here: &dyn Fn(&str) -> bool, changes: &mut Changes) {
         let all = |all: &Self| {
             let mut cells: BTreeMap<String, (usize, usize)> = (all.cells.iter())
-                .filter(|(cell, _)| here.contains(set_of_cell(cell)))
+                .filter(|(cell, _)| here(set_of_cell(cell)))
                 .map(|(cell, n)| (cell.clone(), *n))
                 .collect();
-            for (id, accepted) in all.cases.iter().filter(|(id, _)| here.contains(set(id))) {
+            for (id, accepted) in all.cases.iter().filter(|(id, _)| here(id)) {
                 for words in accepted.labels.values() {
                     count(set(id), words, &mut cells);
                 }
@@ -269,6 +272,21 @@ impl Baseline {
             }
         }
     }
+}
+
+/// Of recordings with other addresses, which are others in each lab, the starts that need the lab's own addresses
+/// (see `start.rs`): they are not run this time.
+fn varied_starts(results: &[(Case, Judged)]) -> BTreeSet<String> {
+    let varied = results
+        .iter()
+        .filter(|(case, _)| case.truth.varied && case.start == Start::Empty);
+    let starts = |case: &Case| {
+        [Start::Warm, Start::Declared].map(|start| {
+            let case = case.clone();
+            Case { start, ..case }.id()
+        })
+    };
+    varied.flat_map(|(case, _)| starts(case)).collect()
 }
 
 /// Adds a label's words (see [`Accepted::labels`]) to its cell.

@@ -81,10 +81,7 @@ fn evaluate(args: Args) -> Result<bool> {
     let with_lab = collected.cases.iter().any(lab);
     if with_lab {
         let (open, needless) = mutants.check()?;
-        let open = open
-            .iter()
-            .map(|m| format!("survives, not in mutants.toml: {m}"));
-        changes.worse.extend(open);
+        mutants.survivors(&open, &mut changes);
         let needless = needless
             .iter()
             .map(|m| format!("not needed in mutants.toml: {m}"));

@@ -11,6 +11,7 @@ use relaywatch::catalog::Catalog;
 use relaywatch::rule::RuleSource;
 use serde::Deserialize;
 
+use super::baseline::Changes;
 use super::case::Case;
 use super::labels::Labels;
 use super::run::{Said, Sensor};
@@ -47,6 +48,9 @@ pub(crate) struct Outcome {
     /// Those that `testdata/captures` alone kills.
     pub(crate) killed_by_testdata: BTreeSet<String>,
 }
+
+/// Of mutants that are killed, how many may survive in another lab: one in this many, and one.
+const CHANCE: usize = 50;
 
 /// Sets that are always here.
 const TESTDATA: [&str; 2] = ["recorded", "derived"];
@@ -182,6 +186,21 @@ impl Outcome {
         let lines: Vec<String> = lines.iter().map(|l| format!("    \"{l}\",\n")).collect();
         let text = format!("{head}unreached = [\n{}]\n{tail}", lines.concat());
         std::fs::write(&path, text).map_err(|e| e.to_string())
+    }
+
+    /// Tells the survivors that nobody accepted. What testdata kills is held to by name; what only the lab kills hangs on
+    /// which frames its variants lose and which recordings have other addresses, so of all that are killed one in
+    /// [`CHANCE`], and one, may survive.
+    pub(crate) fn survivors(&self, open: &[String], changes: &mut Changes) {
+        let list = if open.len() > self.killed.len() / CHANCE + 1 {
+            &mut changes.worse
+        } else {
+            &mut changes.new
+        };
+        list.extend(
+            open.iter()
+                .map(|m| format!("survives, not in mutants.toml: {m}")),
+        );
     }
 
     /// Survivors that nobody accepted, and accepted ones that are killed or gone by now.

@@ -263,6 +263,30 @@ impl Bench {
         Ok(())
     }
 
+    /// A recording that has other addresses this time is not run with the lab's own declared; its ordinary start must be.
+    fn varied(&self) -> Result<()> {
+        let (case, judged) = self.judge(&self.json, &self.said)?;
+        let declared = Case {
+            start: super::case::Start::Declared,
+            ..case.clone()
+        };
+        let both = [(case.clone(), judged.clone()), (declared, judged.clone())];
+        let baseline = Baseline::default().accept(&both, &Outcome::default());
+        let mut varied = case.clone();
+        varied.truth.varied = true;
+        let now = [(varied, judged.clone())];
+        if !baseline.compare(&now).worse.is_empty() {
+            return Err("a start that cannot be run is held against the sensor".to_owned());
+        }
+        if baseline.accept(&now, &Outcome::default()) != baseline {
+            return Err("a start that cannot be run is forgotten".to_owned());
+        }
+        if baseline.compare(&[(case, judged)]).worse.is_empty() {
+            return Err("a start that is gone is not noticed".to_owned());
+        }
+        Ok(())
+    }
+
     /// A case that is gone, a label without detector, and a table that does not hold are noticed.
     fn tables(&self) -> Result<usize> {
         let before = self.judge(&self.json, &self.said)?;
@@ -313,6 +337,22 @@ impl Bench {
         if changes.worse.is_empty() {
             return Err("a mutant that was killed and survives is not noticed".to_owned());
         }
-        Ok(2 + unmapped.len() + tables.len())
+        // Of a hundred that are killed three may survive, no more.
+        let some = |n: usize| (0..n).map(|n| format!("{n}: removed")).collect::<Vec<_>>();
+        let hundred = Outcome {
+            killed: some(100).into_iter().collect(),
+            ..Outcome::default()
+        };
+        for (survivors, bad) in [(3, false), (4, true)] {
+            let mut changes = Changes::default();
+            hundred.survivors(&some(survivors), &mut changes);
+            if changes.worse.is_empty() == bad
+                || changes.worse.len() + changes.new.len() != survivors
+            {
+                return Err(format!("{survivors} survivors: {changes:?}"));
+            }
+        }
+        self.varied()?;
+        Ok(4 + unmapped.len() + tables.len())
     }
 }
