@@ -24,12 +24,17 @@ add_host() { # name address
   wire "$ns" $SWITCH "to-$name" $SPAN
   ip -n "$ns" route add 224.0.0.0/4 dev eth0
   ip netns exec "$ns" sysctl -qw net.ipv4.ip_local_port_range="$LOCAL_PORTS"
-  # IPv6 beside it, by hand: no link-local address, no router, nothing announced by itself.
-  ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.eth0.addr_gen_mode=1 \
-    net.ipv6.conf.eth0.accept_ra=0
-  ip -n "$ns" addr flush dev eth0 scope link
-  ip -n "$ns" addr add "fd10::${address##*.}/64" dev eth0 nodad
+  ipv6_by_hand "$ns" "${address##*.}"
   write_etc "$name" "$address"
+}
+
+# IPv6 as every host has it between scenarios: no link-local address, no router, nothing announced by itself
+ipv6_by_hand() { # namespace last-octet
+  ip netns exec "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+  ip netns exec "$1" sysctl -qw net.ipv6.conf.eth0.addr_gen_mode=1 net.ipv6.conf.eth0.accept_ra=0
+  ip netns exec "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=0
+  ip -n "$1" addr flush dev eth0 scope link
+  ip -n "$1" addr add "fd10::$2/64" dev eth0 nodad
 }
 
 wire() { # namespace-of-eth0 namespace-of-peer peer bridge

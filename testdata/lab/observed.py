@@ -118,6 +118,25 @@ def ldap_writes(path):
     return writes
 
 
+# What a capture must show for these labels
+SHOWN = {
+    "rogue:dhcpv6": "dhcpv6.msgtype in {2, 7}",
+    "rogue:ra": "icmpv6.type == 134",
+    "rogue:dhcp": "dhcp.option.dhcp in {2, 5}",
+    "poisoning:llmnr": "llmnr && dns.flags.response == 1",
+    "poisoning:mdns": "mdns && dns.flags.response == 1",
+    "poisoning:nbns": "nbns.flags.response == 1",
+}
+
+
+def not_shown(truth, path):
+    return [
+        f"no frame is {SHOWN[label]}, though there is {label}"
+        for label in truth["expect"]
+        if label in SHOWN and not any(rows(path, SHOWN[label], []))
+    ]
+
+
 def missing_evidence(truth):
     """What the labels promise and the capture or the journals do not have"""
     kinds = collections.Counter(label.split(":")[0] for label in truth["expect"])

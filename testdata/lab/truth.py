@@ -109,7 +109,8 @@ def main():
         f"visible rpc {truth['visible_rpc']} path {truth['visible_path']}, {truth['ntlm_messages']}, "
         f"{len(truth['kerberos_pairs'])} kerberos pairs, {len(truth['writes'])} writes"
     )
-    for reason in (missing := observed.missing_evidence(truth)):
+    missing = observed.missing_evidence(truth) + observed.not_shown(truth, capture_file)
+    for reason in missing:
         print(f"   {reason}, though the scenario says so")
     sys.exit(1 if missing else 0)
 

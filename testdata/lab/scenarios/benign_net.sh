@@ -294,7 +294,8 @@ scenario_router_ipv6() {
   for host in ws1 ws2; do get_address $host -6; done
   sleep 4
   stop_servers
-  for host in gw1 ws1 ws2; do ip netns exec $NS$host sysctl -qw net.ipv6.conf.all.disable_ipv6=1; done
+  ip -n ${NS}gw1 addr del fd10::1/64 dev eth0
+  for host in gw1:$GW ws1:$WS1 ws2:$WS2; do ipv6_by_hand "$NS${host%%:*}" "${host##*.}"; done
   benign "RW-21" tools="dnsmasq $(dnsmasq -v | awk 'NR == 1 {print $3}'), dhclient 4.4.3" \
     notes="The network's real router announces a prefix and answers DHCPv6, with a DNS server that is not itself."
   shows 'icmpv6.type == 134' 'dhcpv6.msgtype == 7'

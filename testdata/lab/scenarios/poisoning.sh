@@ -159,7 +159,7 @@ scenario_rogue_dhcpv6_mitm6() {
   ask_rogue_dns ws1 "wpad.$DNS_DOMAIN" "$FILES_FQDN"
   fetch_wpad
   sleep 3
-  truth "${POISONED[@]}" target=$DC expect=rogue:dhcpv6 expect=rogue:ra expect=rogue:dns expect=rogue:wpad \
+  truth "${POISONED[@]}" $(on_the_link) target=$DC expect=rogue:dhcpv6 expect=rogue:ra expect=rogue:dns expect=rogue:wpad \
     expect=relay:http-ldap tools="mitm6 0.3.0, isc-dhcp-client 4.4.3, $IMPACKET_CALL" \
     notes="mitm6 as it is: router advertisements that send clients to DHCPv6, itself as name server, wpad answered, and the logon at the proxy relayed."
   ipv6 off
@@ -172,7 +172,7 @@ scenario_rogue_dhcpv6_dns() {
   ask_dhcpv6 ws1
   ask_rogue_dns ws1 "$DC_FQDN"
   quietly_on ws1 dig +tries=1 +time=2 "@$(link_local evil)%eth0" SOA "ws1.$DNS_DOMAIN"
-  truth "${POISONED[@]}" expect=rogue:dhcpv6 expect=rogue:ra expect=rogue:dns tools="mitm6 0.3.0, isc-dhcp-client 4.4.3" \
+  truth "${POISONED[@]}" $(on_the_link) expect=rogue:dhcpv6 expect=rogue:ra expect=rogue:dns tools="mitm6 0.3.0, isc-dhcp-client 4.4.3" \
     notes="mitm6 in the mode that answers SOA queries in order to be sent a Kerberos ticket for the domain controller."
   ipv6 off
 }
@@ -190,6 +190,13 @@ ask_dhcpv6() {
 }
 
 link_local() { ip -n "$NS$1" -6 addr show dev eth0 scope link | awk '/inet6/ {sub("/.*", "", $2); print $2; exit}'; }
+
+# The same hosts by their addresses of the link, which DHCPv6 and router advertisements have
+on_the_link() {
+  local evil
+  evil=$(link_local evil)
+  echo "also=attacker:$evil also=listener:$evil also=victim:$(link_local ws1)"
+}
 
 ask_rogue_dns() { # host name...
   local host=$1 name
@@ -245,11 +252,13 @@ scenario_rogue_dhcp_wpad() {
 
 scenario_rogue_ra() {
   ipv6 on
+  # dnsmasq serves networks that it is in itself.
+  ip -n "${NS}evil" addr add fd66::66/64 dev eth0 nodad
   record rogue_ra "${EVERYTHING[@]}"
   dhcp_server evil $EVIL "fd66::100,fd66::1ff,slaac" --enable-ra "--dhcp-option=option6:dns-server,[fd10::66]"
   sleep 3
   ask_dhcpv6 ws1
-  truth "${POISONED[@]}" expect=rogue:ra expect=rogue:dhcpv6 \
+  truth "${POISONED[@]}" $(on_the_link) expect=rogue:ra expect=rogue:dhcpv6 \
     tools="dnsmasq $(dnsmasq --version | awk 'NR == 1 {print $3}'), isc-dhcp-client 4.4.3" \
     notes="Router advertisements and DHCPv6 from a host that was no router before, with itself as name server. Another program than mitm6."
   stop_dhcp_servers

@@ -424,15 +424,19 @@ scenario_relay_third_party_smb() {
     notes="Three flows, all SMB."
 }
 
-ipv6() { # on|off
-  local host last
+# ipv6 on|off: with addresses of the link, as hosts have them that nobody set up by hand
+ipv6() {
+  local host ns
   for host in srv1:20 evil:66 ws1:50; do
-    last=${host##*:}
+    ns=$NS${host%:*}
     if [ "$1" = on ]; then
-      ip netns exec "$NS${host%:*}" sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.eth0.disable_ipv6=0
-      ip -n "$NS${host%:*}" addr add "fd10::$last/64" dev eth0 nodad 2> /dev/null || true
+      # Only when IPv6 begins is such an address made; without DAD it can be used at once.
+      ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+      ip netns exec "$ns" sysctl -qw net.ipv6.conf.eth0.addr_gen_mode=0 net.ipv6.conf.eth0.accept_dad=0
+      ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.eth0.disable_ipv6=0
+      ip -n "$ns" addr add "fd10::${host##*:}/64" dev eth0 nodad
     else
-      ip netns exec "$NS${host%:*}" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+      ipv6_by_hand "$ns" "${host##*:}"
     fi
   done
 }
