@@ -6,7 +6,7 @@
 //! score.rs     what it said, judged                   baseline.rs  against what was accepted
 //! mutants.rs   rules with a condition less            report.rs    table and JSON
 //! selftest.rs  that the evaluation itself can fail    start.rs     what the sensor knows before a case
-//! provenance.rs  which came first, truth or rule
+//! reasons.rs  why a label is missed                    provenance.rs  which came first, truth or rule
 //! ```
 
 mod baseline;
@@ -15,6 +15,7 @@ mod labels;
 mod mutants;
 mod provenance;
 mod public;
+mod reasons;
 mod report;
 mod run;
 mod score;
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use baseline::Baseline;
 use case::{Case, Collected};
 use labels::Labels;
+use reasons::Reasons;
 use relaywatch::catalog::Catalog;
 use relaywatch::rule::RuleSource;
 use run::{Said, Sensor};
@@ -75,7 +77,9 @@ fn evaluate(args: Args) -> Result<bool> {
     let mutants = mutants::run(&collected.cases, &results, &labels)?;
     old.compare_mutants(&mutants, &mut changes);
     let fatal = collected.errors.clone();
-    let report = report::Report::new(&labels, &results, &collected, &mutants);
+    let reasons = Reasons::read(&read(&root().join("testdata/eval/missed.toml"))?)?;
+    let unreasoned = reasons.problems(&results);
+    let report = report::Report::new(&labels, &results, &collected, &mutants, &reasons);
     // With testdata alone most rules are not reached; there, those it kills must stay killed.
     let lab = |c: &Case| c.set == "lab" || c.set == "shared-lab";
     let with_lab = collected.cases.iter().any(lab);
@@ -93,12 +97,14 @@ fn evaluate(args: Args) -> Result<bool> {
         if with_lab {
             mutants.accept()?;
         }
+        changes.worse.extend(unreasoned);
         report.print(&changes);
         println!(
             "\naccepted: testdata/eval/baseline.json and mutants.toml are rewritten; read the diff before you commit it"
         );
         changes.worse.clear();
     } else {
+        changes.worse.extend(unreasoned);
         report.print(&changes);
     }
     report.write(&root().join("target/eval/report.json"), &changes)?;

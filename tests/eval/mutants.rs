@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::baseline::Changes;
 use super::case::Case;
 use super::labels::Labels;
+use super::reasons::fits;
 use super::run::{Said, Sensor};
 use super::score::{Judge, Judged};
 use super::{Result, each, read, root};
@@ -219,19 +220,6 @@ impl Outcome {
         let open = self.survived.iter().filter(|m| !accepted(m)).cloned();
         let needless = patterns().filter(|p| !self.survived.iter().any(|s| fits(p, s)));
         Ok((open.collect(), needless.cloned().collect()))
-    }
-}
-
-/// True if `name` is `pattern`, in which `*` stands for any text.
-fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-            rest.char_indices()
-                .map(|(at, _)| at)
-                .chain([rest.len()])
-                .any(|at| fits(after, &rest[at..]))
-        }),
     }
 }
 

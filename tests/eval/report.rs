@@ -10,6 +10,7 @@ use super::baseline::Changes;
 use super::case::{Case, Collected};
 use super::labels::Labels;
 use super::mutants::Outcome;
+use super::reasons::Reasons;
 use super::run::Level;
 use super::score::Judged;
 
@@ -42,6 +43,7 @@ pub(crate) struct Report<'a> {
     results: &'a [(Case, Judged)],
     collected: &'a Collected,
     mutants: &'a Outcome,
+    reasons: &'a Reasons,
 }
 
 impl<'a> Report<'a> {
@@ -50,6 +52,7 @@ impl<'a> Report<'a> {
         results: &'a [(Case, Judged)],
         collected: &'a Collected,
         mutants: &'a Outcome,
+        reasons: &'a Reasons,
     ) -> Self {
         let mut detectors: BTreeMap<String, Detector> = labels
             .detectors()
@@ -103,6 +106,7 @@ impl<'a> Report<'a> {
             results,
             collected,
             mutants,
+            reasons,
         }
     }
 
@@ -235,26 +239,33 @@ impl<'a> Report<'a> {
     }
 
     fn print_cases(&self) {
-        println!("\n== missed");
-        self.each(|j| {
+        println!("\n== missed, with the name of the reason");
+        self.each(|case, j| {
             j.rows
                 .iter()
                 .filter(|r| r.found.is_none())
-                .map(|r| format!("{}: {}", r.label, r.why))
+                .map(|r| {
+                    let reason = self.reasons.of(case, &r.label).unwrap_or("no reason");
+                    format!("{} [{reason}]: {}", r.label, r.why)
+                })
                 .collect()
         });
+        println!("\n== the reasons (testdata/eval/missed.toml)");
+        for (name, why) in self.reasons.all() {
+            println!("  {name}: {}", why.replace('\n', " "));
+        }
         println!("\n== untrue: an alert for a label of the case that says what is not so");
-        self.each(|j| j.wrong.clone());
+        self.each(|_, j| j.wrong.clone());
         println!("\n== duplicates");
-        self.each(|j| j.duplicates.clone());
+        self.each(|_, j| j.duplicates.clone());
         println!("\n== alerts at medium or higher that no label explains");
-        self.each(|j| j.unexplained.clone());
+        self.each(|_, j| j.unexplained.clone());
     }
 
-    fn each(&self, lines: impl Fn(&Judged) -> Vec<String>) {
+    fn each(&self, lines: impl Fn(&Case, &Judged) -> Vec<String>) {
         let mut none = true;
         for (case, judged) in self.results {
-            for line in lines(judged) {
+            for line in lines(case, judged) {
                 none = false;
                 println!("  {}: {line}", case.id());
             }
