@@ -154,10 +154,13 @@ impl Waiting {
     }
 }
 
-/// Findings that tell of an authentication at a listener.
+/// Findings that tell of an authentication at a listener. That a web server shows a user another host's challenge is told,
+/// if at all, so quietly that it must hide nothing.
 fn tells_of_listener(f: &Finding) -> bool {
+    let users_web = f.detector == "RW-04" && f.victim_protocol == "http" && !f.machine_account;
     matches!(
         f.detector,
         "RW-01" | "RW-02" | "RW-03" | "RW-04" | "RW-05" | "RW-08" | "RW-09" | "RW-12" | "RW-13"
     ) && !f.forwarded
+        && !users_web
 }

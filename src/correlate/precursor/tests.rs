@@ -161,6 +161,23 @@ fn a_tool_is_told_at_the_first_logon_and_not_before() {
     );
 }
 
+/// What is informational itself must not make a tool's constant quiet.
+#[test]
+fn another_hosts_challenge_on_the_web_hides_no_tool() {
+    let tells = |detector, protocol, machine_account| {
+        super::tells_of_listener(&Finding {
+            detector,
+            victim_protocol: protocol,
+            machine_account,
+            ..Finding::default()
+        })
+    };
+    assert!(!tells("RW-04", "http", false));
+    assert!(tells("RW-04", "http", true));
+    assert!(tells("RW-04", "smb", false));
+    assert!(tells("RW-01", "http", false));
+}
+
 #[test]
 fn webdav_with_a_machine_account_and_not_with_a_users() {
     for (user, expected) in [("SRV$", &["machine"][..]), ("alice", &[])] {
