@@ -11,6 +11,7 @@ use super::baseline::{Baseline, Changes};
 use super::case::{Case, Start, Truth};
 use super::labels::Labels;
 use super::mutants::Outcome;
+use super::reasons::Reasons;
 use super::run::{Level, Said, Sensor};
 use super::score::{Judge, Judged};
 use super::{Result, read, root, start};
@@ -287,6 +288,28 @@ impl Bench {
         Ok(())
     }
 
+    /// A miss without a reason, a reason for what is found, and a reason that says nothing are noticed.
+    fn reasons(&self) -> Result<()> {
+        let found = [self.judge(&self.json, &self.said)?];
+        let missed = [self.judge(&self.json, &Said::default())?];
+        let table = |why: &str| {
+            format!(
+                "[[reason]]\nname = \"x\"\nwhy = \"{why}\"\nlabels = [\"*\"]\nscenarios = [\"*\"]\n"
+            )
+        };
+        let reasons = Reasons::read(&table("lost"))?;
+        if !reasons.problems(&missed).is_empty() || reasons.problems(&found).is_empty() {
+            return Err("a reason for what is found is not noticed".to_owned());
+        }
+        if Reasons::read("reason = []")?.problems(&missed).is_empty() {
+            return Err("a miss without a reason is not noticed".to_owned());
+        }
+        if Reasons::read(&table(" ")).is_ok() {
+            return Err("a reason that says nothing is taken".to_owned());
+        }
+        Ok(())
+    }
+
     /// A case that is gone, a label without detector, and a table that does not hold are noticed.
     fn tables(&self) -> Result<usize> {
         let before = self.judge(&self.json, &self.said)?;
@@ -353,6 +376,7 @@ impl Bench {
             }
         }
         self.varied()?;
-        Ok(4 + unmapped.len() + tables.len())
+        self.reasons()?;
+        Ok(7 + unmapped.len() + tables.len())
     }
 }
