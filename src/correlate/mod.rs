@@ -10,6 +10,7 @@ mod callback;
 mod case;
 mod chain;
 mod coercion;
+mod fair;
 mod identity;
 mod incident;
 mod neighbour;

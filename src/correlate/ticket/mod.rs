@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fair::Fair;
 use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, Declared, loops_back};
@@ -58,8 +59,10 @@ struct Waiting {
 /// State of RW-13 and RW-14.
 #[derive(Debug)]
 pub(super) struct Tickets {
-    shown: Recent<[u8; 16], Shown>,
-    granted: Recent<[u8; 16], Grant>,
+    /// By who showed them.
+    shown: Fair<[u8; 16], Shown>,
+    /// By whom they were given to.
+    granted: Fair<[u8; 16], Grant>,
     kdcs: Recent<Addr, ()>,
     waiting: VecDeque<Waiting>,
     /// Flows whose ticket RW-13 speaks of, a target's leg or one that a device passed on; true if it did.
@@ -73,8 +76,8 @@ impl Tickets {
         let relay = Duration::from_secs(limits::RELAY_SECS);
         let life = Duration::from_secs(limits::TICKET_SECS);
         Self {
-            shown: Recent::new(limits::EXCHANGES, relay),
-            granted: Recent::new(limits::EXCHANGES, life),
+            shown: Fair::new(limits::EXCHANGES, relay),
+            granted: Fair::new(limits::EXCHANGES, life),
             kdcs: Recent::new(limits::KDCS, Duration::from_secs(limits::IDENTITY_SECS)),
             waiting: VecDeque::new(),
             explained: Recent::new(limits::EXCHANGES, relay),
@@ -97,7 +100,9 @@ impl Tickets {
         let first = self.shown.get(&ticket.ap_req_id);
         let relayed = first.and_then(|first| relayed::test(first, &shown, self.grant(ticket), cx));
         if first.is_none() {
-            self.shown.insert(ticket.ap_req_id, shown.clone(), s.ts);
+            let client = s.flow.client.addr;
+            self.shown
+                .insert(client, ticket.ap_req_id, shown.clone(), s.ts);
         }
         if let Some((mut case, other)) = relayed {
             let declared = [s.flow.client.addr, s.flow.server.addr];
@@ -142,7 +147,7 @@ impl Tickets {
                 cname: cname.to_owned(),
                 initial,
             };
-            self.granted.insert(ticket_id, grant, s.ts);
+            self.granted.insert(client, ticket_id, grant, s.ts);
         }
         self.kdcs.insert(s.flow.server.addr, (), s.ts);
     }

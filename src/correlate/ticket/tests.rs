@@ -273,3 +273,31 @@ fn a_secure_update_at_an_unknown_name_server() {
     assert_eq!(told(ATTACKER), [("RW-14", "name_server", "low")]);
     assert_eq!(told(KDC), [], "the domain controller that gave it");
 }
+
+/// Forged tickets of one client, many times what is kept, push out its own and not what another one showed.
+#[test]
+fn a_flood_of_one_client_hides_no_relay() {
+    let mut story = Story::new();
+    let (victim, target) = (
+        flow(1, VICTIM, ATTACKER, 445),
+        flow(2, ATTACKER, TARGET, 389),
+    );
+    story.tell(0, victim, shown(Carrier::Smb, "cifs/files.lab.test", 1));
+    for n in 0..100_000_u32 {
+        let mut forged = ticket(Carrier::Smb, "cifs/x", 0);
+        forged.ap_req_id[..4].copy_from_slice(&n.to_be_bytes());
+        forged.ap_req_id[15] = 7;
+        let flood = flow(1_000 + u64::from(n), OTHER, TARGET, 445);
+        story.tell(
+            1 + u64::from(n) / 1_000,
+            flood,
+            Seen::Ticket(Box::new(forged)),
+        );
+    }
+    story.tell(200, target, shown(Carrier::Ldap, "cifs/files.lab.test", 1));
+    answered(&mut story, 201, target, true);
+    assert!(story.correlator.counters().exchanges_evicted > 90_000);
+    let found = found(story);
+    let relays = found.iter().filter(|f| f.detector == "RW-13").count();
+    assert_eq!(relays, 1);
+}
