@@ -135,6 +135,11 @@ pub const RPC_CALLS: usize = 64;
 pub const RPC_CONTEXTS: usize = 256;
 /// Security contexts of one RPC connection (MS-RPCE 3.3.1.5.4 allows 2,000). Beyond it the oldest is forgotten.
 pub const RPC_AUTH_CONTEXTS: usize = 64;
+/// Calls of connectionless DCE/RPC that wait for their last fragment, of one worker. A client sends the next once the server
+/// acknowledges, so few are open at once.
+pub const CL_CALLS: usize = 64;
+/// Stub of one of them. A path is at most 64 KiB in UTF-16 and comes early; coercion needs a few hundred bytes.
+pub const CL_STUB_BYTES: usize = 16 * 1024;
 /// Characters shown of one argument of a call (a service's command, a certificate request's attributes).
 /// The rest is not shown.
 pub const RPC_ARGUMENT_CHARS: usize = 1024;

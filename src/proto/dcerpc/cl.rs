@@ -1,12 +1,14 @@
 //! Connectionless DCE/RPC over UDP (C706 chapter 12.5): every datagram names its interface, so none needs
-//! another to be understood.
+//! another to be understood. A request in several fragments is put together ([`torn`](super::torn)) and said with its
+//! last one, or with its first if that has the path.
 //!
-//! Not read: fragments after the first, whose stub is taken for the whole as far as it goes; verifiers of
-//! `auth_type` other than 0, whose stubs count as sealed; pings, acknowledgements and cancels.
+//! Not read: fragments of answers after the first; verifiers of `auth_type` other than 0, whose stubs count as
+//! sealed; pings, acknowledgements and cancels.
 
 use super::arguments::Arguments;
 use super::decoder::{Names, operation_name, some};
 use super::stub::{Encoding, Found, read_path};
+use super::torn::{Stub, Torn};
 use super::wire::Syntax;
 use crate::event::{Anomaly, Event, RpcCall, RpcResult, Sink};
 use crate::net::FlowKey;
@@ -121,6 +123,7 @@ const TRANSPORT: &str = "ncadg_ip_udp";
 pub struct Scratch {
     names: Names,
     arguments: Arguments,
+    torn: Torn,
 }
 
 /// Reads one datagram of a conversation.
@@ -135,7 +138,15 @@ pub fn datagram(met: &Met<'_>, shared: &mut Shared, out: &mut dyn Sink) {
         }
     };
     match header.ptype {
-        REQUEST if header.fragment == 0 => call(met, &header, shared, out),
+        REQUEST if header.flags & FRAGMENT != 0 => fragment(met, &header, shared, out),
+        REQUEST if header.fragment == 0 => {
+            let whole = Stub {
+                bytes: header.body,
+                fragments: 1,
+                whole: true,
+            };
+            call(met, &header, &whole, shared, out);
+        }
         RESPONSE if header.fragment == 0 => result(met, &header, None, shared, out),
         FAULT | REJECT => {
             let mut r = Reader::new(header.body).with_order(header.big_endian);
@@ -157,10 +168,68 @@ const FRAGMENT: u8 = 0x04;
 /// flags1: the last fragment.
 const LAST: u8 = 0x02;
 
-fn call(met: &Met<'_>, header: &ClHeader<'_>, shared: &mut Shared, out: &mut dyn Sink) {
+/// A fragment of a request: the first one with a path in it and the last one say the call.
+fn fragment(met: &Met<'_>, header: &ClHeader<'_>, shared: &mut Shared, out: &mut dyn Sink) {
+    let last = header.flags & LAST != 0;
+    if header.fragment == 0 && !last {
+        if shared.cl.torn.knows(header) {
+            return;
+        }
+        let first = Stub {
+            bytes: header.body,
+            fragments: 1,
+            whole: false,
+        };
+        let told = has_path(header, shared) && {
+            call(met, header, &first, shared, out);
+            true
+        };
+        if shared.cl.torn.begin(header, told) {
+            let anomaly = Anomaly {
+                protocol: "dcerpc",
+                what: "connectionless call",
+                why: "more calls in fragments at once than are kept",
+            };
+            out.event(met.direction, &Event::Anomaly(anomaly));
+        }
+        return;
+    }
+    // Taken out, so that its bytes can be shown while the rest of the room is used.
+    let mut torn = std::mem::take(&mut shared.cl.torn);
+    if let Some(stub) = torn.go_on(header, last) {
+        call(met, header, &stub, shared, out);
+    }
+    torn.end(header, last);
+    shared.cl.torn = torn;
+}
+
+/// The first fragment alone has the whole path.
+fn has_path(header: &ClHeader<'_>, shared: &mut Shared) -> bool {
+    let Shared { catalog, cl, .. } = shared;
+    let encoding = Encoding {
+        ndr64: false,
+        big_endian: header.big_endian,
+    };
+    let method = catalog
+        .interface(header.interface)
+        .and_then(|i| i.method(header.opnum));
+    let found = method
+        .filter(|_| header.auth_type == 0)
+        .and_then(|method| read_path(method, header.body, encoding, &mut cl.names.path));
+    // One that was searched for may go on in the next fragment.
+    found.is_some_and(|found| !matches!(found, Found::Nothing | Found::Scan))
+}
+
+fn call(
+    met: &Met<'_>,
+    header: &ClHeader<'_>,
+    whole: &Stub<'_>,
+    shared: &mut Shared,
+    out: &mut dyn Sink,
+) {
     let Shared { catalog, cl, .. } = shared;
     let sealed = header.auth_type != 0;
-    let stub = if sealed { &[] } else { header.body };
+    let stub = if sealed { &[] } else { whole.bytes };
     let encoding = Encoding {
         ndr64: false,
         big_endian: header.big_endian,
@@ -180,7 +249,6 @@ fn call(met: &Met<'_>, header: &ClHeader<'_>, shared: &mut Shared, out: &mut dyn
         Some(method) if !sealed => read_path(method, stub, encoding, path),
         _ => None,
     };
-    let is_whole = header.flags & FRAGMENT == 0 || header.flags & LAST != 0;
     let call = RpcCall {
         interface: Some(header.interface),
         endpoint: known.map_or("", |i| &i.endpoint),
@@ -192,9 +260,9 @@ fn call(met: &Met<'_>, header: &ClHeader<'_>, shared: &mut Shared, out: &mut dyn
         auth_type: Some(header.auth_type).filter(|auth_type| *auth_type != 0),
         auth_level: None,
         sealed,
-        stub_len: header.body.len().try_into().unwrap_or(u32::MAX),
+        stub_len: whole.bytes.len().try_into().unwrap_or(u32::MAX),
         path: match found {
-            Some(Found::Nothing) if !is_whole => None,
+            Some(Found::Nothing) if !whole.whole => None,
             _ => found.map(|_| &**path),
         },
         argument: some(&cl.arguments.subject),
@@ -204,7 +272,7 @@ fn call(met: &Met<'_>, header: &ClHeader<'_>, shared: &mut Shared, out: &mut dyn
         by_endpoint: None,
         ndr64: false,
         call_id: header.sequence,
-        fragments: 1,
+        fragments: whole.fragments,
         object: Some(header.object).filter(|object| !object.is_nil()),
         method,
         path_by_scan: found == Some(Found::Scan),
@@ -308,6 +376,86 @@ mod tests {
         let mut later = request.clone();
         later[78 - 2] = 1; // fragment number
         assert!(say(&[(ToServer, &later)]).0.is_empty());
+    }
+
+    /// The request in fragments of `size` bytes of stub (C706 12.5.2: flags1 fragment 4 and last 2, fragnum).
+    fn torn(size: usize) -> Vec<Vec<u8>> {
+        let request = vector("cl_request_header_80_bytes").bytes;
+        let (header, stub) = request.split_at(80);
+        let count = stub.len().div_ceil(size);
+        let piece = |(n, body): (usize, &[u8])| {
+            let mut datagram = header.to_vec();
+            datagram[2] |= if n + 1 == count {
+                FRAGMENT | LAST
+            } else {
+                FRAGMENT
+            };
+            datagram[74..76].copy_from_slice(&u16::try_from(body.len()).unwrap().to_le_bytes());
+            datagram[76..78].copy_from_slice(&u16::try_from(n).unwrap().to_le_bytes());
+            datagram.extend(body);
+            datagram
+        };
+        stub.chunks(size).enumerate().map(piece).collect()
+    }
+
+    fn say_all(pieces: &[Vec<u8>]) -> Recorder {
+        say(&pieces.iter().map(|p| (ToServer, &**p)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_request_in_fragments_is_one_call_with_its_path() {
+        let whole = say(&[(ToServer, &vector("cl_request_header_80_bytes").bytes)]);
+        assert_eq!(whole.count(&["RpcCall(", "path: Some(", "10.0.0.66"]), 1);
+        for size in 1..56 {
+            let pieces = torn(size);
+            let out = say_all(&pieces);
+            assert_eq!(out.0.len(), 1, "{size}: {:#?}", out.0);
+            assert_eq!(
+                out.count(&["RpcCall(", "opnum: 0", "10.0.0.66"]),
+                1,
+                "{size}"
+            );
+            // Sent again, as a client does that misses the acknowledgement.
+            let twice: Vec<Vec<u8>> = pieces.iter().flat_map(|p| [p.clone(), p.clone()]).collect();
+            let out = say_all(&twice);
+            assert_eq!(out.count(&["RpcCall("]), 1, "{size}");
+        }
+    }
+
+    /// What is missing is not made up: the call is said without a path.
+    #[test]
+    fn a_request_with_a_lost_fragment_has_no_path() {
+        let pieces = torn(16);
+        for lost in 0..pieces.len() - 1 {
+            let mut some = pieces.clone();
+            some.remove(lost);
+            let out = say_all(&some);
+            assert_eq!(
+                out.count(&["RpcCall(", "opnum: 0", "path: None"]),
+                1,
+                "{lost}: {:#?}",
+                out.0
+            );
+            assert_eq!(out.0.len(), 1);
+        }
+        assert!(say_all(&pieces[..2]).0.is_empty(), "no server runs it");
+    }
+
+    #[test]
+    fn calls_that_never_end_are_bounded_and_told() {
+        let first = torn(16).swap_remove(0);
+        let many: Vec<Vec<u8>> = (0..2 * crate::limits::CL_CALLS)
+            .map(|n| {
+                let mut other = first.clone();
+                other[40..42].copy_from_slice(&u16::try_from(n).unwrap().to_le_bytes()); // activity
+                other
+            })
+            .collect();
+        let out = say_all(&many);
+        assert_eq!(
+            out.count(&["Anomaly", "more calls in fragments"]),
+            crate::limits::CL_CALLS
+        );
     }
 
     proptest::proptest! {

@@ -29,6 +29,7 @@ mod endpoints;
 mod framing;
 pub mod ndr;
 pub mod stub;
+mod torn;
 pub mod wire;
 
 #[cfg(test)]
