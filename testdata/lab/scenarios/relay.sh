@@ -424,19 +424,21 @@ scenario_relay_third_party_smb() {
     notes="Three flows, all SMB."
 }
 
-# ipv6 on|off: with addresses of the link, as hosts have them that nobody set up by hand
+# ipv6 on|off: with addresses of the link, as hosts have them that nobody set up by hand. The scenarios name
+# fd10::20, ::66 and ::50 whatever the lab's other addresses are.
 ipv6() {
   local host ns
-  for host in srv1:20 evil:66 ws1:50; do
-    ns=$NS${host%:*}
+  for host in srv1:20:$SRV evil:66:$EVIL ws1:50:$WS1; do
+    ns=$NS${host%%:*}
     if [ "$1" = on ]; then
       # Only when IPv6 begins is such an address made; without DAD it can be used at once.
       ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
       ip netns exec "$ns" sysctl -qw net.ipv6.conf.eth0.addr_gen_mode=0 net.ipv6.conf.eth0.accept_dad=0
       ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.eth0.disable_ipv6=0
-      ip -n "$ns" addr add "fd10::${host##*:}/64" dev eth0 nodad
+      host=${host#*:}
+      ip -n "$ns" addr add "fd10::${host%%:*}/64" dev eth0 nodad
     else
-      ipv6_by_hand "$ns" "${host##*:}"
+      ipv6_by_hand "$ns" "${host##*.}"
     fi
   done
 }
