@@ -58,9 +58,13 @@ impl Contexts {
             return;
         }
         if self.contexts.len() >= limits::RPC_CONTEXTS {
-            // The oldest, but rather one that cannot be called or is not known than one that matters:
+            // The oldest, but rather one that cannot be called, or coerces nobody, than one that matters:
             // offers cost a peer nothing.
-            let worth = |c: &Context| (c.accepted, catalog.interface(c.interface.uuid).is_some());
+            let worth = |c: &Context| {
+                let known = catalog.interface(c.interface.uuid);
+                let coerces = known.is_some_and(|i| !i.methods.is_empty());
+                (c.accepted && coerces, c.accepted, coerces, known.is_some())
+            };
             let least = (0..).zip(&self.contexts).min_by_key(|(_, c)| worth(c));
             let least = least.map_or(0, |(at, _)| at);
             self.contexts.remove(least);

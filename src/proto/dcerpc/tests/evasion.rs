@@ -61,4 +61,16 @@ fn a_flood_of_contexts_does_not_push_the_bind_out() {
         accepted.push((ToClient, ack_as(15, call_id, &[(0, 0)], None)));
     }
     assert!(is_recognised(&accepted), "accepted, of no interest");
+    // 12345778-1234-abcd-ef00-0123456789ac: known, and nothing in it coerces.
+    let samr = [
+        0x78, 0x57, 0x34, 0x12, 0x34, 0x12, 0xcd, 0xab, 0xef, 0x00, 0x01, 0x23, 0x45, 0x67, 0x89,
+        0xac, 1, 0, 0, 0,
+    ];
+    let mut harmless = Vec::new();
+    for n in 1..=u16::try_from(RPC_CONTEXTS + 64).unwrap() {
+        let call_id = u32::from(n) + 1;
+        harmless.push((ToServer, bind_as(14, call_id, &[(n, samr)], None)));
+        harmless.push((ToClient, ack_as(15, call_id, &[(0, 0)], None)));
+    }
+    assert!(is_recognised(&harmless), "accepted, known, harmless");
 }
