@@ -44,38 +44,23 @@ fn main() {
     println!("{}", measure::machine());
     println!("decoder | PDUs | ns/PDU | events/PDU");
     let mut missing: BTreeSet<_> = Session::app_protos().map(|(_, name)| name).collect();
-    for talk in talks() {
-        let (cost, (pdus, events, app_proto)) =
-            measure::measure(if quick { 1 } else { 5 }, || play(&talk, rounds));
-        missing.remove(app_proto);
-        println!(
-            "{} | {pdus} | {:.1} | {:.2}",
-            talk.name,
-            measure::per_packet(cost.min(), pdus),
-            share(events, pdus),
-        );
-    }
-    for (name, port, bytes) in hellos() {
-        let (cost, (pdus, events, app_proto)) =
-            measure::measure(if quick { 1 } else { 5 }, || begin(port, bytes, rounds));
+    let mut line = |name: &str, run: &dyn Fn() -> (u64, u64, &'static str)| {
+        let (cost, (pdus, events, app_proto)) = measure::measure(if quick { 1 } else { 5 }, run);
         missing.remove(app_proto);
         println!(
             "{name} | {pdus} | {:.1} | {:.2}",
             measure::per_packet(cost.min(), pdus),
             share(events, pdus),
         );
+    };
+    for talk in talks() {
+        line(talk.name, &|| play(&talk, rounds));
+    }
+    for (name, port, bytes) in hellos() {
+        line(name, &|| begin(port, bytes, rounds));
     }
     for (name, transport, port, bytes) in datagrams() {
-        let (cost, (shown, events, app_proto)) =
-            measure::measure(if quick { 1 } else { 5 }, || {
-                show(transport, port, &bytes, rounds)
-            });
-        missing.remove(app_proto);
-        println!(
-            "{name} | {shown} | {:.1} | {:.2}",
-            measure::per_packet(cost.min(), shown),
-            share(events, shown),
-        );
+        line(name, &|| show(transport, port, &bytes, rounds));
     }
     assert!(missing.is_empty(), "decoders without a line: {missing:?}");
 }

@@ -12,52 +12,14 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use common::{loud, of_type, replay, root};
+use common::synth::{Frame, frames, write};
+use common::{loud, of_type, replay};
 use serde_json::Value;
 
 /// 33 times 32 sessions.
 const BRANCHES: u8 = 33;
 const APART_MICROS: u64 = 2_000_000;
-
-/// A frame and its time in microseconds.
-type Frame = (u64, Vec<u8>);
-
-/// Frames of a classic pcap file, little-endian, microseconds.
-fn frames(name: &str) -> Vec<Frame> {
-    let path = root().join("testdata/captures").join(name);
-    let mut bytes = std::fs::read(path).unwrap();
-    if name.ends_with(".zst") {
-        bytes = zstd::decode_all(bytes.as_slice()).unwrap();
-    }
-    assert_eq!(bytes[..4], 0xa1b2_c3d4_u32.to_le_bytes());
-    let mut rest = &bytes[24..];
-    let mut all = Vec::new();
-    while !rest.is_empty() {
-        let word = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap());
-        let micros = u64::from(word(0)) * 1_000_000 + u64::from(word(4));
-        let end = 16 + word(8) as usize;
-        all.push((micros, rest[16..end].to_vec()));
-        rest = &rest[end..];
-    }
-    all
-}
-
-fn write(path: &Path, mut all: Vec<Frame>) {
-    all.sort_by_key(|(micros, _)| *micros);
-    let mut file = common::synth::Pcap::new().bytes;
-    for (micros, frame) in all {
-        for word in [micros / 1_000_000, micros % 1_000_000] {
-            file.extend(u32::try_from(word).unwrap().to_le_bytes());
-        }
-        for _ in 0..2 {
-            file.extend(u32::try_from(frame.len()).unwrap().to_le_bytes());
-        }
-        file.extend(frame);
-    }
-    std::fs::write(path, file).unwrap();
-}
 
 /// The hosts' names in a branch, as long as the recorded ones. Clients name servers by address, too.
 fn names(branch: u8) -> [(&'static str, String); 7] {

@@ -155,7 +155,7 @@ fn behind_a_hole_it_goes_on_or_has_stopped() {
         let mut clean = open(&kind);
         clean.end();
         assert!(
-            clean.heard.sense > 0 || clean.done,
+            clean.heard.sense > 0 || kind.name == "http2" && clean.done,
             "{}: says nothing",
             kind.name
         );

@@ -5,7 +5,8 @@ mod common;
 
 use std::net::Ipv4Addr;
 
-use common::{of_type, replay, root};
+use common::synth::{frames, write};
+use common::{of_type, replay};
 use serde_json::Value;
 
 /// What the gateway shows for the host behind it.
@@ -13,22 +14,6 @@ const OUTSIDE: Ipv4Addr = Ipv4Addr::new(10, 10, 9, 1);
 const VICTIM: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 20);
 const LISTENER: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 66);
 const CA: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 30);
-
-/// Of a classic pcap (microseconds, little-endian, Ethernet), the records: time in microseconds and frame.
-fn records(pcap: &[u8]) -> Vec<(u64, Vec<u8>)> {
-    let (mut at, mut found) = (24, Vec::new());
-    while at + 16 <= pcap.len() {
-        let field = |n: usize| {
-            let from = at + 4 * n;
-            u32::from_le_bytes(pcap[from..from + 4].try_into().expect("four bytes"))
-        };
-        let (seconds, micros, length) = (field(0), field(1), field(2) as usize);
-        let frame = pcap[at + 16..at + 16 + length].to_vec();
-        found.push((u64::from(seconds) * 1_000_000 + u64::from(micros), frame));
-        at += 16 + length;
-    }
-    found
-}
 
 /// The frame behind the gateway, if it is between the two: `inside` is translated, port and all, and the frame comes from
 /// another card. True if `inside` sent it.
@@ -50,36 +35,19 @@ fn translated(frame: &[u8], inside: Ipv4Addr, other: Ipv4Addr) -> Option<(bool, 
 
 /// The committed relay with one leg seen on both sides of a gateway, as a capture of its own.
 fn behind_a_gateway(inside: Ipv4Addr, other: Ipv4Addr) -> tempfile::NamedTempFile {
-    let pcap = std::fs::read(root().join("testdata/captures/relay_smb_http_adcs.pcap"))
-        .expect("the capture is in the repository");
     let mut all = Vec::new();
-    for (time, frame) in records(&pcap) {
+    for (time, frame) in frames("relay_smb_http_adcs.pcap") {
         if let Some((sent, copy)) = translated(&frame, inside, other) {
             // What comes from behind the gateway is seen inside first.
-            let later = if sent { time + 30 } else { time - 30 };
-            all.push((later, copy));
+            all.push((if sent { time + 30 } else { time - 30 }, copy));
         }
         all.push((time, frame));
-    }
-    all.sort_by_key(|(time, _)| *time);
-    let mut out = pcap[..24].to_vec();
-    for (time, frame) in all {
-        let length = u32::try_from(frame.len()).expect("small");
-        for field in [time / 1_000_000, time % 1_000_000] {
-            out.extend(
-                u32::try_from(field)
-                    .expect("seconds, and less")
-                    .to_le_bytes(),
-            );
-        }
-        out.extend([length.to_le_bytes(), length.to_le_bytes()].concat());
-        out.extend(frame);
     }
     let file = tempfile::Builder::new()
         .suffix(".pcap")
         .tempfile()
         .expect("a file");
-    std::fs::write(file.path(), out).expect("written");
+    write(file.path(), all);
     file
 }
 

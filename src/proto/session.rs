@@ -63,9 +63,6 @@ macro_rules! protocols {
             }
         }
 
-        /// EVE's `app_proto` of every protocol over TCP.
-        const OVER_TCP: &[&str] = &[$($app_proto,)*];
-
         /// Every probe with its protocol.
         const PROBES: &[(Protocol, fn(&[u8], &FlowKey) -> Probe)] = &[
             $((Protocol::$name, $probe),)*
@@ -257,7 +254,7 @@ impl Session {
 
     /// EVE's `app_proto` of every protocol that a flow may turn out to be: over TCP, then in datagrams. Some are in both.
     pub fn app_protos() -> impl Iterator<Item = (Transport, &'static str)> {
-        let over_tcp = OVER_TCP.iter().map(|name| (Transport::Tcp, *name));
+        let over_tcp = PROBES.iter().map(|(p, _)| (Transport::Tcp, p.name()));
         over_tcp.chain(super::datagram::app_protos())
     }
 

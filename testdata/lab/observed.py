@@ -131,7 +131,7 @@ SHOWN = {
 
 def not_shown(truth, path):
     return [
-        f"no frame is {SHOWN[label]}, though there is {label}"
+        f"no frame is {SHOWN[label]}"
         for label in truth["expect"]
         if label in SHOWN and not any(rows(path, SHOWN[label], []))
     ]

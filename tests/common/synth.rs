@@ -185,3 +185,43 @@ pub fn question(n: u32) -> Vec<u8> {
     record.extend_from_slice(&frame);
     record
 }
+
+/// A frame and its time in microseconds.
+pub type Frame = (u64, Vec<u8>);
+
+/// Frames of one of our captures, packed or not: classic pcap, little-endian, microseconds.
+pub fn frames(name: &str) -> Vec<Frame> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/captures/");
+    let path = format!("{folder}{name}");
+    let mut bytes = std::fs::read(path).unwrap();
+    if name.ends_with(".zst") {
+        bytes = zstd::decode_all(bytes.as_slice()).unwrap();
+    }
+    assert_eq!(bytes[..4], 0xa1b2_c3d4_u32.to_le_bytes());
+    let mut rest = &bytes[24..];
+    let mut all = Vec::new();
+    while !rest.is_empty() {
+        let word = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap());
+        let micros = u64::from(word(0)) * 1_000_000 + u64::from(word(4));
+        let end = 16 + word(8) as usize;
+        all.push((micros, rest[16..end].to_vec()));
+        rest = &rest[end..];
+    }
+    all
+}
+
+/// Writes frames as a capture, in the order of their time.
+pub fn write(path: &std::path::Path, mut all: Vec<Frame>) {
+    all.sort_by_key(|(micros, _)| *micros);
+    let mut file = Pcap::new().bytes;
+    for (micros, frame) in all {
+        for word in [micros / 1_000_000, micros % 1_000_000] {
+            file.extend(u32::try_from(word).unwrap().to_le_bytes());
+        }
+        for _ in 0..2 {
+            file.extend(u32::try_from(frame.len()).unwrap().to_le_bytes());
+        }
+        file.extend(frame);
+    }
+    std::fs::write(path, file).unwrap();
+}

@@ -1,7 +1,10 @@
 //! Stories of what comes before a relay.
 
-use crate::correlate::story::{ATTACKER, OTHER, Story, TARGET, VICTIM, authentication, flow};
-use crate::event::{Carrier, DhcpTrace, Finding, FlowMeta, Seen, Trace};
+use crate::correlate::story::{
+    ATTACKER, OTHER, Story, TARGET, VICTIM, authentication, challenge, flow,
+};
+use crate::correlate::{Declared, DeclaredHost};
+use crate::event::{Carrier, DhcpTrace, Finding, FlowMeta, HostRole, Seen, Trace};
 use crate::net::{Addr, Mac};
 use crate::wire::Guid;
 
@@ -161,21 +164,35 @@ fn a_tool_is_told_at_the_first_logon_and_not_before() {
     );
 }
 
-/// What is informational itself must not make a tool's constant quiet.
+/// A relay tool that shows a user on the web another host's challenge: that is told as nothing, so it must not make the
+/// tool's constant quiet. Over SMB, the same is told loudly.
 #[test]
 fn another_hosts_challenge_on_the_web_hides_no_tool() {
-    let tells = |detector, protocol, machine_account| {
-        super::tells_of_listener(&Finding {
-            detector,
-            victim_protocol: protocol,
-            machine_account,
-            ..Finding::default()
-        })
-    };
-    assert!(!tells("RW-04", "http", false));
-    assert!(tells("RW-04", "http", true));
-    assert!(tells("RW-04", "smb", false));
-    assert!(tells("RW-01", "http", false));
+    for (carrier, port, explained) in [(Carrier::Http, 80, false), (Carrier::Smb, 445, true)] {
+        let mut story = Story::with(&Declared {
+            hosts: vec![DeclaredHost {
+                name: "dc.lab.test".into(),
+                addresses: vec![TARGET.into()],
+                roles: HostRole::Dc.into(),
+            }],
+            ..Declared::default()
+        });
+        let at = flow(1, VICTIM, ATTACKER, port);
+        let tool = Trace::Tool {
+            tool: "impacket ntlmrelayx".into(),
+            field: "http.server".into(),
+        };
+        story.tell(0, at, trace(tool));
+        story.tell(1, at, challenge(carrier, 1)); // names dc.lab.test
+        let mut auth = authentication(carrier, 1, 1);
+        auth.user = "alice".into();
+        story.tell(2, at, Seen::Authenticate(Box::new(auth)));
+        let story = story.end(60_000);
+        let found = story.findings();
+        assert!(found.iter().any(|f| f.detector == "RW-04"), "{carrier:?}");
+        let tool = found.iter().find(|f| f.detector == "RW-19").unwrap();
+        assert_eq!(tool.explained, explained, "{carrier:?}");
+    }
 }
 
 #[test]

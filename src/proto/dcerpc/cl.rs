@@ -2,7 +2,7 @@
 //! another to be understood. A request in several fragments is put together ([`torn`](super::torn)) and said with its
 //! last one, or with its first if that has the path.
 //!
-//! Not read: fragments of answers after the first; verifiers of `auth_type` other than 0, whose stubs count as
+//! Not read: fragments of requests behind one that is missing or out of order, and of answers after the first; verifiers of `auth_type` other than 0, whose stubs count as
 //! sealed; pings, acknowledgements and cancels.
 
 use super::arguments::Arguments;
@@ -90,6 +90,11 @@ impl<'a> ClHeader<'a> {
         })
     }
 
+    /// The first fragment, and no other follows.
+    fn is_whole(&self) -> bool {
+        self.fragment == 0 && (self.flags & FRAGMENT == 0 || self.flags & LAST != 0)
+    }
+
     fn syntax(&self) -> Syntax {
         let [a, b, c, d] = self.version.to_le_bytes();
         Syntax {
@@ -138,8 +143,10 @@ pub fn datagram(met: &Met<'_>, shared: &mut Shared, out: &mut dyn Sink) {
         }
     };
     match header.ptype {
-        REQUEST if header.flags & FRAGMENT != 0 => fragment(met, &header, shared, out),
-        REQUEST if header.fragment == 0 => {
+        REQUEST if !header.is_whole() => {
+            fragment(met, &header, shared, out);
+        }
+        REQUEST => {
             let whole = Stub {
                 bytes: header.body,
                 fragments: 1,
@@ -168,38 +175,25 @@ const FRAGMENT: u8 = 0x04;
 /// flags1: the last fragment.
 const LAST: u8 = 0x02;
 
-/// A fragment of a request: the first one with a path in it and the last one say the call.
+/// A fragment of a request: the first one says the call if it has the path, else the last one does.
 fn fragment(met: &Met<'_>, header: &ClHeader<'_>, shared: &mut Shared, out: &mut dyn Sink) {
-    let last = header.flags & LAST != 0;
-    if header.fragment == 0 && !last {
-        if shared.cl.torn.knows(header) {
-            return;
-        }
-        let first = Stub {
-            bytes: header.body,
-            fragments: 1,
-            whole: false,
-        };
-        let told = has_path(header, shared) && {
-            call(met, header, &first, shared, out);
-            true
-        };
-        if shared.cl.torn.begin(header, told) {
-            let anomaly = Anomaly {
-                protocol: "dcerpc",
-                what: "connectionless call",
-                why: "more calls in fragments at once than are kept",
-            };
-            out.event(met.direction, &Event::Anomaly(anomaly));
-        }
-        return;
-    }
     // Taken out, so that its bytes can be shown while the rest of the room is used.
     let mut torn = std::mem::take(&mut shared.cl.torn);
-    if let Some(stub) = torn.go_on(header, last) {
-        call(met, header, &stub, shared, out);
+    if torn.add(met.key, header) {
+        let anomaly = Anomaly {
+            protocol: "dcerpc",
+            what: "connectionless call",
+            why: "more calls in fragments at once than are kept",
+        };
+        out.event(met.direction, &Event::Anomaly(anomaly));
     }
-    torn.end(header, last);
+    let last = header.flags & LAST != 0;
+    if let Some(stub) = torn.unsaid(met.key, header, last)
+        && (last || header.fragment == 0 && has_path(header, shared))
+    {
+        call(met, header, &stub, shared, out);
+        torn.said(met.key, header);
+    }
     shared.cl.torn = torn;
 }
 
@@ -217,7 +211,7 @@ fn has_path(header: &ClHeader<'_>, shared: &mut Shared) -> bool {
         .filter(|_| header.auth_type == 0)
         .and_then(|method| read_path(method, header.body, encoding, &mut cl.names.path));
     // One that was searched for may go on in the next fragment.
-    found.is_some_and(|found| !matches!(found, Found::Nothing | Found::Scan))
+    found == Some(Found::Layout)
 }
 
 fn call(
@@ -249,6 +243,8 @@ fn call(
         Some(method) if !sealed => read_path(method, stub, encoding, path),
         _ => None,
     };
+    // Of a part, only what stands where the layout says is whole.
+    let found = found.filter(|found| whole.whole || *found == Found::Layout);
     let call = RpcCall {
         interface: Some(header.interface),
         endpoint: known.map_or("", |i| &i.endpoint),
@@ -261,10 +257,7 @@ fn call(
         auth_level: None,
         sealed,
         stub_len: whole.bytes.len().try_into().unwrap_or(u32::MAX),
-        path: match found {
-            Some(Found::Nothing) if !whole.whole => None,
-            _ => found.map(|_| &**path),
-        },
+        path: found.map(|_| &**path),
         argument: some(&cl.arguments.subject),
         detail: some(&cl.arguments.detail),
         zero_credential: cl.arguments.zero_credential,
@@ -406,7 +399,7 @@ mod tests {
     fn a_request_in_fragments_is_one_call_with_its_path() {
         let whole = say(&[(ToServer, &vector("cl_request_header_80_bytes").bytes)]);
         assert_eq!(whole.count(&["RpcCall(", "path: Some(", "10.0.0.66"]), 1);
-        for size in 1..56 {
+        for size in 1..=56 {
             let pieces = torn(size);
             let out = say_all(&pieces);
             assert_eq!(out.0.len(), 1, "{size}: {:#?}", out.0);
@@ -415,6 +408,9 @@ mod tests {
                 1,
                 "{size}"
             );
+            if size == 56 {
+                continue; // one fragment, which is the last: kept nowhere
+            }
             // Sent again, as a client does that misses the acknowledgement.
             let twice: Vec<Vec<u8>> = pieces.iter().flat_map(|p| [p.clone(), p.clone()]).collect();
             let out = say_all(&twice);
@@ -437,8 +433,35 @@ mod tests {
                 out.0
             );
             assert_eq!(out.0.len(), 1);
+            some.push(pieces[pieces.len() - 1].clone());
+            assert_eq!(say_all(&some).0.len(), 1, "the last one again");
         }
         assert!(say_all(&pieces[..2]).0.is_empty(), "no server runs it");
+    }
+
+    /// Whoever sends a fragment with the same activity from elsewhere, as the last one or out of order, changes nothing.
+    #[test]
+    fn fragments_of_another_conversation_are_others() {
+        let pieces = torn(16);
+        let mut torn = Torn::default();
+        let flow = |port| {
+            let ends = [(9, port), (2, 49_664)];
+            let [a, b] = ends.map(|(host, port)| Endpoint::new(Addr::v4([10, 0, 0, host]), port));
+            FlowKey::new(a, b, Transport::Udp).0
+        };
+        let (mine, other) = (flow(50_000), flow(50_001));
+        let headers: Vec<_> = pieces.iter().map(|p| ClHeader::read(p).unwrap()).collect();
+        torn.add(&mine, &headers[0]);
+        torn.add(&other, &headers[3]);
+        torn.said(&other, &headers[3]);
+        for header in &headers[1..] {
+            torn.add(&mine, header);
+        }
+        let stub = torn.unsaid(&mine, &headers[3], true).unwrap();
+        assert_eq!(
+            (stub.bytes.len(), stub.fragments, stub.whole),
+            (56, 4, true)
+        );
     }
 
     #[test]

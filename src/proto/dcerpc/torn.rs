@@ -1,15 +1,16 @@
 //! Requests of connectionless DCE/RPC in several fragments (C706 12.5.2), until the last one is there.
 //!
 //! A client numbers the fragments of a call and sends them in order; one that is missing is sent again. What comes out of
-//! order here was lost on the way to the sensor: the call is said without what its stub would have told.
+//! order here was lost on the way to the sensor: the call is said with the part of its stub that is there.
 
 use std::collections::VecDeque;
 
 use super::cl::ClHeader;
 use crate::limits;
+use crate::net::FlowKey;
 use crate::wire::Guid;
 
-/// A stub as far as it is there.
+/// A stub as far as it is there, from its beginning.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stub<'a> {
     pub(super) bytes: &'a [u8],
@@ -19,29 +20,18 @@ pub(super) struct Stub<'a> {
     pub(super) whole: bool,
 }
 
-/// A call of which the last fragment has not come.
+/// A call in fragments. One that is over is kept as said: its last fragment may be sent again.
 #[derive(Debug)]
 struct Open {
+    flow: FlowKey,
     activity: Guid,
     sequence: u32,
-    interface: Guid,
-    opnum: u16,
     /// Number of the fragment that comes next.
     next: u16,
-    /// It was said, with its first fragment or its last.
-    told: bool,
+    said: bool,
     /// Something is missing, or it is more than is kept.
     holed: bool,
     stub: Vec<u8>,
-}
-
-impl Open {
-    fn is(&self, header: &ClHeader<'_>) -> bool {
-        self.activity == header.activity
-            && self.sequence == header.sequence
-            && self.interface == header.interface
-            && self.opnum == header.opnum
-    }
 }
 
 /// All calls in fragments, at most [`limits::CL_CALLS`], each with at most [`limits::CL_STUB_BYTES`].
@@ -51,67 +41,69 @@ pub(super) struct Torn {
 }
 
 impl Torn {
-    /// Its first fragment was there before.
-    pub(super) fn knows(&self, header: &ClHeader<'_>) -> bool {
-        self.open.iter().any(|o| o.is(header))
+    fn find(&mut self, flow: &FlowKey, header: &ClHeader<'_>) -> Option<&mut Open> {
+        self.open.iter_mut().find(|o| {
+            o.flow == *flow && o.activity == header.activity && o.sequence == header.sequence
+        })
     }
 
-    /// The first fragment. True if another call had to go for it, unsaid.
-    pub(super) fn begin(&mut self, header: &ClHeader<'_>, told: bool) -> bool {
+    /// Takes a fragment. True if another call had to go for its call, unsaid.
+    pub(super) fn add(&mut self, flow: &FlowKey, header: &ClHeader<'_>) -> bool {
+        if let Some(open) = self.find(flow, header) {
+            open.add(header);
+            return false;
+        }
         let full = self.open.len() >= limits::CL_CALLS;
         let gone = if full { self.open.pop_front() } else { None };
         let mut open = Open {
+            flow: *flow,
             activity: header.activity,
             sequence: header.sequence,
-            interface: header.interface,
-            opnum: header.opnum,
-            next: 1,
-            told,
+            next: 0,
+            said: false,
             holed: false,
             stub: Vec::new(),
         };
-        add(&mut open, header.body);
+        open.add(header);
         self.open.push_back(open);
-        gone.is_some_and(|gone| !gone.told)
+        gone.is_some_and(|gone| !gone.said)
     }
 
-    /// A later fragment. With the last one, the stub of a call that was not said yet.
-    pub(super) fn go_on(&mut self, header: &ClHeader<'_>, last: bool) -> Option<Stub<'_>> {
-        let nothing = Stub {
-            bytes: &[],
-            fragments: 1,
-            whole: false,
-        };
-        let Some(open) = self.open.iter_mut().find(|o| o.is(header)) else {
-            return last.then_some(nothing);
-        };
-        if header.fragment == open.next {
-            open.next = open.next.saturating_add(1);
-            add(open, header.body);
-        } else if header.fragment > open.next {
-            open.holed = true;
-        }
-        let stub = Stub {
-            bytes: if open.holed { &[] } else { &open.stub },
-            fragments: open.next.into(),
-            whole: !open.holed,
-        };
-        (last && !open.told).then_some(stub)
+    /// The stub of a call that was not said yet; `last` if this is its last fragment.
+    pub(super) fn unsaid(
+        &mut self,
+        flow: &FlowKey,
+        header: &ClHeader<'_>,
+        last: bool,
+    ) -> Option<Stub<'_>> {
+        let open = self.find(flow, header).filter(|o| !o.said)?;
+        Some(Stub {
+            bytes: &open.stub,
+            fragments: open.next.max(1).into(),
+            whole: last && !open.holed,
+        })
     }
 
-    /// A call that is over is kept as one that was said: its last fragment may be sent again.
-    pub(super) fn end(&mut self, header: &ClHeader<'_>, last: bool) {
-        if let Some(open) = self.open.iter_mut().find(|o| last && o.is(header)) {
-            open.told = true;
+    /// The call was said.
+    pub(super) fn said(&mut self, flow: &FlowKey, header: &ClHeader<'_>) {
+        if let Some(open) = self.find(flow, header) {
+            open.said = true;
             open.stub = Vec::new();
         }
     }
 }
 
-fn add(open: &mut Open, body: &[u8]) {
-    if open.stub.len().saturating_add(body.len()) > limits::CL_STUB_BYTES {
-        open.holed = true;
-    } else if !open.told {
-        open.stub.extend_from_slice(body);
+impl Open {
+    fn add(&mut self, header: &ClHeader<'_>) {
+        if self.said || self.holed || header.fragment < self.next {
+            return;
+        }
+        let more = self.stub.len().saturating_add(header.body.len());
+        if header.fragment > self.next || more > limits::CL_STUB_BYTES {
+            self.holed = true;
+            return;
+        }
+        self.next = self.next.saturating_add(1);
+        self.stub.extend_from_slice(header.body);
     }
 }
