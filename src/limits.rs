@@ -76,7 +76,7 @@ pub const HOLE_SECS: u64 = 2;
 /// packets. Three is what TCP itself takes for loss rather than reordering (RFC 5681 3.2).
 pub const HOLE_ACKED_SEGMENTS: usize = 3;
 /// Share of the memory budget for bytes held by all assemblers of all workers, percent.
-pub const HELD_SHARE: u64 = 40;
+pub const HELD_SHARE: u64 = 26;
 /// Share of the memory budget for flow records, percent.
 pub const FLOW_SHARE: u64 = 25;
 /// Share of the memory budget for decoder state, percent: a quarter of it for virtual connections of
@@ -95,7 +95,7 @@ pub const DECODER_FAIR_BYTES: usize = 16 * 1024;
 /// Until then the state grows by as much as these packets bring.
 pub const DECODER_PACKETS: usize = 256;
 /// Share of the memory budget for the correlator, percent. The rest is blocks and queues.
-pub const CORRELATE_SHARE: u64 = 10;
+pub const CORRELATE_SHARE: u64 = 24;
 
 /// Seconds without a packet after which a flow that only saw a SYN is forgotten.
 pub const FLOW_NEW_SECS: u64 = 30;
@@ -279,15 +279,14 @@ pub const EXCHANGES: usize = 65_536;
 pub const EXCHANGES_PER_SOURCE: usize = 1_024;
 /// Milliseconds of packet time a detection waits for its answer.
 pub const ANSWER_MILLIS: u64 = 500;
-/// Detections waiting for their answer.
+/// Detections of one detector waiting for their answer or for something that says it better, an eighth of them of
+/// one client; a new one without room is left out. Fewer if the correlator's share has no room.
 pub const PENDING_FINDINGS: usize = 4_096;
 /// Sessions whose account is remembered for what is done over them. Beyond it the one authenticated longest ago
 /// is forgotten, and what is done over it is nobody's.
 pub const ACTION_SESSIONS: usize = 16_384;
-/// Actions of one client that wait for their answer; what is more is not looked at.
+/// Actions kept of one client in case its session turns out to be relayed; its own oldest goes first.
 pub const ACTIONS_PER_SOURCE: usize = 64;
-/// Actions kept of a session in case it turns out to be relayed; the oldest goes first.
-pub const ACTIONS_PER_FLOW: usize = 8;
 /// Seconds after a relay within which a ticket asked for by one of its hosts belongs to it: a certificate is
 /// used when it suits the attacker, mostly the same day.
 pub const FOLLOW_UP_SECS: u64 = 24 * 3600;
@@ -324,7 +323,7 @@ pub const CALLBACK_SECS: u64 = 10;
 /// Hosts, names and exchanges that each detector of what comes before a relay remembers. Beyond it the oldest goes.
 pub const PRECURSORS: usize = 16_384;
 /// Lookups, interfaces or hosts remembered of one host that looks around; more add nothing.
-pub const RECON_LIST: usize = 64;
+pub const RECON_LIST: usize = 32;
 /// Seconds that such a finding waits whether a relay, callback or coercion says it better.
 pub const EXPLAIN_SECS: u64 = 3;
 /// Calls, and authentications, of one host remembered for that long; the oldest go first.
@@ -357,6 +356,8 @@ pub const HOST_BYTES: u64 = 2_048;
 pub const POSTURES: usize = 16_384;
 /// Other ends, and examples, shown of one weakness; `more` counts the rest.
 pub const POSTURE_LIST: usize = 8;
+/// Characters shown of an example.
+pub const POSTURE_CHARS: usize = 64;
 /// Seconds of packet time between two reports of weaknesses.
 pub const POSTURE_SECS: u64 = 24 * 3600;
 /// Seconds of packet time, live, between two copies of what is known to the store: what a crash loses.

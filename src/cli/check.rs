@@ -211,8 +211,12 @@ fn memory_lines(lines: &mut Vec<String>, config: &Config, memory: Memory) {
         lines.push(format!("  {:>5} MiB    {what}", bytes / MIB));
     }
     for cost in costs(memory.share(limits::CORRELATE_SHARE)) {
+        let tables = match cost.copies {
+            1 => String::new(),
+            copies => format!(", {copies} tables of that kind"),
+        };
         lines.push(format!(
-            "  correlator: {} of {} x {} bytes",
+            "  correlator: {} of {} x {} bytes{tables}",
             cost.what, cost.entries, cost.bytes
         ));
     }

@@ -2,16 +2,104 @@
 
 use crate::limits;
 
-/// One structure as `relaywatch -T` prints it.
+/// Structures of one kind as `relaywatch -T` prints them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
-    /// What it holds.
+    /// What they hold.
     pub what: &'static str,
-    /// Entries at most.
+    /// Entries of each at most.
     pub entries: usize,
-    /// Bytes of one when the structure is full, heap and indexes included.
+    /// Structures of that kind.
+    pub copies: usize,
+    /// Bytes of one entry when the structure is full, heap and indexes included.
     pub bytes: usize,
 }
+
+impl Cost {
+    /// Bytes of all of them when they are full.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.entries * self.copies * self.bytes
+    }
+}
+
+/// What structures of one kind may take.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    what: &'static str,
+    /// Of the correlator's bytes.
+    percent: u64,
+    copies: usize,
+    bytes: usize,
+    /// Entries of each, however large the budget is.
+    most: usize,
+}
+
+const fn share(
+    what: &'static str,
+    percent: u64,
+    copies: usize,
+    bytes: usize,
+    most: usize,
+) -> Share {
+    Share {
+        what,
+        percent,
+        copies,
+        bytes,
+        most,
+    }
+}
+
+// `tests/memory/correlator.rs` measures that none costs more.
+const EXCHANGE: Share = share("NTLM exchanges", 20, 1, 1_700, limits::EXCHANGES);
+const BEFORE: Share = share("begun exchanges", 4, 1, 350, limits::EXCHANGES);
+const TICKET: Share = share("tickets", 11, 3, 850, limits::EXCHANGES);
+const HOST: Share = share("addresses", 7, 1, 900, limits::NAMED_ADDRESSES);
+const NAME: Share = share("names", 9, 1, 1_100, limits::NAMED_ADDRESSES);
+const HABIT: Share = share("pairs that authenticated", 6, 1, 450, limits::HABITS);
+const OUTGOING: Share = share(
+    "authentications of the last seconds",
+    3,
+    1,
+    1_700,
+    limits::NAMED_ADDRESSES,
+);
+const LOGON: Share = share("accounts of sessions", 2, 1, 1_000, limits::ACTION_SESSIONS);
+const SERVER: Share = share(
+    "servers with their challenges",
+    2,
+    1,
+    700,
+    limits::PRECURSORS,
+);
+const SCOUT: Share = share("hosts that look around", 2, 1, 3_900, limits::PRECURSORS);
+const WAITING: Share = share("findings that wait", 8, 13, 2_500, limits::PENDING_FINDINGS);
+const KEPT: Share = share("calls and actions", 5, 6, 2_300, limits::PENDING_FINDINGS);
+const STORY: Share = share("stories", 3, 6, 2_500, limits::INCIDENTS);
+const INCIDENT: Share = share("incidents", 5, 1, 8_000, limits::INCIDENTS);
+const POSTURE: Share = share("weaknesses", 4, 1, 1_100, limits::POSTURES);
+const LED: Share = share(
+    "poisoned names, leases and requests",
+    1,
+    3,
+    1_200,
+    limits::PRECURSORS,
+);
+const FLOW: Share = share("marks of flows and names", 3, 13, 400, limits::PRECURSORS);
+const TOLD: Share = share("what was told", 2, 24, 200, limits::PENDING_FINDINGS);
+const MARK: Share = share(
+    "marks of challenges and pairs",
+    1,
+    3,
+    200,
+    limits::EXCHANGES,
+);
+
+const ALL: &[Share] = &[
+    EXCHANGE, BEFORE, TICKET, HOST, NAME, HABIT, OUTGOING, LOGON, SERVER, SCOUT, WAITING, KEPT,
+    STORY, INCIDENT, POSTURE, LED, FLOW, TOLD, MARK,
+];
 
 /// Entries at most, of each structure that hosts on the wire can fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +108,8 @@ pub(super) struct Bounds {
     pub(super) exchanges: usize,
     /// What exchanges said before their AUTHENTICATE.
     pub(super) before: usize,
+    /// Tickets that were shown, those of them that were accepted, and those that were given.
+    pub(super) tickets: usize,
     /// Addresses with what they showed.
     pub(super) hosts: usize,
     /// Names with who claims them.
@@ -28,69 +118,80 @@ pub(super) struct Bounds {
     pub(super) habits: usize,
     /// Authentications that may be callbacks.
     pub(super) outgoing: usize,
-    /// Small marks: static challenges, explained flows.
-    pub(super) small: usize,
-    /// Sessions whose account is remembered, by each of the detectors of actions.
+    /// Sessions whose account is remembered.
     pub(super) logons: usize,
     /// Servers with their last challenges.
     pub(super) servers: usize,
+    /// Hosts with what they looked for.
+    pub(super) scouts: usize,
+    /// Findings that wait for an answer or a better explanation, of each detector.
+    pub(super) waiting: usize,
+    /// Calls and actions that a later finding may turn to.
+    pub(super) kept: usize,
+    /// Relays and callbacks that a later finding joins.
+    pub(super) stories: usize,
+    /// Incidents that are open.
+    pub(super) incidents: usize,
+    /// Weaknesses of hosts.
+    pub(super) postures: usize,
+    /// Poisoned names, leases and web requests, with what they rest on.
+    pub(super) led: usize,
+    /// Marks of flows and names, bounded by source.
+    pub(super) flows: usize,
+    /// What was told, so that it is not told again.
+    pub(super) told: usize,
+    /// Static challenges and pairs of hosts.
+    pub(super) marks: usize,
 }
 
-/// Share of the correlator's bytes in percent, bytes of an entry, and entries at most however large the
-/// budget is. `tests/memory/correlator.rs` measures that no structure costs more.
-const EXCHANGE: (u64, usize, usize) = (26, 2_400, limits::EXCHANGES);
-const BEFORE: (u64, usize, usize) = (5, 300, limits::EXCHANGES);
-const HOST: (u64, usize, usize) = (12, 900, limits::NAMED_ADDRESSES);
-const NAME: (u64, usize, usize) = (18, 1_100, limits::NAMED_ADDRESSES);
-const HABIT: (u64, usize, usize) = (9, 300, limits::HABITS);
-const OUTGOING: (u64, usize, usize) = (9, 1_400, limits::NAMED_ADDRESSES);
-const SMALL: (u64, usize, usize) = (4, 500, limits::EXCHANGES);
-const LOGON: (u64, usize, usize) = (12, 2_800, limits::ACTION_SESSIONS);
-const SERVER: (u64, usize, usize) = (4, 700, limits::PRECURSORS);
+impl Share {
+    fn entries(&self, bytes: u64) -> usize {
+        let each = (self.bytes * self.copies) as u64;
+        let entries = (bytes / 100).saturating_mul(self.percent) / each;
+        usize::try_from(entries)
+            .unwrap_or(self.most)
+            .clamp(16, self.most)
+    }
+}
 
 impl Bounds {
     /// Those of a correlator that may use `bytes`.
     pub(super) fn of(bytes: u64) -> Self {
-        let most = |(share, each, most): (u64, usize, usize)| {
-            let entries = (bytes / 100).saturating_mul(share) / each as u64;
-            usize::try_from(entries).unwrap_or(most).clamp(64, most)
-        };
+        let most = |share: Share| share.entries(bytes);
         Self {
             exchanges: most(EXCHANGE),
             before: most(BEFORE),
+            tickets: most(TICKET),
             hosts: most(HOST),
             names: most(NAME),
             habits: most(HABIT),
             outgoing: most(OUTGOING),
-            small: most(SMALL),
             logons: most(LOGON),
             servers: most(SERVER),
+            scouts: most(SCOUT),
+            waiting: most(WAITING),
+            kept: most(KEPT),
+            stories: most(STORY),
+            incidents: most(INCIDENT),
+            postures: most(POSTURE),
+            led: most(LED),
+            flows: most(FLOW),
+            told: most(TOLD),
+            marks: most(MARK),
         }
     }
 }
 
-/// What each structure costs when it is full, of a correlator that may use `bytes`.
+/// What the structures cost when they are full, of a correlator that may use `bytes`.
 #[must_use]
 pub fn costs(bytes: u64) -> Vec<Cost> {
-    let b = Bounds::of(bytes);
-    [
-        ("NTLM exchanges", b.exchanges, EXCHANGE),
-        ("begun exchanges", b.before, BEFORE),
-        ("addresses", b.hosts, HOST),
-        ("names", b.names, NAME),
-        ("pairs that authenticated", b.habits, HABIT),
-        ("authentications of the last seconds", b.outgoing, OUTGOING),
-        ("marks of challenges and flows", b.small, SMALL),
-        ("accounts of sessions", b.logons, LOGON),
-        ("servers with their challenges", b.servers, SERVER),
-    ]
-    .into_iter()
-    .map(|(what, entries, (_, bytes, _))| Cost {
-        what,
-        entries,
-        bytes,
-    })
-    .collect()
+    let cost = |share: &Share| Cost {
+        what: share.what,
+        entries: share.entries(bytes),
+        copies: share.copies,
+        bytes: share.bytes,
+    };
+    ALL.iter().map(cost).collect()
 }
 
 #[cfg(test)]
@@ -100,11 +201,11 @@ mod tests {
     /// What is printed fits what was given, and no structure is without room.
     #[test]
     fn shares_fit() {
-        for mib in [6_u64, 51, 400] {
+        for mib in [10_u64, 82, 640] {
             let all = costs(mib << 20);
-            let sum: usize = all.iter().map(|c| c.entries * c.bytes).sum();
+            let sum: usize = all.iter().map(Cost::total).sum();
             assert!(sum as u64 <= mib << 20, "{mib} MiB: {sum}");
-            assert!(all.iter().all(|c| c.entries > 250), "{mib} MiB: {all:?}");
+            assert!(all.iter().all(|c| c.entries > 16), "{mib} MiB: {all:?}");
         }
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Case;
-use super::pattern::{Context, Pattern};
+use super::bounds::Bounds;
+use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use crate::event::Finding;
 use crate::limits;
@@ -36,6 +37,19 @@ impl Default for Chains {
 }
 
 impl Pattern for Chains {
+    fn limit(&mut self, bounds: &Bounds) {
+        self.callbacks.limit(bounds.stories);
+        self.relays.limit(bounds.stories);
+        self.told.limit(bounds.told);
+    }
+
+    fn evicted(&self) -> Evicted {
+        Evicted {
+            pending: self.callbacks.evicted() + self.relays.evicted(),
+            ..Evicted::default()
+        }
+    }
+
     fn sighting(&mut self, _: &crate::event::Sighting, _: &Context<'_>, _: &mut Vec<Case>) {}
 
     fn concluded(&mut self, case: &Case, _: &Context<'_>, out: &mut Vec<Case>) {

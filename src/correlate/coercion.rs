@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::Bounds;
+use super::fair::Fair;
 use super::identity::Identity;
 use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
@@ -57,7 +59,7 @@ struct Answered {
 /// State of RW-06 and RW-07.
 #[derive(Debug)]
 pub(super) struct Coercion {
-    waiting: Recent<CallKey, Waiting>,
+    waiting: Fair<CallKey, Waiting>,
     deadlines: BTreeSet<(Timestamp, CallKey)>,
     /// Calls that wait, by the host that was called.
     by_victim: Recent<Addr, Vec<CallKey>>,
@@ -69,7 +71,7 @@ impl Default for Coercion {
     fn default() -> Self {
         let minute = Duration::from_secs(60);
         Self {
-            waiting: Recent::new(limits::PENDING_FINDINGS, minute),
+            waiting: Fair::new(limits::PENDING_FINDINGS, minute),
             deadlines: BTreeSet::new(),
             by_victim: Recent::new(limits::PENDING_FINDINGS, minute),
             callers: Recent::new(limits::NAMED_ADDRESSES, minute),
@@ -113,6 +115,12 @@ impl Pattern for Coercion {
             ..Evicted::default()
         }
     }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.waiting.limit(bounds.kept);
+        self.by_victim.limit(bounds.kept);
+        self.callers.limit(bounds.flows);
+    }
 }
 
 impl Coercion {
@@ -139,7 +147,7 @@ impl Coercion {
             caller_interfaces,
             callback: None,
         };
-        if let Some((gone, early)) = self.waiting.insert(key, waiting, s.ts) {
+        if let Some((gone, early)) = self.waiting.insert(s.flow.client.addr, key, waiting, s.ts) {
             self.let_go(&early, gone);
             out.extend(conclude(&early, s.ts, None, cx));
         }
@@ -441,6 +449,7 @@ fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
+    use crate::correlate::logons::Logons;
     use crate::correlate::suspects::Suspects;
     use crate::event::OrderKey;
     use crate::net::{Direction, Endpoint};
@@ -456,10 +465,12 @@ mod tests {
         let mut coercion = Coercion::default();
         let mut out = Vec::new();
         let (identity, suspects) = (Identity::new(Duration::ZERO), Suspects::default());
+        let logons = Logons::default();
         let cx = Context {
             catalog: &catalog,
             identity: &identity,
             suspects: &suspects,
+            logons: &logons,
         };
         let calls = u32::try_from(limits::PENDING_FINDINGS).unwrap() + 500;
         for call_id in 0..calls {
@@ -492,10 +503,12 @@ mod tests {
             };
             coercion.call(&s, &call, &cx, &mut out);
         }
-        assert_eq!(out.len(), 500, "each is told");
+        // One caller has a sixteenth of the room.
+        let held = limits::PENDING_FINDINGS / 16;
+        assert_eq!(out.len(), calls as usize - held, "each is told");
         let victim = Addr::v4([10, 0, 0, 20]);
         let keys = coercion.by_victim.get(&victim).map_or(0, Vec::len);
-        assert_eq!(keys, limits::PENDING_FINDINGS);
+        assert_eq!(keys, held);
         coercion.finish(Timestamp::new(2, 0), &cx, &mut out);
         assert!(coercion.by_victim.get(&victim).is_none());
     }

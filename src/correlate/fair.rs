@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use super::window::Recent;
+use crate::correlate::Map;
 use crate::net::Addr;
 use crate::time::Timestamp;
 
@@ -12,25 +13,35 @@ use crate::time::Timestamp;
 const SHARE: usize = 16;
 
 /// [`Recent`], bounded by source first: who has its share gives up its own oldest for each new one, and takes nothing from
-/// others. Constant time each, amortised: a key is queued once and taken out once.
+/// others. Constant time each, amortised: a key is queued once an insertion or renewal and taken out once.
 #[derive(Debug)]
 pub(super) struct Fair<K, V> {
     all: Recent<K, (Addr, V)>,
-    /// Keys of each source, oldest first. Those that are gone from `all` are in front, and there only for age: what
-    /// goes for want of room leaves its queue as well, so there are never more than twice as many as entries.
-    own: Recent<Addr, VecDeque<K>>,
-    share: usize,
+    own: Map<Addr, Own<K>>,
     evicted: u64,
+}
+
+/// Keys of one source.
+#[derive(Debug)]
+struct Own<K> {
+    /// Those that live.
+    live: usize,
+    /// Oldest first, with the number of the insertion; one that is not the entry's is stale and passed over.
+    order: VecDeque<(u64, K)>,
 }
 
 impl<K: Eq + Hash + Clone, V> Fair<K, V> {
     pub(super) fn new(most: usize, keep: Duration) -> Self {
         Self {
             all: Recent::new(most, keep),
-            own: Recent::new(most, keep),
-            share: (most / SHARE).max(1),
+            own: Map::default(),
             evicted: 0,
         }
+    }
+
+    /// Holds at most so many from now on; to be said before anything is in.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.all.limit(most);
     }
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {
@@ -41,42 +52,111 @@ impl<K: Eq + Hash + Clone, V> Fair<K, V> {
         self.all.get_mut(key).map(|(_, value)| value)
     }
 
-    /// Puts what is not there yet in, on the account of `source`.
-    pub(super) fn insert(&mut self, source: Addr, key: K, value: V, now: Timestamp) {
-        self.all.forget(now);
-        self.settle(source);
-        let mut own = self.own.remove(&source).unwrap_or_default();
-        if own.len() >= self.share
-            && let Some(oldest) = own.pop_front()
-        {
-            self.all.remove(&oldest);
+    /// Puts it in on the account of `source`; an older one with that key is replaced. Returns what had to go for it.
+    pub(super) fn insert(
+        &mut self,
+        source: Addr,
+        key: K,
+        value: V,
+        now: Timestamp,
+    ) -> Option<(K, V)> {
+        self.forget(now);
+        self.remove(&key);
+        let share = (self.all.most() / SHARE).max(1);
+        let full = self.own.get(&source).is_some_and(|own| own.live >= share);
+        let mut gone = None;
+        if full && let Some(oldest) = self.oldest_of(source) {
+            gone = self.remove(&oldest).map(|value| (oldest, value));
             self.evicted += 1;
         }
-        own.push_back(key.clone());
-        self.own.insert(source, own, now);
-        if let Some((_, (other, _))) = self.all.insert(key, (source, value), now) {
+        if let Some((old, (other, value))) = self.all.insert(key.clone(), (source, value), now) {
             self.settle(other);
+            gone = Some((old, value));
+        }
+        self.queue(source, key, 1);
+        gone
+    }
+
+    /// Makes it the newest, if it is there.
+    pub(super) fn renew(&mut self, key: &K, now: Timestamp) {
+        if let Some((source, _)) = self.all.get(key) {
+            let source = *source;
+            self.all.renew(key, now);
+            self.queue(source, key.clone(), 0);
         }
     }
 
-    /// Takes what is gone out of a source's queue, and gives back the room.
-    fn settle(&mut self, source: Addr) {
-        let Some(own) = self.own.get_mut(&source) else {
-            return;
-        };
-        while own.front().is_some_and(|k| self.all.get(k).is_none()) {
-            own.pop_front();
+    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+        let (source, value) = self.all.remove(key)?;
+        self.settle(source);
+        Some(value)
+    }
+
+    /// Forgets what is too old.
+    pub(super) fn forget(&mut self, now: Timestamp) {
+        while let Some((_, (source, _))) = self.all.pop_old(now) {
+            self.settle(source);
         }
-        if own.is_empty() {
-            self.own.remove(&source);
-        } else if own.capacity() > 4 * own.len().max(16) {
-            own.shrink_to(2 * own.len());
-        }
+    }
+
+    /// Everything, in the order in which it was renewed, with that time.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V, Timestamp)> {
+        self.all
+            .iter()
+            .map(|(key, (_, value), at)| (key, value, at))
     }
 
     /// Entries that had to go although they were not old.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted + self.all.evicted()
+    }
+
+    /// Puts a key at the end of its source's queue; `more` live ones than before.
+    fn queue(&mut self, source: Addr, key: K, more: usize) {
+        let Some(serial) = self.all.serial(&key) else {
+            return;
+        };
+        let own = self.own.entry(source).or_insert_with(|| Own {
+            live: 0,
+            order: VecDeque::with_capacity(1),
+        });
+        own.live += more;
+        own.order.push_back((serial, key));
+        own.sweep(&self.all);
+    }
+
+    fn oldest_of(&mut self, source: Addr) -> Option<K> {
+        let own = self.own.get_mut(&source)?;
+        while let Some((serial, key)) = own.order.pop_front() {
+            if self.all.serial(&key) == Some(serial) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// One of a source's is gone.
+    fn settle(&mut self, source: Addr) {
+        let Some(own) = self.own.get_mut(&source) else {
+            return;
+        };
+        own.live = own.live.saturating_sub(1);
+        if own.live == 0 {
+            self.own.remove(&source);
+        } else {
+            own.sweep(&self.all);
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone> Own<K> {
+    /// What is gone or was renewed leaves keys behind; they go before they outnumber the rest.
+    fn sweep<V>(&mut self, all: &Recent<K, V>) {
+        if self.order.len() > 8 + 2 * self.live {
+            self.order
+                .retain(|(serial, key)| all.serial(key) == Some(*serial));
+            self.order.shrink_to(2 * self.order.len());
+        }
     }
 }
 
@@ -115,6 +195,28 @@ mod tests {
         assert_eq!((fair.all.len(), fair.own.len()), (1, 1));
     }
 
+    /// What was renewed is not its source's oldest, and what was taken out is on nobody's account.
+    #[test]
+    fn renewing_and_removing_count() {
+        let mut fair = Fair::new(48, Duration::from_secs(60));
+        let source = host(1);
+        for n in 0..3 {
+            assert!(fair.insert(source, n, (), at(0)).is_none());
+        }
+        fair.renew(&0, at(1));
+        assert_eq!(fair.insert(source, 3, (), at(1)), Some((1, ())));
+        fair.remove(&2);
+        assert!(fair.insert(source, 4, (), at(1)).is_none());
+        assert!(fair.insert(host(2), 5, (), at(1)).is_none());
+        assert_eq!((fair.evicted(), fair.all.len()), (1, 4));
+        for n in 0..10_000 {
+            fair.insert(source, n % 3, (), at(2));
+            fair.renew(&(n % 3), at(2));
+        }
+        let own = &fair.own[&source];
+        assert!(own.order.len() <= 16, "{own:?}");
+    }
+
     /// Source after source fills its share; what went from the map must not stay in the queues.
     #[test]
     fn queues_are_bounded_like_the_entries() {
@@ -125,15 +227,14 @@ mod tests {
             }
         }
         let queued = |fair: &Fair<(u32, u32), ()>| {
-            let all = fair
-                .own
-                .iter()
-                .map(|(_, own, _)| (own.len(), own.capacity()));
-            all.fold((0, 0), |(n, room), (len, cap)| (n + len, room + cap))
+            let all = fair.own.values().map(|own| &own.order);
+            all.fold((0, 0), |(n, room), own| {
+                (n + own.len(), room + own.capacity())
+            })
         };
         assert_eq!(fair.all.len(), 1_600);
         let (keys, room) = queued(&fair);
-        assert_eq!(keys, 1_600);
+        assert!(keys <= 2 * 1_600 + 8 * 16, "{keys}");
         assert!(room <= 4 * 1_600, "{room}");
         // All of them old, and one source goes on.
         fair.insert(host(999), (0, 0), (), at(61_500));

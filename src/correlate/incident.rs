@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::identity::Identity;
 use super::{Case, Verdict};
 use crate::event::{Incident, Signature, identity};
@@ -43,7 +44,7 @@ pub(super) struct News<'a> {
 }
 
 /// Every open incident.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Incidents {
     open: BTreeMap<u64, Open>,
     by_key: BTreeMap<Key, u64>,
@@ -55,10 +56,32 @@ pub(super) struct Incidents {
     idle: BTreeSet<(Timestamp, u64)>,
     losses: Losses,
     opened: u64,
+    most: usize,
     evicted: u64,
 }
 
+impl Default for Incidents {
+    fn default() -> Self {
+        Self {
+            open: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            due: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            losses: Losses::default(),
+            opened: 0,
+            most: limits::INCIDENTS,
+            evicted: 0,
+        }
+    }
+}
+
 impl Incidents {
+    /// How many may be open.
+    pub(super) fn limit(&mut self, bounds: &Bounds) {
+        self.most = bounds.incidents;
+    }
+
     /// Adds a case that rules matched. Writes the alerts nobody has heard yet and says how many, and
     /// the incident's id.
     pub(super) fn join(
@@ -285,7 +308,7 @@ impl Incidents {
             }
         }
         // A story whose lists are full leaves something behind when it closes.
-        let most = 8 * limits::INCIDENTS;
+        let most = 8 * self.most;
         let open = &self.open;
         if self.newest.len() > most {
             self.newest.retain(|_, id| open.contains_key(id));
@@ -296,7 +319,7 @@ impl Incidents {
     }
 
     fn start(&mut self, key: Key, case: &Case, out: &mut Vec<Verdict>) -> u64 {
-        if self.open.len() >= limits::INCIDENTS
+        if self.open.len() >= self.most
             && let Some(&(_, id)) = self.idle.first()
         {
             self.evicted += 1;

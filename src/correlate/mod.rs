@@ -13,8 +13,11 @@ mod coercion;
 mod fair;
 mod identity;
 mod incident;
+mod journal;
+mod logons;
 mod neighbour;
 mod pattern;
+mod pending;
 mod posture;
 mod precursor;
 mod relay;
@@ -48,8 +51,9 @@ use chain::Chains;
 use coercion::Coercion;
 use identity::Identity;
 use incident::{Incidents, News};
+use logons::Logons;
 use neighbour::Neighbours;
-use pattern::{Context, Pattern};
+use pattern::{Context, Evicted, Pattern};
 use posture::Postures;
 use relay::Relays;
 use single::Singles;
@@ -130,8 +134,10 @@ pub struct Counters {
     pub incidents: u64,
     /// Exchanges forgotten because a limit was met.
     pub exchanges_evicted: u64,
-    /// Detections closed early because a limit was met.
+    /// Detections, calls and actions forgotten or left out because a limit was met.
     pub pending_evicted: u64,
+    /// What hosts lost of their own because they did more than is kept of one host; others lost nothing by it.
+    pub gave_way: u64,
     /// Names and addresses forgotten because a limit was met.
     pub identities_evicted: u64,
     /// Addresses known.
@@ -148,6 +154,7 @@ pub struct Correlator {
     catalog: Arc<Catalog>,
     identity: Identity,
     suspects: Suspects,
+    logons: Logons,
     /// In the order in which they look at a sighting.
     patterns: Vec<Box<dyn Pattern>>,
     incidents: Incidents,
@@ -168,6 +175,7 @@ impl Correlator {
             catalog,
             identity: declared_identity(declared),
             suspects: Suspects::default(),
+            logons: Logons::default(),
             patterns: vec![
                 Box::new(Relays::new(declared)),
                 Box::new(Singles::new(declared)),
@@ -203,6 +211,9 @@ impl Correlator {
         let bounds = Bounds::of(bytes);
         self.identity.limit(&bounds);
         self.postures.limit(&bounds);
+        self.suspects.limit(&bounds);
+        self.logons.limit(&bounds);
+        self.incidents.limit(&bounds);
         for pattern in &mut self.patterns {
             pattern.limit(&bounds);
         }
@@ -220,6 +231,7 @@ impl Correlator {
             out.push(Verdict::Alert(Box::new(alert)));
             return;
         }
+        self.logons.note(s);
         self.each(|pattern, cx, cases| pattern.sighting(s, cx, cases));
         self.postures.sighting(s, &self.identity);
         self.learn(s);
@@ -295,13 +307,11 @@ impl Correlator {
     /// Counters.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let evicted = self.patterns.iter().map(|p| p.evicted());
-        let (exchanges, pending) = evicted.fold((0, 0), |(e, p), gone| {
-            (e + gone.exchanges, p + gone.pending)
-        });
+        let gone = self.evicted();
         Counters {
-            exchanges_evicted: exchanges,
-            pending_evicted: pending,
+            exchanges_evicted: gone.exchanges,
+            pending_evicted: gone.pending,
+            gave_way: gone.own,
             identities_evicted: self.identity.evicted(),
             identities: self.identity.len() as u64,
             postures_evicted: self.postures.evicted(),
@@ -311,11 +321,25 @@ impl Correlator {
         }
     }
 
+    fn evicted(&self) -> Evicted {
+        let all = self.patterns.iter().map(|p| p.evicted());
+        all.fold(
+            Evicted {
+                pending: self.suspects.evicted() + self.logons.evicted(),
+                ..Evicted::default()
+            },
+            |sum, gone| Evicted {
+                exchanges: sum.exchanges + gone.exchanges,
+                pending: sum.pending + gone.pending,
+                own: sum.own + gone.own,
+            },
+        )
+    }
+
     /// State that was evicted so far and that findings may miss.
     fn lost(&self) -> u64 {
-        let patterns = self.patterns.iter().map(|p| p.evicted());
-        let gone: u64 = patterns.map(|gone| gone.exchanges + gone.pending).sum();
-        gone + self.identity.evicted()
+        let gone = self.evicted();
+        gone.exchanges + gone.pending + self.identity.evicted()
     }
 
     fn each(&mut self, mut run: impl FnMut(&mut dyn Pattern, &Context<'_>, &mut Vec<Case>)) {
@@ -329,6 +353,7 @@ impl Correlator {
             catalog: &self.catalog,
             identity: &self.identity,
             suspects: &self.suspects,
+            logons: &self.logons,
         };
         if let Some(pattern) = self.patterns.get_mut(at) {
             run(pattern.as_mut(), &cx, &mut self.cases);

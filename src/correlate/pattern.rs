@@ -5,6 +5,7 @@ use std::fmt;
 use super::Case;
 use super::bounds::Bounds;
 use super::identity::Identity;
+use super::logons::Logons;
 use super::suspects::Suspects;
 use crate::catalog::Catalog;
 use crate::event::{Knowledge, Sighting};
@@ -19,6 +20,8 @@ pub(super) struct Context<'a> {
     pub(super) identity: &'a Identity,
     /// Flows that a detector has already spoken of.
     pub(super) suspects: &'a Suspects,
+    /// Whose session each flow is.
+    pub(super) logons: &'a Logons,
 }
 
 /// One cross-flow pattern: its state and what it concludes.
@@ -58,6 +61,8 @@ pub(super) trait Pattern: fmt::Debug + Send {
 pub(super) struct Evicted {
     /// Authentication exchanges.
     pub(super) exchanges: u64,
-    /// Detections that waited for an answer.
+    /// Detections, and what they may yet turn to.
     pub(super) pending: u64,
+    /// What hosts lost of their own.
+    pub(super) own: u64,
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::bounds::Bounds;
+use super::fair::Fair;
 use super::identity::Identity;
-use super::window::Recent;
 use super::{Verdict, loops_back};
 use crate::event::{
     Authenticate, Carrier, Knowledge, Laxity, Posture, PostureReport, Seen, Services, Sighting,
@@ -66,8 +66,9 @@ pub(super) struct Postures {
     /// By place in [`KINDS`] and host.
     all: BTreeMap<(usize, Addr), Posture>,
     /// NTLM exchanges whose verdict is awaited: flow and session.
-    open: Recent<(u64, u64), (&'static str, String)>,
+    open: Fair<(u64, u64), (&'static str, String)>,
     next: Option<Timestamp>,
+    most: usize,
     evicted: u64,
 }
 
@@ -75,8 +76,9 @@ impl Default for Postures {
     fn default() -> Self {
         Self {
             all: BTreeMap::new(),
-            open: Recent::new(limits::PENDING_FINDINGS, Duration::from_secs(60)),
+            open: Fair::new(limits::PENDING_FINDINGS, Duration::from_secs(60)),
             next: None,
+            most: limits::POSTURES,
             evicted: 0,
         }
     }
@@ -85,7 +87,8 @@ impl Default for Postures {
 impl Postures {
     /// How much it may hold.
     pub(super) fn limit(&mut self, bounds: &Bounds) {
-        self.open.limit(bounds.small.min(limits::PENDING_FINDINGS));
+        self.open.limit(bounds.flows);
+        self.most = bounds.postures;
     }
 
     /// Looks at the next sighting, before identity learns from it.
@@ -145,7 +148,7 @@ impl Postures {
     }
 
     pub(super) fn restore(&mut self, from: &Knowledge) {
-        for posture in from.posture.iter().take(limits::POSTURES) {
+        for posture in from.posture.iter().take(self.most) {
             if let Some(kind) = place(&posture.kind) {
                 self.all.insert((kind, posture.host), posture.clone());
             }
@@ -154,7 +157,7 @@ impl Postures {
 
     /// Weaknesses that there was no room for.
     pub(super) fn evicted(&self) -> u64 {
-        self.evicted
+        self.evicted + self.open.evicted()
     }
 
     fn authenticate(&mut self, s: &Sighting, auth: &Authenticate) {
@@ -172,7 +175,7 @@ impl Postures {
             _ => return,
         };
         let key = (s.flow.flow_id, auth.session);
-        self.open.insert(key, (kind, account), s.ts);
+        self.open.insert(client, key, (kind, account), s.ts);
     }
 
     /// Somebody talks to a host whose fall is the domain's.
@@ -188,7 +191,7 @@ impl Postures {
         let Some(at) = place(kind) else {
             return;
         };
-        let full = self.all.len() >= limits::POSTURES;
+        let full = self.all.len() >= self.most;
         let posture = match self.all.entry((at, host)) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::btree_map::Entry::Vacant(_) if full => {
@@ -218,7 +221,7 @@ impl Postures {
         }
         let room = posture.examples.len() < limits::POSTURE_LIST;
         if room && !example.is_empty() && !posture.examples.iter().any(|e| e == example) {
-            let example: String = example.chars().take(limits::DNS_NAME_BYTES).collect();
+            let example: String = example.chars().take(limits::POSTURE_CHARS).collect();
             posture.examples.push(example);
         }
     }

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::bounds::Bounds;
+use super::fair::Fair;
 use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, Declared, loops_back};
@@ -67,7 +68,7 @@ pub(super) struct Relays {
     next_candidate: u64,
     forwarders: Vec<Addr>,
     /// Flows with a request for a certificate.
-    enrolling: Recent<u64, ()>,
+    enrolling: Fair<u64, ()>,
     passers: Passers,
 }
 
@@ -88,7 +89,7 @@ impl Relays {
                 .iter()
                 .map(|ip| Addr::from(*ip))
                 .collect(),
-            enrolling: Recent::new(
+            enrolling: Fair::new(
                 limits::EXCHANGES,
                 Duration::from_secs(2 * limits::RELAY_SECS),
             ),
@@ -325,7 +326,8 @@ impl Pattern for Relays {
                 ..
             } => self.result(s, *session, *success, *code, out),
             Seen::Request { .. } => {
-                self.enrolling.insert(s.flow.flow_id, (), s.ts);
+                let client = s.flow.client.addr;
+                self.enrolling.insert(client, s.flow.flow_id, (), s.ts);
             }
             _ => {}
         }
@@ -361,14 +363,15 @@ impl Pattern for Relays {
 
     fn limit(&mut self, bounds: &Bounds) {
         self.exchanges.limit(bounds.exchanges);
-        self.static_challenges.limit(bounds.small);
-        self.enrolling.limit(bounds.small);
-        self.passers.limit(bounds.small);
+        self.static_challenges.limit(bounds.marks);
+        self.enrolling.limit(bounds.flows);
+        self.passers.limit(bounds.marks);
     }
 
     fn evicted(&self) -> Evicted {
         Evicted {
             exchanges: self.exchanges.evicted(),
+            pending: self.enrolling.evicted(),
             ..Evicted::default()
         }
     }

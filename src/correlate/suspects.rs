@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Case;
+use super::bounds::Bounds;
 use super::window::Recent;
 use crate::event::{Finding, Leg, NtlmEvidence};
 use crate::limits;
@@ -36,6 +37,16 @@ impl Default for Suspects {
 }
 
 impl Suspects {
+    /// How much it may hold.
+    pub(super) fn limit(&mut self, bounds: &Bounds) {
+        self.0.limit(bounds.stories);
+    }
+
+    /// Stories that had to go although they were not old.
+    pub(super) fn evicted(&self) -> u64 {
+        self.0.evicted()
+    }
+
     /// Remembers the flow of a case about an authentication. The first one stays: it is the one whose
     /// legs were seen.
     pub(super) fn note(&mut self, case: &Case) {

@@ -88,17 +88,32 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
 
     /// Forgets what is too old.
     pub(super) fn forget(&mut self, now: Timestamp) {
+        while self.pop_old(now).is_some() {}
+    }
+
+    /// Takes out the oldest, if it is too old.
+    pub(super) fn pop_old(&mut self, now: Timestamp) -> Option<(K, V)> {
         while let Some((serial, at, key)) = self.order.front() {
             let stale = self.map.get(key).is_none_or(|(n, _)| n != serial);
             if !stale && now.since(*at) <= self.keep {
-                break;
+                return None;
             }
-            if let Some((.., key)) = self.order.pop_front()
-                && !stale
-            {
-                self.map.remove(&key);
+            let (.., key) = self.order.pop_front()?;
+            if !stale {
+                return self.map.remove(&key).map(|(_, value)| (key, value));
             }
         }
+        None
+    }
+
+    /// Number of the insertion or renewal that an entry is of.
+    pub(super) fn serial(&self, key: &K) -> Option<u64> {
+        self.map.get(key).map(|(serial, _)| *serial)
+    }
+
+    /// Entries at most.
+    pub(super) fn most(&self) -> usize {
+        self.most
     }
 
     /// True if there is nothing in it.

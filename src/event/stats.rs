@@ -191,6 +191,8 @@ pub struct SensorRecord {
     pub findings: u64,
     /// Findings that told an incident nothing new.
     pub repeats: u64,
+    /// What hosts lost of their own by doing more than is kept of one host.
+    pub gave_way: u64,
     /// Incidents opened.
     pub incidents: u64,
     /// Bytes missing in TCP streams.

@@ -3,7 +3,6 @@
 //! An action on a relayed session is told with the roles of the relay. It may come before the relay is
 //! concluded: it waits as long as the relay detectors do, and is kept for a while after.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,31 +10,16 @@ use std::time::Duration;
 
 use crate::correlate::Case;
 use crate::correlate::bounds::Bounds;
+use crate::correlate::journal::Journal;
+use crate::correlate::logons::Logon;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
+use crate::correlate::pending::Pending;
 use crate::correlate::suspects::Suspicion;
 use crate::correlate::window::Recent;
-use crate::event::{Authenticate, Finding, HostRole, Leg, LegRole, NtlmEvidence, Sighting};
+use crate::event::{Finding, HostRole, Leg, LegRole, Sighting};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
-
-/// An NTLM authentication, as the actions after it tell it.
-#[derive(Clone, Debug)]
-pub(in crate::correlate) struct Logon {
-    pub(in crate::correlate) user: String,
-    pub(in crate::correlate) domain: String,
-    pub(in crate::correlate) evidence: NtlmEvidence,
-}
-
-impl Logon {
-    pub(in crate::correlate) fn of(auth: &Authenticate) -> Self {
-        Self {
-            user: auth.user.clone(),
-            domain: auth.domain.clone(),
-            evidence: NtlmEvidence::of(auth),
-        }
-    }
-}
 
 /// An action that waits.
 #[derive(Clone, Debug)]
@@ -51,28 +35,22 @@ pub(in crate::correlate) struct Held {
 /// State that every detector of actions has.
 #[derive(Debug)]
 pub(in crate::correlate) struct Desk {
-    logons: Recent<u64, Logon>,
-    waiting: VecDeque<(Timestamp, Held)>,
-    /// How many wait, by client.
-    sources: BTreeMap<Addr, usize>,
-    /// The last ones of a flow that is not suspect so far.
-    kept: Recent<u64, VecDeque<Held>>,
+    waiting: Pending<Held>,
+    /// The last ones of each client, on flows that are not suspect so far.
+    kept: Journal<Held>,
     /// Flow or client and server, what, relayed: each is told once.
     told: Recent<(u64, Addr, Addr, String), ()>,
-    evicted: u64,
 }
 
 impl Default for Desk {
     fn default() -> Self {
         let relay = Duration::from_secs(limits::RELAY_SECS);
         let idle = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
+        let each = limits::ACTIONS_PER_SOURCE;
         Self {
-            logons: Recent::new(limits::ACTION_SESSIONS, idle),
-            waiting: VecDeque::new(),
-            sources: BTreeMap::new(),
-            kept: Recent::new(limits::INCIDENTS, relay),
+            waiting: Pending::new(Duration::from_millis(limits::ANSWER_MILLIS)),
+            kept: Journal::new(limits::PENDING_FINDINGS, each, relay),
             told: Recent::new(limits::INCIDENTS, idle),
-            evicted: 0,
         }
     }
 }
@@ -112,46 +90,29 @@ impl<W: Work> Pattern for AtDesk<W> {
     }
 
     fn evicted(&self) -> Evicted {
-        Evicted {
-            pending: self.desk.evicted(),
-            ..Evicted::default()
-        }
+        self.desk.evicted()
     }
 }
 
 impl Desk {
-    pub(in crate::correlate) fn logon(&mut self, s: &Sighting, auth: &Authenticate) {
-        if !auth.anonymous {
-            self.logons.insert(s.flow.flow_id, Logon::of(auth), s.ts);
-        }
-    }
-
     pub(in crate::correlate) fn limit(&mut self, bounds: &Bounds) {
-        self.logons.limit(bounds.logons);
+        self.waiting.limit(bounds.waiting);
+        self.kept.limit(bounds.kept);
+        self.told.limit(bounds.told);
     }
 
-    pub(in crate::correlate) fn who(&self, flow_id: u64) -> Option<&Logon> {
-        self.logons.get(&flow_id)
-    }
-
-    pub(in crate::correlate) fn evicted(&self) -> u64 {
-        self.evicted
+    pub(in crate::correlate) fn evicted(&self) -> Evicted {
+        Evicted {
+            pending: self.waiting.evicted() + self.kept.evicted(),
+            own: self.kept.gave_way(),
+            ..Evicted::default()
+        }
     }
 
     /// Takes an action. A client with too many waiting loses the new one, not those of others.
     pub(in crate::correlate) fn hold(&mut self, held: Held) {
-        let client = held.case.flow.client.addr;
-        let mine = self.sources.get(&client).copied().unwrap_or_default();
-        if mine >= limits::ACTIONS_PER_SOURCE || self.waiting.len() >= limits::PENDING_FINDINGS {
-            self.evicted += 1;
-            return;
-        }
-        self.sources.insert(client, mine + 1);
-        let deadline = held
-            .case
-            .ts
-            .plus(Duration::from_millis(limits::ANSWER_MILLIS));
-        self.waiting.push_back((deadline, held));
+        let (client, ts) = (held.case.flow.client.addr, held.case.ts);
+        self.waiting.push(client, held, ts);
     }
 
     /// The server answered.
@@ -168,8 +129,7 @@ impl Desk {
                 && held.answer == answer
                 && held.case.finding.outcome == "unknown"
         };
-        let waiting = self.waiting.iter_mut().map(|(_, held)| held);
-        if let Some(held) = waiting.into_iter().find(mine) {
+        if let Some(held) = self.waiting.iter_mut().find(mine) {
             let finding = Arc::make_mut(&mut held.case.finding);
             finding.outcome = if success { "success" } else { "failure" };
             let verb = if success { "did it" } else { "refused it" };
@@ -186,10 +146,9 @@ impl Desk {
         out: &mut Vec<Case>,
     ) {
         let flow = case.flow.flow_id;
-        if let Some(suspicion) = cx.suspects.get(flow)
-            && let Some(kept) = self.kept.remove(&flow)
-        {
-            for held in kept {
+        if let Some(suspicion) = cx.suspects.get(flow) {
+            let of_flow = |held: &Held| held.case.flow.flow_id == flow;
+            for held in self.kept.take(case.flow.client.addr, of_flow) {
                 self.tell(joined(suspicion, &held.case), out);
             }
         }
@@ -201,25 +160,20 @@ impl Desk {
         cx: &Context<'_>,
         out: &mut Vec<Case>,
     ) {
-        while let Some((_, held)) = self.waiting.pop_front_if(|(deadline, _)| *deadline <= now) {
+        while let Some(held) = self.waiting.pop(Some(now)) {
             self.settle(held, cx, out);
         }
+        self.kept.forget(now);
     }
 
     pub(in crate::correlate) fn finish(&mut self, cx: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some((_, held)) = self.waiting.pop_front() {
+        while let Some(held) = self.waiting.pop(None) {
             self.settle(held, cx, out);
         }
     }
 
     fn settle(&mut self, held: Held, cx: &Context<'_>, out: &mut Vec<Case>) {
         let flow = held.case.flow;
-        if let Some(left) = self.sources.get_mut(&flow.client.addr) {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.sources.remove(&flow.client.addr);
-            }
-        }
         if let Some(suspicion) = cx.suspects.get(flow.flow_id) {
             self.tell(joined(suspicion, &held.case), out);
             return;
@@ -228,17 +182,7 @@ impl Desk {
             self.tell(held.case.clone(), out);
         }
         let now = held.case.ts;
-        match self.kept.get_mut(&flow.flow_id) {
-            Some(kept) => {
-                if kept.len() >= limits::ACTIONS_PER_FLOW {
-                    kept.pop_front();
-                }
-                kept.push_back(held);
-            }
-            None => {
-                self.kept.insert(flow.flow_id, VecDeque::from([held]), now);
-            }
-        }
+        self.kept.push(flow.client.addr, held, now);
     }
 
     /// The same action of the same hosts on the same object is told once, and again if more of it was seen: one that is
@@ -346,37 +290,5 @@ pub(in crate::correlate) fn joined(suspicion: &Suspicion, action: &Case) -> Case
         ntlm: suspicion.ntlm.clone(),
         evidence,
         ..action.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::correlate::story::{Story, TARGET, flow};
-
-    /// A flood from ever new clients leaves nothing behind once there is no room.
-    #[test]
-    fn a_client_without_room_is_not_remembered() {
-        let mut desk = Desk::default();
-        for n in 0..limits::PENDING_FINDINGS as u64 + 100 {
-            let [.., b, c, d] = n.to_be_bytes();
-            let flow = flow(n + 1, [11, b, c, d], TARGET, 389);
-            desk.hold(Held {
-                case: Case {
-                    finding: Arc::new(Finding::default()),
-                    ts: Story::at(0),
-                    pcap_cnt: n,
-                    flow,
-                    legs: Vec::new(),
-                    rpc: None,
-                    ntlm: None,
-                    evidence: Vec::new(),
-                },
-                answer: (0, 0),
-                alone: false,
-            });
-        }
-        assert_eq!(desk.sources.len(), limits::PENDING_FINDINGS);
-        assert_eq!(desk.evicted(), 100);
     }
 }

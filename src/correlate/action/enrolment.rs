@@ -1,12 +1,14 @@
 //! RW-15: web enrolment of AD CS with an authentication that is not the client's own.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
+use crate::correlate::fair::Fair;
 use crate::correlate::identity::{Owner, machine_name};
-use crate::correlate::pattern::{Context, Pattern};
+use crate::correlate::pattern::{Context, Evicted, Pattern};
+use crate::correlate::pending::Pending;
 use crate::correlate::suspects::Suspicion;
 use crate::correlate::window::Recent;
 use crate::event::{
@@ -26,32 +28,25 @@ struct Request {
     pcap_cnt: u64,
 }
 
-/// A machine account that enrols over HTTP, without relay evidence so far.
-#[derive(Debug)]
-struct Lone {
-    deadline: Timestamp,
-    case: Case,
-}
-
 /// State of RW-15.
 #[derive(Debug)]
 pub(in crate::correlate) struct WebEnrolment {
-    requests: Recent<u64, Request>,
+    requests: Fair<u64, Request>,
     /// Flows that were reported.
     told: Recent<u64, ()>,
-    /// Machine accounts at /certsrv that wait for better evidence, oldest first.
-    lone: VecDeque<Lone>,
+    /// Machine accounts at /certsrv, without relay evidence so far.
+    lone: Pending<Case>,
 }
 
 impl Default for WebEnrolment {
     fn default() -> Self {
         Self {
-            requests: Recent::new(limits::INCIDENTS, Duration::from_secs(limits::RELAY_SECS)),
+            requests: Fair::new(limits::INCIDENTS, Duration::from_secs(limits::RELAY_SECS)),
             told: Recent::new(
                 limits::INCIDENTS,
                 Duration::from_secs(limits::INCIDENT_IDLE_SECS),
             ),
-            lone: VecDeque::new(),
+            lone: Pending::new(Duration::from_millis(limits::ANSWER_MILLIS)),
         }
     }
 }
@@ -70,7 +65,8 @@ impl Pattern for WebEnrolment {
                 match cx.suspects.get(s.flow.flow_id) {
                     Some(suspicion) => self.tell(suspicion, &request, out),
                     None => {
-                        self.requests.insert(s.flow.flow_id, request, s.ts);
+                        let client = s.flow.client.addr;
+                        self.requests.insert(client, s.flow.flow_id, request, s.ts);
                     }
                 }
             }
@@ -89,14 +85,27 @@ impl Pattern for WebEnrolment {
     }
 
     fn advance(&mut self, now: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some(lone) = self.lone.pop_front_if(|lone| lone.deadline <= now) {
+        while let Some(lone) = self.lone.pop(Some(now)) {
             settle(lone, cx, out);
         }
     }
 
     fn finish(&mut self, _: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some(lone) = self.lone.pop_front() {
+        while let Some(lone) = self.lone.pop(None) {
             settle(lone, cx, out);
+        }
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.requests.limit(bounds.led);
+        self.told.limit(bounds.told);
+        self.lone.limit(bounds.waiting);
+    }
+
+    fn evicted(&self) -> Evicted {
+        Evicted {
+            pending: self.requests.evicted() + self.lone.evicted(),
+            ..Evicted::default()
         }
     }
 }
@@ -118,14 +127,12 @@ impl WebEnrolment {
             return;
         };
         let owner = cx.identity.owner(s.flow.client.addr, &name, s.ts);
-        if matches!(owner, Owner::Itself(_)) || self.lone.len() >= limits::PENDING_FINDINGS {
+        if matches!(owner, Owner::Itself(_)) {
             return;
         }
         if let Some(request) = self.requests.get(&s.flow.flow_id) {
-            self.lone.push_back(Lone {
-                deadline: s.ts.plus(Duration::from_millis(limits::ANSWER_MILLIS)),
-                case: lone(s, auth, request, cx),
-            });
+            let case = lone(s, auth, request, cx);
+            self.lone.push(s.flow.client.addr, case, s.ts);
         }
     }
 }
@@ -141,9 +148,9 @@ impl Request {
     }
 }
 
-fn settle(lone: Lone, cx: &Context<'_>, out: &mut Vec<Case>) {
-    if cx.suspects.get(lone.case.flow.flow_id).is_none() {
-        out.push(lone.case);
+fn settle(lone: Case, cx: &Context<'_>, out: &mut Vec<Case>) {
+    if cx.suspects.get(lone.flow.flow_id).is_none() {
+        out.push(lone);
     }
 }
 

@@ -8,11 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::{self, Logon};
+use super::desk;
 use crate::correlate::Case;
 use crate::correlate::bounds::Bounds;
 use crate::correlate::identity::{Owner, machine_name};
-use crate::correlate::pattern::{Context, Pattern};
+use crate::correlate::logons::Logon;
+use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::suspects::Suspicion;
 use crate::correlate::window::Recent;
 use crate::event::neighbour::DNS_SERVER;
@@ -27,8 +28,6 @@ pub(in crate::correlate) struct FollowUps {
     parties: Recent<Addr, Suspicion>,
     /// Names that a host put into DNS, before its story.
     names: Recent<Addr, Case>,
-    /// Who is logged on to LDAP.
-    logons: Recent<u64, Logon>,
     /// Client, what, account: told once.
     told: Recent<(Addr, &'static str, String), ()>,
 }
@@ -40,7 +39,6 @@ impl Default for FollowUps {
         Self {
             parties: Recent::new(limits::INCIDENTS, day),
             names: Recent::new(limits::INCIDENTS, day),
-            logons: Recent::new(limits::ACTION_SESSIONS, idle),
             told: Recent::new(limits::INCIDENTS, idle),
         }
     }
@@ -48,22 +46,27 @@ impl Default for FollowUps {
 
 impl Pattern for FollowUps {
     fn limit(&mut self, bounds: &Bounds) {
-        self.logons.limit(bounds.logons);
+        self.parties.limit(bounds.stories);
+        self.names.limit(bounds.stories);
+        self.told.limit(bounds.told);
+    }
+
+    fn evicted(&self) -> Evicted {
+        Evicted {
+            pending: self.parties.evicted() + self.names.evicted(),
+            ..Evicted::default()
+        }
     }
 
     fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
         match &s.seen {
             Seen::TicketRequest(request) => self.ticket(s, request, cx, out),
-            Seen::Authenticate(auth) if auth.carrier == Carrier::Ldap && !auth.anonymous => {
-                self.logons.insert(s.flow.flow_id, Logon::of(auth), s.ts);
-            }
             Seen::DirectoryWrite(write)
                 if write.operation == "add_request"
                     && write.classes.iter().any(|c| c == "dnsnode") =>
             {
-                let who = self.logons.get(&s.flow.flow_id).cloned();
-                let alone = who.is_some();
-                self.name(s, &write.object, who.as_ref(), alone, cx, out);
+                let who = cx.logons.get(s.flow.flow_id);
+                self.name(s, &write.object, who, who.is_some(), cx, out);
             }
             Seen::NameUpdate { name } => {
                 // A host that registers itself is no news.

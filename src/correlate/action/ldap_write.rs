@@ -38,7 +38,6 @@ pub(in crate::correlate) struct LdapWork;
 impl Work for LdapWork {
     fn sighting(desk: &mut Desk, s: &Sighting, cx: &Context<'_>) {
         match &s.seen {
-            Seen::Authenticate(auth) if auth.carrier == Carrier::Ldap => desk.logon(s, auth),
             Seen::DirectoryWrite(write) => Self::write(desk, s, write, cx),
             Seen::DirectoryResult { message_id, code } => {
                 let text = format!("resultCode {code}");
@@ -51,7 +50,7 @@ impl Work for LdapWork {
 
 impl LdapWork {
     fn write(desk: &mut Desk, s: &Sighting, write: &DirectoryWrite, cx: &Context<'_>) {
-        let Some(who) = desk.who(s.flow.flow_id) else {
+        let Some(who) = cx.logons.get(s.flow.flow_id) else {
             return;
         };
         if write.layer != SaslLayer::None {

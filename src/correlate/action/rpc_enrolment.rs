@@ -24,9 +24,6 @@ pub(in crate::correlate) struct EnrolmentWork;
 impl Work for EnrolmentWork {
     fn sighting(desk: &mut Desk, s: &Sighting, cx: &Context<'_>) {
         match &s.seen {
-            Seen::Authenticate(auth) if matches!(auth.carrier, Carrier::Rpc | Carrier::Smb) => {
-                desk.logon(s, auth);
-            }
             Seen::Operation(call) if call.interface == ENROLMENT => {
                 Self::request(desk, s, call, cx)
             }
@@ -47,7 +44,7 @@ impl Work for EnrolmentWork {
 
 impl EnrolmentWork {
     fn request(desk: &mut Desk, s: &Sighting, call: &Operation, cx: &Context<'_>) {
-        let Some(who) = desk.who(s.flow.flow_id) else {
+        let Some(who) = cx.logons.get(s.flow.flow_id) else {
             return;
         };
         let level = call.auth_level.unwrap_or(NONE);

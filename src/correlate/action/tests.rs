@@ -218,8 +218,9 @@ fn one_client_cannot_fill_the_room_of_others() {
     let other = flow(8, OTHER, TARGET, 389);
     story.tell(2, other, authenticate(Carrier::Ldap, 3, 3));
     changes(&mut story, 3, other, write(1, "CN=x,DC=lab", KEY), 0);
-    let evicted = story.correlator.counters().pending_evicted;
-    assert_eq!(evicted, 10_000 - crate::limits::ACTIONS_PER_SOURCE as u64);
+    let counters = story.correlator.counters();
+    let share = crate::limits::PENDING_FINDINGS as u64 / 8;
+    assert_eq!(counters.pending_evicted, 10_000 - share);
     let found = of(&story.end(2_000), "RW-17");
     let said: Vec<_> = found.iter().map(|f| &*f.action).collect();
     assert_eq!(said, ["member", "msDS-KeyCredentialLink"], "each once");

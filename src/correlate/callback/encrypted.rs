@@ -5,18 +5,18 @@
 //! too, so one thing more is asked for (catalogue C.3): it goes to that very client; the challenge is a
 //! tool's; the challenge is in another host's name (RW-04); or a relay was seen. Without, it is context.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Outgoing, account, note};
+use super::{Outgoing, account};
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
+use crate::correlate::journal::Journal;
 use crate::correlate::pattern::Context;
+use crate::correlate::pending::Pending;
 use crate::correlate::relay::is_static;
-use crate::correlate::window::Recent;
 use crate::event::{Finding, FlowMeta, HostRole, Leg, LegRole, NtlmEvidence, Sighting};
 use crate::limits;
-use crate::net::Addr;
 use crate::time::Timestamp;
 
 /// A pipe that was opened and bound unreadably.
@@ -31,26 +31,33 @@ struct Pipe {
 /// Pipes by server, and authentications that only lack support.
 #[derive(Debug)]
 pub(super) struct Encrypted {
-    pipes: Recent<Addr, VecDeque<Pipe>>,
-    waiting: VecDeque<(Timestamp, Case)>,
-    /// Authentications that found no room to wait.
-    left_out: u64,
+    pipes: Journal<Pipe>,
+    waiting: Pending<Case>,
 }
 
 impl Default for Encrypted {
     fn default() -> Self {
         let window = Duration::from_secs(2 * limits::ENCRYPTED_CALLBACK_SECS);
         Self {
-            pipes: Recent::new(limits::PENDING_FINDINGS, window),
-            waiting: VecDeque::new(),
-            left_out: 0,
+            pipes: Journal::new(limits::PRECURSORS, limits::CALLBACKS_PER_HOST, window),
+            // Longer than a relay or a false name waits for its own answer.
+            waiting: Pending::new(Duration::from_millis(2 * limits::ANSWER_MILLIS)),
         }
     }
 }
 
 impl Encrypted {
+    pub(super) fn limit(&mut self, bounds: &Bounds) {
+        self.pipes.limit(bounds.flows);
+        self.waiting.limit(bounds.waiting);
+    }
+
+    pub(super) fn gave_way(&self) -> u64 {
+        self.pipes.gave_way()
+    }
+
     pub(super) fn evicted(&self) -> u64 {
-        self.pipes.evicted() + self.left_out
+        self.pipes.evicted() + self.waiting.evicted()
     }
 
     pub(super) fn pipe(&mut self, s: &Sighting, letter_nonces: bool) {
@@ -60,7 +67,7 @@ impl Encrypted {
             ts: s.ts,
             letter_nonces,
         };
-        note(&mut self.pipes, s.flow.server.addr, pipe, s.ts);
+        self.pipes.push(s.flow.server.addr, pipe, s.ts);
     }
 
     /// The host authenticates somewhere. What lacks support waits whether a relay or a false name turns up.
@@ -71,13 +78,7 @@ impl Encrypted {
         if support != "none" {
             return Some(case);
         }
-        if self.waiting.len() < limits::PENDING_FINDINGS {
-            // Longer than a relay or a false name waits for its own answer.
-            let deadline = o.ts.plus(Duration::from_millis(2 * limits::ANSWER_MILLIS));
-            self.waiting.push_back((deadline, case));
-        } else {
-            self.left_out += 1;
-        }
+        self.waiting.push(o.flow.client.addr, case, o.ts);
         None
     }
 
@@ -90,11 +91,9 @@ impl Encrypted {
             _ => return None,
         };
         let victim = case.legs.iter().find(|leg| leg.role == LegRole::Victim)?;
-        let at = self
+        let mut found = self
             .waiting
-            .iter()
-            .position(|(_, w)| w.flow.flow_id == victim.flow.flow_id)?;
-        let (_, mut found) = self.waiting.remove(at)?;
+            .take(|w| w.flow.flow_id == victim.flow.flow_id)?;
         let finding = Arc::make_mut(&mut found.finding);
         finding.support = support;
         finding.confidence = "high";
@@ -105,13 +104,15 @@ impl Encrypted {
 
     pub(super) fn advance(&mut self, now: Timestamp, out: &mut Vec<Case>) {
         self.pipes.forget(now);
-        while let Some((_, case)) = self.waiting.pop_front_if(|(deadline, _)| *deadline <= now) {
+        while let Some(case) = self.waiting.pop(Some(now)) {
             out.push(case);
         }
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<Case>) {
-        out.extend(self.waiting.drain(..).map(|(_, case)| case));
+        while let Some(case) = self.waiting.pop(None) {
+            out.push(case);
+        }
     }
 
     /// The pipe it may come of: the listener's own, or else the newest.
@@ -119,8 +120,7 @@ impl Encrypted {
         let began = o.flow.first_ts;
         let within = Duration::from_secs(limits::ENCRYPTED_CALLBACK_SECS);
         self.pipes
-            .get(&o.flow.client.addr)?
-            .iter()
+            .of(o.flow.client.addr)
             .filter(|p| p.ts <= began && began.since(p.ts) <= within)
             .max_by_key(|p| (p.flow.client.addr == o.flow.server.addr, p.ts))
             .copied()

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use crate::correlate::window::Recent;
+use crate::correlate::fair::Fair;
 use crate::event::HabitRecord;
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
 
-/// Pairs of client and server, with the first time.
+/// Pairs of client and server, with the first time; bounded by client first.
 #[derive(Debug)]
-pub(super) struct Habits(Recent<(Addr, Addr), Timestamp>);
+pub(super) struct Habits(Fair<(Addr, Addr), Timestamp>);
 
 impl Default for Habits {
     fn default() -> Self {
-        Self(Recent::new(
+        Self(Fair::new(
             limits::HABITS,
             Duration::from_secs(limits::HABIT_SECS),
         ))
@@ -42,8 +42,13 @@ impl Habits {
         if self.0.get(&key).is_some() {
             self.0.renew(&key, now);
         } else {
-            self.0.insert(key, now, now);
+            self.0.insert(client, key, now, now);
         }
+    }
+
+    /// Pairs that had to go although they were in use.
+    pub(super) fn evicted(&self) -> u64 {
+        self.0.evicted()
     }
 
     /// For the store.
@@ -60,6 +65,6 @@ impl Habits {
     /// From the store, oldest first.
     pub(super) fn restore(&mut self, record: &HabitRecord) {
         let key = (record.client, record.server);
-        self.0.insert(key, record.first, record.last);
+        self.0.insert(record.client, key, record.first, record.last);
     }
 }

@@ -8,15 +8,14 @@
 mod encrypted;
 mod habit;
 mod join;
-mod journal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Bounds;
+use super::journal::Journal;
 use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, loops_back};
@@ -29,7 +28,6 @@ use crate::net::Addr;
 use crate::time::Timestamp;
 use encrypted::Encrypted;
 use habit::Habits;
-use journal::Journal;
 
 /// An authentication of a host, that may turn out to be a callback.
 #[derive(Clone, Debug)]
@@ -48,11 +46,11 @@ struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Callbacks {
     /// When calls came that are not concluded yet, by the host that was called.
-    asked: Recent<Addr, VecDeque<Timestamp>>,
+    asked: Journal<Timestamp>,
     /// Calls that were concluded, by the host that was called.
-    calls: Recent<Addr, VecDeque<Case>>,
+    calls: Journal<Case>,
     /// Authentications, by client.
-    outgoing: Journal,
+    outgoing: Journal<Outgoing>,
     /// The host that was last called with an address literal, by that address.
     named: Recent<Addr, Addr>,
     /// The client that last authenticated as a machine over IPv6, by server: a host that is called at its
@@ -68,9 +66,9 @@ impl Default for Callbacks {
     fn default() -> Self {
         let window = Duration::from_secs(limits::CALLBACK_SECS);
         Self {
-            asked: Recent::new(limits::PENDING_FINDINGS, window),
-            calls: Recent::new(limits::PENDING_FINDINGS, window),
-            outgoing: Journal::default(),
+            asked: Journal::new(limits::PRECURSORS, limits::CALLBACKS_PER_HOST, window),
+            calls: Journal::new(limits::PENDING_FINDINGS, limits::CALLBACKS_PER_HOST, window),
+            outgoing: Journal::new(limits::NAMED_ADDRESSES, limits::CALLBACKS_PER_HOST, window),
             named: Recent::new(limits::PENDING_FINDINGS, window),
             towards: Recent::new(limits::PENDING_FINDINGS, window),
             habits: Habits::default(),
@@ -86,7 +84,7 @@ impl Pattern for Callbacks {
             return;
         }
         match &s.seen {
-            Seen::Call(_) => note(&mut self.asked, s.flow.server.addr, s.ts, s.ts),
+            Seen::Call(_) => self.asked.push(s.flow.server.addr, s.ts, s.ts),
             Seen::EncryptedPipe { letter_nonces } => self.encrypted.pipe(s, *letter_nonces),
             Seen::Authenticate(auth) => self.authenticate(s, auth, cx, out),
             _ => {}
@@ -101,9 +99,8 @@ impl Pattern for Callbacks {
         let Some(victim) = case.finding.victim else {
             return;
         };
-        if let Some(asked) = self.asked.get_mut(&victim) {
-            asked.retain(|at| *at != case.first_ts());
-        }
+        let first = case.first_ts();
+        self.asked.take(victim, |at| *at == first);
         let literal = case
             .finding
             .listener
@@ -120,16 +117,12 @@ impl Pattern for Callbacks {
         for outgoing in own.chain(moved) {
             let found = join::callback(case, outgoing, cx).or_else(|| {
                 // It was not this call, so it may have been one before.
-                let earlier = self.calls.get(&victim).filter(|_| outgoing.open);
-                earlier
-                    .into_iter()
-                    .flatten()
-                    .rev()
-                    .find_map(|call| join::callback(call, outgoing, cx))
+                let mut earlier = self.calls.of(victim).rev().filter(|_| outgoing.open);
+                earlier.find_map(|call| join::callback(call, outgoing, cx))
             });
             out.extend(found);
         }
-        note(&mut self.calls, victim, case.clone(), case.ts);
+        self.calls.push(victim, case.clone(), case.ts);
         self.tell_once(out, case.ts);
     }
 
@@ -145,6 +138,12 @@ impl Pattern for Callbacks {
     fn limit(&mut self, bounds: &Bounds) {
         self.outgoing.limit(bounds.outgoing);
         self.habits.limit(bounds.habits);
+        self.asked.limit(bounds.flows);
+        self.calls.limit(bounds.kept);
+        self.named.limit(bounds.told);
+        self.towards.limit(bounds.told);
+        self.told.limit(bounds.told);
+        self.encrypted.limit(bounds);
     }
 
     fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
@@ -163,7 +162,15 @@ impl Pattern for Callbacks {
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.calls.evicted() + self.outgoing.evicted() + self.encrypted.evicted(),
+            pending: self.asked.evicted()
+                + self.calls.evicted()
+                + self.outgoing.evicted()
+                + self.encrypted.evicted()
+                + self.habits.evicted(),
+            own: self.asked.gave_way()
+                + self.calls.gave_way()
+                + self.outgoing.gave_way()
+                + self.encrypted.gave_way(),
             ..Evicted::default()
         }
     }
@@ -178,14 +185,13 @@ impl Callbacks {
         out: &mut Vec<Case>,
     ) {
         let (client, server) = (s.flow.client.addr, s.flow.server.addr);
-        let asked = self.asked.get(&client).into_iter().flatten();
         let outgoing = Outgoing {
             flow: s.flow,
             pcap_cnt: s.key.number,
             ts: s.ts,
             auth: auth.clone(),
             new: self.habits.is_new(client, server, s.flow.first_ts),
-            open: asked.into_iter().any(|at| *at <= s.flow.first_ts),
+            open: self.asked.of(client).any(|at| *at <= s.flow.first_ts),
         };
         self.habits.note(client, server, s.ts);
         if !server.is_v4() && auth.user.ends_with('$') {
@@ -194,8 +200,7 @@ impl Callbacks {
         if !outgoing.open {
             let called = self.named.get(&server).copied();
             let called = called.filter(|victim| join::from_another_address(&outgoing, *victim, cx));
-            let calls = self.calls.get(&called.unwrap_or(client));
-            let calls = calls.into_iter().flatten();
+            let calls = self.calls.of(called.unwrap_or(client));
             out.extend(
                 calls
                     .rev()
@@ -227,16 +232,6 @@ impl Callbacks {
             first
         });
     }
-}
-
-/// Adds one to what is remembered of a host; the oldest gives way.
-fn note<T>(all: &mut Recent<Addr, VecDeque<T>>, host: Addr, one: T, now: Timestamp) {
-    let mut own = all.remove(&host).unwrap_or_default();
-    if own.len() >= limits::CALLBACKS_PER_HOST {
-        own.pop_front();
-    }
-    own.push_back(one);
-    all.insert(host, own, now);
 }
 
 /// RW-10. What a domain controller or certificate authority connects to is short and stable.

@@ -462,6 +462,8 @@ impl Identity {
         self.names.limit(bounds.names);
         self.changes.limit(bounds.names);
         self.leases.limit(bounds.hosts);
+        self.asked.limit(bounds.told);
+        self.resolvers.limit(bounds.told);
     }
 
     /// Roles the host plays.
@@ -490,7 +492,12 @@ impl Identity {
 
     /// Claims forgotten because there were too many.
     pub(super) fn evicted(&self) -> u64 {
-        self.hosts.evicted() + self.names.evicted()
+        self.hosts.evicted()
+            + self.names.evicted()
+            + self.guids.evicted()
+            + self.leases.evicted()
+            + self.asked.evicted()
+            + self.resolvers.evicted()
     }
 
     fn guid(&mut self, addr: Addr, guid: Guid, now: Timestamp) {

@@ -9,10 +9,10 @@ mod zerologon;
 use super::Case;
 use super::action::desk::{self, Desk, Held};
 use super::bounds::Bounds;
+use super::fair::Fair;
 use super::pattern::{Context, Evicted, Pattern};
-use super::window::Recent;
 use crate::event::neighbour::{AT, DRSUAPI, NETLOGON, PRINT, PRINT_ASYNC, SERVICES, TASKS};
-use crate::event::{Carrier, Finding, HostRole, Operation, Seen, Sighting};
+use crate::event::{Finding, HostRole, Operation, Seen, Sighting};
 use crate::limits;
 use crate::time::Timestamp;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) struct Neighbours {
     desk: Desk,
     zero: ZeroLogons,
     /// Flows whose client showed a ticket for replication.
-    replicas: Recent<u64, ()>,
+    replicas: Fair<u64, ()>,
 }
 
 impl Default for Neighbours {
@@ -36,7 +36,7 @@ impl Default for Neighbours {
         Self {
             desk: Desk::default(),
             zero: ZeroLogons::default(),
-            replicas: Recent::new(limits::ACTION_SESSIONS, idle),
+            replicas: Fair::new(limits::ACTION_SESSIONS, idle),
         }
     }
 }
@@ -44,11 +44,9 @@ impl Default for Neighbours {
 impl Pattern for Neighbours {
     fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
         match &s.seen {
-            Seen::Authenticate(auth) if matches!(auth.carrier, Carrier::Rpc | Carrier::Smb) => {
-                self.desk.logon(s, auth);
-            }
             Seen::ReplicationTicket => {
-                self.replicas.insert(s.flow.flow_id, (), s.ts);
+                let client = s.flow.client.addr;
+                self.replicas.insert(client, s.flow.flow_id, (), s.ts);
             }
             Seen::Operation(call) if call.interface == NETLOGON => {
                 self.zero.call(s, call, cx, out);
@@ -86,20 +84,23 @@ impl Pattern for Neighbours {
 
     fn limit(&mut self, bounds: &Bounds) {
         self.desk.limit(bounds);
+        self.replicas.limit(bounds.flows);
+        self.zero.limit(bounds);
     }
 
     fn evicted(&self) -> Evicted {
+        let desk = self.desk.evicted();
         Evicted {
-            pending: self.desk.evicted() + self.zero.evicted(),
-            ..Evicted::default()
+            pending: desk.pending + self.zero.evicted() + self.replicas.evicted(),
+            ..desk
         }
     }
 }
 
 impl Neighbours {
     fn operation(&mut self, s: &Sighting, call: &Operation, cx: &Context<'_>) {
-        let who = self.desk.who(s.flow.flow_id).cloned();
-        let mut f = desk::finding("RW-24", s, who.as_ref(), cx);
+        let who = cx.logons.get(s.flow.flow_id);
+        let mut f = desk::finding("RW-24", s, who, cx);
         f.victim = Some(s.flow.server.addr);
         f.victim_tier0 = std::mem::take(&mut f.target_tier0);
         of_call(&mut f, call);
@@ -111,7 +112,7 @@ impl Neighbours {
         };
         if let Some(evidence) = evidence {
             let held = Held {
-                case: desk::case(s, f, who.as_ref(), vec![evidence]),
+                case: desk::case(s, f, who, vec![evidence]),
                 answer: (call.association, call.call_id),
                 alone: true,
             };

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::correlate::Case;
 use crate::correlate::action::desk;
+use crate::correlate::bounds::Bounds;
+use crate::correlate::fair::Fair;
 use crate::correlate::pattern::Context;
-use crate::correlate::window::Recent;
 use crate::event::{Operation, Sighting};
 use crate::limits;
 use crate::net::Addr;
@@ -30,16 +31,20 @@ struct Tries {
 
 /// Counts by client and server.
 #[derive(Debug)]
-pub(super) struct ZeroLogons(Recent<(Addr, Addr), Tries>);
+pub(super) struct ZeroLogons(Fair<(Addr, Addr), Tries>);
 
 impl Default for ZeroLogons {
     fn default() -> Self {
         let keep = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
-        Self(Recent::new(limits::ZERO_CREDENTIALS, keep))
+        Self(Fair::new(limits::ZERO_CREDENTIALS, keep))
     }
 }
 
 impl ZeroLogons {
+    pub(super) fn limit(&mut self, bounds: &Bounds) {
+        self.0.limit(bounds.kept);
+    }
+
     pub(super) fn evicted(&self) -> u64 {
         self.0.evicted()
     }
@@ -58,7 +63,7 @@ impl ZeroLogons {
                 since: s.ts,
                 ..Tries::default()
             };
-            self.0.insert(pair, tries, s.ts);
+            self.0.insert(pair.0, pair, tries, s.ts);
         }
         let Some(tries) = self.0.get_mut(&pair) else {
             return;

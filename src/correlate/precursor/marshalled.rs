@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{case, ends, finding, unicast};
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
 use crate::correlate::pattern::{Context, Pattern};
 use crate::correlate::window::Recent;
 use crate::event::{LegRole, Seen, Sighting, Trace};
@@ -37,6 +38,10 @@ struct Use<'a> {
 }
 
 impl Pattern for Marshalled {
+    fn limit(&mut self, bounds: &Bounds) {
+        self.told.limit(bounds.told);
+    }
+
     fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
         let (client, server) = (s.flow.client.addr, s.flow.server.addr);
         let used = |carrier, name, listener| Use {

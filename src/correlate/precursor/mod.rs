@@ -20,12 +20,13 @@ pub(super) use rogue::Rogue;
 pub(super) use server::RogueServer;
 pub(super) use webdav::WebDav;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Case;
+use super::bounds::Bounds;
 use super::pattern::Context;
+use super::pending::Pending;
 use super::window::Recent;
 use crate::event::{Finding, HostRole, Leg, LegRole, Sighting};
 use crate::limits;
@@ -101,30 +102,32 @@ fn case(
 /// Findings that wait whether a relay, a callback or a coercion says it better, oldest first.
 #[derive(Debug)]
 struct Waiting {
-    cases: VecDeque<(Timestamp, Case)>,
+    cases: Pending<Case>,
     /// Hosts that a stronger finding names in the part that this detector asks for.
     explained: Recent<Addr, ()>,
-    wait: Duration,
-    evicted: u64,
 }
 
 impl Waiting {
     fn new(wait: Duration) -> Self {
         let idle = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         Self {
-            cases: VecDeque::new(),
+            cases: Pending::new(wait),
             explained: Recent::new(limits::INCIDENTS, idle),
-            wait,
-            evicted: 0,
         }
     }
 
+    fn limit(&mut self, bounds: &Bounds) {
+        self.cases.limit(bounds.waiting);
+        self.explained.limit(bounds.told);
+    }
+
     fn push(&mut self, case: Case) {
-        if self.cases.len() >= limits::PENDING_FINDINGS {
-            self.evicted += 1;
-            return;
-        }
-        self.cases.push_back((case.ts.plus(self.wait), case));
+        let (client, ts) = (case.flow.client.addr, case.ts);
+        self.cases.push(client, case, ts);
+    }
+
+    fn evicted(&self) -> u64 {
+        self.cases.evicted()
     }
 
     fn explain(&mut self, who: Option<Addr>, now: Timestamp) {
@@ -140,10 +143,7 @@ impl Waiting {
         who: fn(&Finding) -> Option<Addr>,
         out: &mut Vec<Case>,
     ) {
-        while let Some((_, mut case)) = self
-            .cases
-            .pop_front_if(|(due, _)| now.is_none_or(|now| *due <= now))
-        {
+        while let Some(mut case) = self.cases.pop(now) {
             let explained = who(&case.finding).is_some_and(|a| self.explained.get(&a).is_some());
             let finding = Arc::make_mut(&mut case.finding);
             finding.explained = explained;

@@ -1,11 +1,14 @@
 //! RW-20: LLMNR, NBT-NS or mDNS answered by a host for names that are not its own.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{case, ends, finding, unicast};
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
+use crate::correlate::fair::Fair;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
+use crate::correlate::pending::Pending;
 use crate::correlate::window::Recent;
 use crate::event::{LegRole, Seen, Sighting, Trace};
 use crate::limits;
@@ -46,31 +49,31 @@ struct Led {
 /// State of RW-20.
 #[derive(Debug)]
 pub(in crate::correlate) struct Poisoning {
-    asked: Recent<(&'static str, String), Asked>,
+    asked: Fair<(&'static str, String), Asked>,
     /// Names that hosts registered, or answered for with their own address and unasked.
-    own: Recent<(Addr, String), ()>,
+    own: Fair<(Addr, String), ()>,
     answers: Recent<Addr, Answers>,
     /// By asker and where the answer leads.
-    led: Recent<(Addr, Addr), Led>,
+    led: Fair<(Addr, Addr), Led>,
     /// Poisoners told: 1 by a logon, 2 by names or a relay.
     told: Recent<Addr, u8>,
     /// Logons, until it is known whether they were relayed.
-    logons: VecDeque<(Timestamp, Case)>,
+    logons: Pending<Case>,
 }
 
 impl Default for Poisoning {
     fn default() -> Self {
         let idle = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         Self {
-            asked: Recent::new(limits::PRECURSORS, Duration::from_secs(60)),
-            own: Recent::new(
+            asked: Fair::new(limits::PRECURSORS, Duration::from_secs(60)),
+            own: Fair::new(
                 limits::NAMED_ADDRESSES,
                 Duration::from_secs(limits::IDENTITY_SECS),
             ),
             answers: Recent::new(limits::PRECURSORS, idle),
-            led: Recent::new(limits::PRECURSORS, Duration::from_secs(120)),
+            led: Fair::new(limits::PRECURSORS, Duration::from_secs(120)),
             told: Recent::new(limits::INCIDENTS, idle),
-            logons: VecDeque::new(),
+            logons: Pending::new(Duration::from_secs(limits::EXPLAIN_SECS)),
         }
     }
 }
@@ -86,10 +89,11 @@ impl Pattern for Poisoning {
                         group: unicast(dest).is_none(),
                         ts: s.ts,
                     };
-                    self.asked.insert((protocol, name.clone()), asked, s.ts);
+                    let key = (*protocol, name.clone());
+                    self.asked.insert(source, key, asked, s.ts);
                 }
                 Trace::Registered { name } => {
-                    self.own.insert((source, name.clone()), (), s.ts);
+                    self.own.insert(source, (source, name.clone()), (), s.ts);
                 }
                 Trace::Answered {
                     protocol,
@@ -121,20 +125,35 @@ impl Pattern for Poisoning {
     }
 
     fn advance(&mut self, now: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some((_, case)) = self.logons.pop_front_if(|(due, _)| *due <= now) {
+        while let Some(case) = self.logons.pop(Some(now)) {
             out.push(case);
         }
     }
 
     fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
-        out.extend(self.logons.drain(..).map(|(_, case)| case));
+        while let Some(case) = self.logons.pop(None) {
+            out.push(case);
+        }
     }
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.answers.evicted(),
+            pending: self.answers.evicted()
+                + self.asked.evicted()
+                + self.own.evicted()
+                + self.led.evicted()
+                + self.logons.evicted(),
             ..Evicted::default()
         }
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.asked.limit(bounds.flows);
+        self.own.limit(bounds.flows);
+        self.answers.limit(bounds.flows);
+        self.led.limit(bounds.led);
+        self.told.limit(bounds.told);
+        self.logons.limit(bounds.waiting);
     }
 }
 
@@ -155,7 +174,7 @@ impl Poisoning {
             .filter(|a| s.ts.since(a.ts) <= Duration::from_secs(3));
         // An answer to everybody that nobody asked for is an announcement (RFC 6762 8.3).
         if protocol == "mdns" && asked.is_none() {
-            self.own.insert((source, name.to_owned()), (), s.ts);
+            self.own.insert(source, (source, name.to_owned()), (), s.ts);
             return;
         }
         let asker = match (unicast(dest), asked) {
@@ -188,7 +207,7 @@ impl Poisoning {
             protocol,
             sighting: s.clone(),
         };
-        self.led.insert((asker, addr), led.clone(), s.ts);
+        self.led.insert(source, (asker, addr), led.clone(), s.ts);
         if name == "wpad" {
             self.tell("wpad", (asker, addr), &led, s.ts, cx, out);
         } else if enough {
@@ -253,13 +272,10 @@ impl Poisoning {
         });
         let told = case(f, LegRole::Precursor, s, cx, evidence);
         if test == "logon" {
-            if self.logons.len() < limits::PENDING_FINDINGS {
-                let due = now.plus(Duration::from_secs(limits::EXPLAIN_SECS));
-                self.logons.push_back((due, told));
-            }
+            self.logons.push(led.poisoner, told, now);
         } else {
             let poisoner = Some(led.poisoner);
-            self.logons.retain(|(_, c)| c.finding.attacker != poisoner);
+            self.logons.retain(|c| c.finding.attacker != poisoner);
             out.push(told);
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Waiting, case, finding};
 use crate::catalog::Tier;
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::window::Recent;
 use crate::event::{Finding, LegRole, Seen, Sighting, Trace, identity};
@@ -194,9 +195,15 @@ impl Pattern for Recon {
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.waiting.evicted,
+            pending: self.waiting.evicted() + self.sources.evicted(),
             ..Evicted::default()
         }
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.sources.limit(bounds.scouts);
+        self.told.limit(bounds.told);
+        self.waiting.limit(bounds);
     }
 }
 
@@ -228,7 +235,7 @@ impl Recon {
         let weak = |f: &Finding| f.test == "oxid" && f.confidence == "low";
         self.waiting
             .cases
-            .retain(|(_, c)| !(weak(&c.finding) && whose(&c.finding)));
+            .retain(|c| !(weak(&c.finding) && whose(&c.finding)));
     }
 
     /// The question was the beginning of an activation: nothing to tell.

@@ -1,11 +1,13 @@
 //! RW-21: a host that makes itself resolver, router or proxy: DHCP, DHCPv6, router advertisements, DNS, WPAD.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{case, ends, finding, unicast};
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
+use crate::correlate::fair::Fair;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
+use crate::correlate::pending::Pending;
 use crate::correlate::window::Recent;
 use crate::event::{DhcpTrace, HostRole, LegRole, Seen, Sighting, Trace};
 use crate::limits;
@@ -29,9 +31,9 @@ struct Offer {
 #[derive(Debug)]
 pub(in crate::correlate) struct Rogue {
     /// The servers that answered a transaction of a client.
-    offers: Recent<(Mac, u32), Vec<Offer>>,
+    offers: Fair<(Mac, u32), Vec<Offer>>,
     /// Transactions that several answered, until all have.
-    rounds: VecDeque<(Timestamp, (Mac, u32))>,
+    rounds: Pending<(Mac, u32)>,
     /// DHCP servers, by when they were first heard.
     servers: Recent<Addr, Timestamp>,
     /// Hosts that are routers: they advertised a lifetime.
@@ -48,8 +50,8 @@ impl Default for Rogue {
         let idle = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         let week = Duration::from_secs(limits::IDENTITY_SECS);
         Self {
-            offers: Recent::new(limits::PRECURSORS, Duration::from_secs(60)),
-            rounds: VecDeque::new(),
+            offers: Fair::new(limits::PRECURSORS, Duration::from_secs(60)),
+            rounds: Pending::new(ROUND),
             servers: Recent::new(limits::PRECURSORS, week),
             routers: Recent::new(limits::PRECURSORS, week),
             calling: Recent::new(limits::PRECURSORS, idle),
@@ -148,22 +150,32 @@ impl Pattern for Rogue {
     }
 
     fn advance(&mut self, now: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some((_, key)) = self.rounds.pop_front_if(|(due, _)| *due <= now) {
+        while let Some(key) = self.rounds.pop(Some(now)) {
             self.round(key, cx, out);
         }
     }
 
     fn finish(&mut self, _: Timestamp, cx: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some((_, key)) = self.rounds.pop_front() {
+        while let Some(key) = self.rounds.pop(None) {
             self.round(key, cx, out);
         }
     }
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.offers.evicted(),
+            pending: self.offers.evicted() + self.rounds.evicted() + self.servers.evicted(),
             ..Evicted::default()
         }
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.offers.limit(bounds.led);
+        self.rounds.limit(bounds.waiting);
+        self.servers.limit(bounds.flows);
+        self.routers.limit(bounds.told);
+        self.calling.limit(bounds.told);
+        self.suspects.limit(bounds.told);
+        self.told.limit(bounds.told);
     }
 }
 
@@ -184,7 +196,7 @@ impl Rogue {
         let key = (said.client, said.xid);
         let fresh = |o: &Vec<Offer>| o.last().is_some_and(|o| s.ts.since(o.sighting.ts) <= ROUND);
         if !self.offers.get(&key).is_some_and(fresh) {
-            self.offers.insert(key, Vec::new(), s.ts);
+            self.offers.insert(server, key, Vec::new(), s.ts);
         }
         let Some(offers) = self.offers.get_mut(&key) else {
             return;
@@ -202,8 +214,8 @@ impl Rogue {
                 said: said.clone(),
                 sighting: s.clone(),
             });
-            if offers.len() == 2 && self.rounds.len() < limits::PENDING_FINDINGS {
-                self.rounds.push_back((s.ts.plus(ROUND), key));
+            if offers.len() == 2 {
+                self.rounds.push(server, key, s.ts);
             }
         }
     }

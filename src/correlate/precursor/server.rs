@@ -95,12 +95,18 @@ impl Pattern for RogueServer {
 
     fn limit(&mut self, bounds: &Bounds) {
         self.challenges.limit(bounds.servers);
+        self.tools.limit(bounds.told);
+        self.suspects.limit(bounds.told);
+        self.heard.limit(bounds.told);
+        self.told.limit(bounds.told);
+        self.waiting.limit(bounds);
     }
 
     fn evicted(&self) -> Evicted {
         Evicted {
             exchanges: self.challenges.evicted(),
-            pending: self.waiting.evicted,
+            pending: self.waiting.evicted(),
+            ..Evicted::default()
         }
     }
 }

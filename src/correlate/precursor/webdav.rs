@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Waiting, case, finding, tells_of_listener};
 use crate::correlate::Case;
+use crate::correlate::bounds::Bounds;
+use crate::correlate::fair::Fair;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::window::Recent;
 use crate::event::{Carrier, LegRole, Seen, Sighting, Trace};
@@ -15,7 +17,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub(in crate::correlate) struct WebDav {
     /// Host header by flow.
-    flows: Recent<u64, String>,
+    flows: Fair<u64, String>,
     told: Recent<(Addr, Addr), ()>,
     waiting: Waiting,
 }
@@ -24,7 +26,7 @@ impl Default for WebDav {
     fn default() -> Self {
         let idle = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         Self {
-            flows: Recent::new(limits::PRECURSORS, idle),
+            flows: Fair::new(limits::PRECURSORS, idle),
             told: Recent::new(limits::INCIDENTS, idle),
             waiting: Waiting::new(Duration::from_secs(limits::EXPLAIN_SECS)),
         }
@@ -38,7 +40,9 @@ impl Pattern for WebDav {
                 let Trace::WebDav { host } = trace.as_ref() else {
                     return;
                 };
-                self.flows.insert(s.flow.flow_id, host.clone(), s.ts);
+                let client = s.flow.client.addr;
+                self.flows
+                    .insert(client, s.flow.flow_id, host.clone(), s.ts);
                 if cx.identity.roles(s.flow.client.addr).is_tier0() {
                     self.tell("server", host, None, s, cx);
                 } else if odd(host, s.flow.server.port) {
@@ -72,9 +76,15 @@ impl Pattern for WebDav {
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.waiting.evicted,
+            pending: self.waiting.evicted() + self.flows.evicted(),
             ..Evicted::default()
         }
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.flows.limit(bounds.flows);
+        self.told.limit(bounds.told);
+        self.waiting.limit(bounds);
     }
 }
 
@@ -93,9 +103,9 @@ impl WebDav {
             return;
         }
         self.told.insert(pair, (), s.ts);
-        self.waiting.cases.retain(|(_, c)| {
-            (c.finding.victim, c.finding.listener) != (Some(pair.0), Some(pair.1))
-        });
+        self.waiting
+            .cases
+            .retain(|c| (c.finding.victim, c.finding.listener) != (Some(pair.0), Some(pair.1)));
         let mut f = finding("RW-22", "callback", test, s, cx);
         f.victim = Some(pair.0);
         f.listener = Some(pair.1);

@@ -13,13 +13,14 @@ mod target_name;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Bounds;
+use super::fair::Fair;
 use super::identity::machine_name;
 use super::pattern::{Context, Evicted, Pattern};
+use super::pending::Pending;
 use super::window::Recent;
 use super::{Case, Declared, loops_back};
 use crate::event::{Authenticate, Carrier, Finding, Leg, LegRole, NtlmEvidence, Seen, Sighting};
@@ -39,7 +40,6 @@ struct Before {
 /// A conclusion that waits whether something better explains it.
 #[derive(Debug)]
 struct Waiting {
-    deadline: Timestamp,
     session: u64,
     case: Case,
 }
@@ -47,27 +47,25 @@ struct Waiting {
 /// State of the detectors of one leg.
 #[derive(Debug)]
 pub(super) struct Singles {
-    before: Recent<(u64, u64), Before>,
-    waiting: VecDeque<Waiting>,
+    before: Fair<(u64, u64), Before>,
+    waiting: Pending<Waiting>,
     /// Flows that are legs of a relay seen whole, or of a connection that a device passed on.
     explained: Recent<u64, Arc<Finding>>,
     forwarders: Vec<Addr>,
-    evicted: u64,
 }
 
 impl Singles {
     pub(super) fn new(declared: &Declared) -> Self {
         let window = Duration::from_secs(limits::RELAY_SECS);
         Self {
-            before: Recent::new(limits::EXCHANGES, window),
-            waiting: VecDeque::new(),
+            before: Fair::new(limits::EXCHANGES, window),
+            waiting: Pending::new(Duration::from_millis(limits::ANSWER_MILLIS)),
             explained: Recent::new(limits::EXCHANGES, window),
             forwarders: declared
                 .forwarders
                 .iter()
                 .map(|ip| Addr::from(*ip))
                 .collect(),
-            evicted: 0,
         }
     }
 
@@ -91,20 +89,10 @@ impl Singles {
             reflection::test(&exchange),
         ];
         for case in found.into_iter().flatten() {
-            self.wait(s, auth.session, case);
+            let session = auth.session;
+            let waiting = Waiting { session, case };
+            self.waiting.push(s.flow.client.addr, waiting, s.ts);
         }
-    }
-
-    fn wait(&mut self, s: &Sighting, session: u64, case: Case) {
-        if self.waiting.len() >= limits::PENDING_FINDINGS {
-            self.evicted += 1;
-            return;
-        }
-        self.waiting.push_back(Waiting {
-            deadline: s.ts.plus(Duration::from_millis(limits::ANSWER_MILLIS)),
-            session,
-            case,
-        });
     }
 
     /// The target said whether it takes the authentication.
@@ -162,7 +150,8 @@ impl Pattern for Singles {
                     negotiate_flags: Some(*flags),
                     ..Before::default()
                 };
-                self.before.insert((s.flow.flow_id, *session), before, s.ts);
+                let key = (s.flow.flow_id, *session);
+                self.before.insert(s.flow.client.addr, key, before, s.ts);
             }
             Seen::Challenge {
                 session,
@@ -183,7 +172,7 @@ impl Pattern for Singles {
                     challenger: full.unwrap_or(nb_computer).to_ascii_lowercase(),
                     ..first.unwrap_or_default()
                 };
-                self.before.insert(key, before, s.ts);
+                self.before.insert(s.flow.client.addr, key, before, s.ts);
             }
             Seen::Authenticate(auth) if !auth.anonymous => self.authenticate(s, auth, cx),
             Seen::AuthResult {
@@ -205,25 +194,26 @@ impl Pattern for Singles {
     }
 
     fn advance(&mut self, now: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some(waiting) = self.waiting.pop_front_if(|w| w.deadline <= now) {
+        while let Some(waiting) = self.waiting.pop(Some(now)) {
             self.conclude(waiting, out);
         }
     }
 
     fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some(waiting) = self.waiting.pop_front() {
+        while let Some(waiting) = self.waiting.pop(None) {
             self.conclude(waiting, out);
         }
     }
 
     fn limit(&mut self, bounds: &Bounds) {
         self.before.limit(bounds.before);
-        self.explained.limit(bounds.small);
+        self.waiting.limit(bounds.waiting);
+        self.explained.limit(bounds.stories);
     }
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.evicted,
+            pending: self.before.evicted() + self.waiting.evicted() + self.explained.evicted(),
             ..Evicted::default()
         }
     }

@@ -12,12 +12,13 @@ mod relayed;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::fair::Fair;
 use super::pattern::{Context, Evicted, Pattern};
+use super::pending::Pending;
 use super::window::Recent;
 use super::{Case, Declared, loops_back};
 use crate::event::{Carrier, Finding, FlowMeta, KrbEvidence, Leg, LegRole, Seen, Sighting, Ticket};
@@ -51,7 +52,6 @@ struct Grant {
 /// A conclusion that waits for the server's answer, or for a device that explains it.
 #[derive(Debug)]
 struct Waiting {
-    deadline: Timestamp,
     session: u64,
     case: Case,
 }
@@ -59,16 +59,19 @@ struct Waiting {
 /// State of RW-13 and RW-14.
 #[derive(Debug)]
 pub(super) struct Tickets {
-    /// By who showed them.
+    /// Not accepted so far, by who showed them.
     shown: Fair<[u8; 16], Shown>,
+    /// Accepted: no number of forged ones pushes them out.
+    accepted: Fair<[u8; 16], Shown>,
+    /// The last one of each flow, until it is answered.
+    open: Fair<u64, [u8; 16]>,
     /// By whom they were given to.
     granted: Fair<[u8; 16], Grant>,
     kdcs: Recent<Addr, ()>,
-    waiting: VecDeque<Waiting>,
+    waiting: Pending<Waiting>,
     /// Flows whose ticket RW-13 speaks of, a target's leg or one that a device passed on; true if it did.
     explained: Recent<u64, bool>,
     forwarders: Vec<Addr>,
-    evicted: u64,
 }
 
 impl Tickets {
@@ -77,16 +80,17 @@ impl Tickets {
         let life = Duration::from_secs(limits::TICKET_SECS);
         Self {
             shown: Fair::new(limits::EXCHANGES, relay),
+            accepted: Fair::new(limits::EXCHANGES, relay),
+            open: Fair::new(limits::EXCHANGES, relay),
             granted: Fair::new(limits::EXCHANGES, life),
             kdcs: Recent::new(limits::KDCS, Duration::from_secs(limits::IDENTITY_SECS)),
-            waiting: VecDeque::new(),
+            waiting: Pending::new(Duration::from_millis(limits::ANSWER_MILLIS)),
             explained: Recent::new(limits::EXCHANGES, relay),
             forwarders: declared
                 .forwarders
                 .iter()
                 .map(|ip| Addr::from(*ip))
                 .collect(),
-            evicted: 0,
         }
     }
 
@@ -97,13 +101,14 @@ impl Tickets {
             ts: s.ts,
             ticket: ticket.clone(),
         };
-        let first = self.shown.get(&ticket.ap_req_id);
+        let id = ticket.ap_req_id;
+        let first = self.accepted.get(&id).or_else(|| self.shown.get(&id));
         let relayed = first.and_then(|first| relayed::test(first, &shown, self.grant(ticket), cx));
+        let client = s.flow.client.addr;
         if first.is_none() {
-            let client = s.flow.client.addr;
-            self.shown
-                .insert(client, ticket.ap_req_id, shown.clone(), s.ts);
+            self.shown.insert(client, id, shown.clone(), s.ts);
         }
+        self.open.insert(client, s.flow.flow_id, id, s.ts);
         if let Some((mut case, other)) = relayed {
             let declared = [s.flow.client.addr, s.flow.server.addr];
             if declared.iter().any(|a| self.forwarders.contains(a)) {
@@ -153,21 +158,20 @@ impl Tickets {
     }
 
     fn wait(&mut self, session: u64, case: Case) {
-        if self.waiting.len() >= limits::PENDING_FINDINGS {
-            self.evicted += 1;
-            return;
-        }
-        self.waiting.push_back(Waiting {
-            deadline: case.ts.plus(Duration::from_millis(limits::ANSWER_MILLIS)),
-            session,
-            case,
-        });
+        let (client, ts) = (case.flow.client.addr, case.ts);
+        self.waiting.push(client, Waiting { session, case }, ts);
     }
 
     fn result(&mut self, s: &Sighting, session: u64, success: Option<bool>, code: Option<u32>) {
         let Some(success) = success else {
             return;
         };
+        if let Some(id) = self.open.remove(&s.flow.flow_id)
+            && success
+            && let Some(shown) = self.shown.remove(&id)
+        {
+            self.accepted.insert(shown.client(), id, shown, s.ts);
+        }
         let server = s.flow.server.addr;
         let mine = |w: &&mut Waiting| {
             w.case.flow.flow_id == s.flow.flow_id
@@ -222,22 +226,33 @@ impl Pattern for Tickets {
     }
 
     fn advance(&mut self, now: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some(waiting) = self.waiting.pop_front_if(|w| w.deadline <= now) {
+        while let Some(waiting) = self.waiting.pop(Some(now)) {
             self.conclude(waiting, out);
         }
     }
 
     fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
-        while let Some(waiting) = self.waiting.pop_front() {
+        while let Some(waiting) = self.waiting.pop(None) {
             self.conclude(waiting, out);
         }
     }
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.evicted,
-            exchanges: self.shown.evicted() + self.granted.evicted(),
+            pending: self.waiting.evicted(),
+            exchanges: self.shown.evicted() + self.accepted.evicted() + self.granted.evicted(),
+            ..Evicted::default()
         }
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.shown.limit(bounds.tickets);
+        self.accepted.limit(bounds.tickets);
+        self.granted.limit(bounds.tickets);
+        self.open.limit(bounds.flows);
+        self.kdcs.limit(bounds.told);
+        self.explained.limit(bounds.flows);
+        self.waiting.limit(bounds.waiting);
     }
 }
 

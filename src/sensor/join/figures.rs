@@ -98,6 +98,7 @@ impl Join {
             sightings: correlator.sightings,
             findings: correlator.findings,
             repeats: correlator.repeats,
+            gave_way: correlator.gave_way,
             incidents: correlator.incidents,
             gap_bytes: flow.gap_bytes,
             out_of_order: flow.out_of_order,
