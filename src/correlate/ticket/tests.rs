@@ -301,3 +301,34 @@ fn a_flood_of_one_client_hides_no_relay() {
     let relays = found.iter().filter(|f| f.detector == "RW-13").count();
     assert_eq!(relays, 1);
 }
+
+/// Forged tickets of ten thousand clients, many times what is kept: what a server accepted is kept for its time.
+#[test]
+fn a_flood_of_many_clients_hides_no_accepted_ticket() {
+    let mut story = Story::new();
+    let (victim, target) = (
+        flow(1, VICTIM, ATTACKER, 445),
+        flow(2, ATTACKER, TARGET, 389),
+    );
+    story.tell(0, victim, shown(Carrier::Smb, "cifs/files.lab.test", 1));
+    answered(&mut story, 1, victim, true);
+    for n in 0..200_000_u32 {
+        let mut forged = ticket(Carrier::Smb, "cifs/x", 0);
+        forged.ap_req_id[..4].copy_from_slice(&n.to_be_bytes());
+        forged.ap_req_id[15] = 7;
+        let [.., c, d] = (n % 10_000).to_be_bytes();
+        let flood = flow(1_000 + u64::from(n), [11, 0, c, d], TARGET, 445);
+        let seen = Seen::Ticket(Box::new(forged));
+        story.tell(2 + u64::from(n) / 2, flood, seen);
+    }
+    story.tell(
+        119_000,
+        target,
+        shown(Carrier::Ldap, "cifs/files.lab.test", 1),
+    );
+    answered(&mut story, 119_001, target, true);
+    assert!(story.correlator.counters().exchanges_evicted > 100_000);
+    let found = found(story);
+    let relays = found.iter().filter(|f| f.detector == "RW-13").count();
+    assert_eq!(relays, 1);
+}
