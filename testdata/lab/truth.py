@@ -12,6 +12,7 @@ expect, looks_like and allow may be repeated; also=ROLE:ADDRESS adds an address 
 
 import collections
 import datetime
+import functools
 import json
 import os
 import subprocess
@@ -205,12 +206,20 @@ def response_pairs(messages):
 
 def call_shows(capture, calls, event):
     """Whether bind and opnum are readable: tshark decodes them. It does not look into the bodies of
-    RPC over HTTP nor at what is not DCE/RPC; there the plain bytes of the identifier decide."""
+    RPC over HTTP nor at what is not DCE/RPC, and of one direction it does not always learn what is a
+    pipe; there the plain bytes of the identifier decide."""
     if event["uuid"] is None:
         return utf16("file:") in capture
+    plain = uuid.UUID(event["uuid"]).bytes_le in capture
     if event["transport"] == "ncacn_http" and event["port"] == 80:
-        return uuid.UUID(event["uuid"]).bytes_le in capture
-    return calls[event["uuid"], event["opnum"]] > 0
+        return plain
+    return calls[event["uuid"], event["opnum"]] > 0 or (plain and one_direction())
+
+
+@functools.cache
+def one_direction():
+    """Whether no server ever answers: the mirror carried what clients send"""
+    return not any(rows(PATH + ".pcap", "tcp.flags.syn == 1 && tcp.flags.ack == 1", []))
 
 
 def path_shows(capture, calls, event):
