@@ -240,6 +240,7 @@ fn conclude(
         kind: "coercion",
         confidence: match owner {
             "unknown" => "medium",
+            "unnamed" => "low",
             _ if w.call.path_by_scan => "medium",
             _ => "high",
         },
@@ -328,6 +329,9 @@ fn owner(
     } else if matches!(method.family.as_str(), "rprn" | "par") {
         // Ordinary clients name hosts whose address we have not learned.
         "unknown"
+    } else if w.flow.one_way && names.is_nameless(server) {
+        // Where the server's packets are missing, so is its name: it may be its own.
+        "unnamed"
     } else {
         "other"
     }
@@ -405,6 +409,9 @@ fn evidence(w: &Waiting, method: &Method, f: &Finding, answered: Option<Answered
             "server" => "the called server itself",
             "none" => "no remote host",
             "other" => "another host",
+            "unnamed" => {
+                "a host, perhaps the called server: of that nothing was seen, so its name is not known"
+            }
             _ => "a host whose address is not known",
         };
         let scan = if w.call.path_by_scan {

@@ -115,6 +115,8 @@ pub struct FlowMeta {
     pub app_proto: &'static str,
     /// Gaps in the flow so far.
     pub gaps: u32,
+    /// The client sent something, and no byte of the server was seen so far.
+    pub one_way: bool,
 }
 
 /// What a flow was in an incident.

@@ -54,7 +54,8 @@ declare_event! {
         pub path_host_literal: bool => "path_host_literal" Ours,
         /// Coercion: the path makes the victim use WebDAV (`host@port`).
         pub webdav: bool => "webdav" Ours,
-        /// Coercion: whose host it is: `caller`, `server`, `other`, `none` (local path), or `unknown` (unreadable).
+        /// Coercion: whose host it is: `caller`, `server`, `other`, `none` (local path), `unknown` (unreadable), or
+        /// `unnamed` (a name that may be the server's own, of which nothing was seen).
         pub path_owner: &'static str => "path_owner" Ours,
         /// Coercion: different coercible interfaces the caller used against any host within a minute.
         pub caller_interfaces: u64 => "caller_interfaces" Ours,

@@ -85,6 +85,16 @@ pub struct FlowInfo {
 }
 
 impl FlowInfo {
+    /// Payload bytes that one side sent.
+    #[must_use]
+    pub fn sent(&self, side: Side) -> u64 {
+        let [a, b] = self.bytes;
+        match side {
+            Side::A => a,
+            Side::B => b,
+        }
+    }
+
     /// True if some bytes of this flow were never seen.
     #[must_use]
     pub fn lossy(&self) -> bool {

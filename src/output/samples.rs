@@ -41,6 +41,7 @@ fn flow() -> FlowMeta {
         }),
         iface: 0,
         app_proto: "smb",
+        one_way: false,
         gaps: 0,
     }
 }

@@ -51,7 +51,7 @@ impl Coercion {
             "unread" => ("unknown", false),
             other => (other, false),
         };
-        let owner = ["caller", "server", "other", "none", "unknown"]
+        let owner = ["caller", "server", "other", "none", "unknown", "unnamed"]
             .into_iter()
             .find(|o| *o == owner)
             .unwrap();
@@ -145,6 +145,12 @@ pub(super) fn coercion_levels() {
         ("efsr",  18, "C", "other",     1, "unknown", "2593069 medium"),
         ("dfsnm", 15, "C", "caller+ip", 1, "failure", "2593069 medium"),
         ("fsrvp", 10, "C", "other",     1, "unknown", "2593069 medium"),
+        // One direction only.
+        ("dfsnm", 12, "A", "unnamed",   1, "unknown", "2593560 low"),
+        ("efsr",   0, "A", "unnamed",   2, "unknown", "2593560 low"),
+        ("dhcpm", 44, "B", "unnamed",   1, "unknown", "2593560 low"),
+        ("even",   9, "A", "unnamed",   5, "unknown", "2593560 low"),
+        ("efsr",   0, "A", "unnamed",   3, "unknown", "2593071 high"),
         // Sealed.
         ("efsr",   0, "A", "sealed",    1, "unknown", "2593070 medium"),
         ("efsr",   4, "A", "sealed",    2, "failure", "2593070 medium"),        // both EFS interfaces tried

@@ -176,6 +176,7 @@ impl FlowSink<'_> {
             iface: self.info.iface,
             app_proto,
             gaps: self.info.gaps,
+            one_way: self.info.sent(client) > 0 && self.info.sent(client.other()) == 0,
         }
     }
 }

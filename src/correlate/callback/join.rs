@@ -43,8 +43,8 @@ pub(super) fn callback(call: &Case, o: &Outgoing, cx: &Context<'_>) -> Option<Ca
         domain: o.auth.domain.clone(),
         machine_account: o.auth.user.ends_with('$'),
         path_owner: match (f.path_owner, listener == caller) {
-            ("unknown", true) => "caller",
-            ("unknown", false) => "other",
+            ("unknown" | "unnamed", true) => "caller",
+            ("unknown" | "unnamed", false) => "other",
             (said, _) => said,
         },
         victim_tier0: cx.identity.roles(victim).is_tier0(),

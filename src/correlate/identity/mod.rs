@@ -409,6 +409,15 @@ impl Identity {
             || self.is_declared(addr, name)
     }
 
+    /// True if no name of the host at `addr` is known, from whatever source.
+    pub(super) fn is_nameless(&self, addr: Addr) -> bool {
+        let shown = self
+            .hosts
+            .get(&addr)
+            .is_some_and(|h| h.names().next().is_some());
+        !shown && !self.declared_names.contains_key(&addr)
+    }
+
     /// True if two addresses are known to be one host's: the same ServerGuid, each says over SMB that it has the
     /// other, or one name that both own by evidence better than NTLM.
     pub(super) fn same_host(&self, a: Addr, b: Addr) -> bool {

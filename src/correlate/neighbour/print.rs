@@ -53,7 +53,14 @@ pub(super) fn driver(
     if at(server) {
         return None;
     }
-    f.path_owner = if at(client) { "caller" } else { "other" };
+    f.path_owner = if at(client) {
+        "caller"
+    } else if literal.is_none() && s.flow.one_way && cx.identity.is_nameless(server) {
+        // Where the server's packets are missing, so is its name: it may be its own.
+        "unnamed"
+    } else {
+        "other"
+    };
     Some(format!(
         "{client} made {server} load a printer driver from {}",
         call.detail
