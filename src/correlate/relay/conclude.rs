@@ -16,11 +16,12 @@ const NESTED: Duration = Duration::from_secs(2);
 /// Which of the legs is the victim's and which the target's.
 ///
 /// Topology decides where it can: nobody relays from the target's server on, and nobody relays to the
-/// victim's client. Else the order does: a challenge is seen first where it was made, a response
-/// first where it was computed.
+/// victim's client. Else the order does: a challenge is seen first where it was made, if it was seen on
+/// every leg, and a response first where it was computed.
 pub(super) fn roles<'a>(legs: &[&'a Exchange]) -> Option<(&'a Exchange, &'a Exchange)> {
+    let comparable = legs.iter().all(|e| e.challenged.is_some());
     let order = |e: &Exchange| {
-        let challenged = e.challenged.map_or(u64::MAX, |m| m.number);
+        let challenged = e.challenged.filter(|_| comparable).map_or(0, |m| m.number);
         let authenticated = e.authenticated.map_or(0, |m| m.number);
         (challenged, u64::MAX - authenticated)
     };

@@ -218,3 +218,31 @@ fn only_the_web_is_learned() {
         assert!(relays.iter().all(|f| !f.forwarded), "{carriers:?}");
     }
 }
+
+/// Of one leg only what the client sends, and no host is on both legs: a challenge on one of them says nothing, the
+/// response was first where it was computed.
+#[test]
+fn with_one_challenge_the_responses_tell_the_roles() {
+    for challenged in [0, 1] {
+        let mut story = Story::new();
+        let (victim, relay) = (flow(1, VICTIM, ATTACKER, 80), flow(2, OTHER, TARGET, 445));
+        let legs = [(victim, Carrier::Http), (relay, Carrier::Smb)];
+        let (leg, carrier) = legs[challenged];
+        story.tell(0, leg, challenge(carrier, 3));
+        for (ms, (leg, carrier)) in (1..).zip(legs) {
+            let mut auth = authentication(carrier, 3, 3);
+            auth.challenge = (leg == legs[challenged].0).then_some([3; 8]);
+            story.tell(ms, leg, Seen::Authenticate(Box::new(auth)));
+        }
+        let story = story.end(2_000);
+        let found = story.findings();
+        let relays: Vec<_> = found
+            .iter()
+            .map(|f| (f.detector, f.victim, f.listener, f.attacker, f.target))
+            .collect();
+        let addr = |a| Some(crate::net::Addr::v4(a));
+        let roles = (addr(VICTIM), addr(ATTACKER), addr(OTHER), addr(TARGET));
+        let (v, l, a, t) = roles;
+        assert_eq!(relays, [("RW-02", v, l, a, t)], "challenge of {challenged}");
+    }
+}
