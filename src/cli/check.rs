@@ -71,7 +71,7 @@ fn lines(
     network_lines(&mut lines, config);
     memory_lines(&mut lines, config, memory);
     lines.push(format!(
-        "limits         {} exchanges ({} a client), {} incidents, {} waiting detections",
+        "limits         at most, whatever the budget: {} exchanges ({} a client), {} incidents, {} waiting detections",
         limits::EXCHANGES,
         limits::EXCHANGES_PER_SOURCE,
         limits::INCIDENTS,

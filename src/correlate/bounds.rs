@@ -65,7 +65,7 @@ const OUTGOING: Share = share(
     1_700,
     limits::NAMED_ADDRESSES,
 );
-const LOGON: Share = share("accounts of sessions", 2, 1, 1_000, limits::ACTION_SESSIONS);
+const LOGON: Share = share("accounts of sessions", 3, 1, 700, limits::ACTION_SESSIONS);
 const SERVER: Share = share(
     "servers with their challenges",
     2,
@@ -87,7 +87,7 @@ const LED: Share = share(
     limits::PRECURSORS,
 );
 const FLOW: Share = share("marks of flows and names", 3, 13, 400, limits::PRECURSORS);
-const TOLD: Share = share("what was told", 2, 24, 200, limits::PENDING_FINDINGS);
+const TOLD: Share = share("what was told", 2, 28, 200, limits::PENDING_FINDINGS);
 const MARK: Share = share(
     "marks of challenges and pairs",
     1,

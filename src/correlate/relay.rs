@@ -23,7 +23,7 @@ use super::pattern::{Context, Evicted, Pattern};
 use super::window::Recent;
 use super::{Case, Declared, loops_back};
 use crate::correlate::Map;
-use crate::event::{Authenticate, Seen, Sighting};
+use crate::event::{Authenticate, Knowledge, Seen, Sighting};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
@@ -358,6 +358,16 @@ impl Pattern for Relays {
     fn finish(&mut self, _: Timestamp, _: &Context<'_>, out: &mut Vec<Case>) {
         while let Some(&(_, candidate)) = self.deadlines.first() {
             self.conclude(candidate, out);
+        }
+    }
+
+    fn snapshot(&self, to: &mut Knowledge) {
+        to.passers = self.passers.records().collect();
+    }
+
+    fn restore(&mut self, from: &Knowledge) {
+        for record in &from.passers {
+            self.passers.restore(record);
         }
     }
 

@@ -84,6 +84,8 @@ pub struct Knowledge {
     pub names: Vec<NameRecord>,
     /// Who authenticates where.
     pub habits: Vec<HabitRecord>,
+    /// Devices that pass logons on.
+    pub passers: Vec<PasserRecord>,
     /// Weaknesses.
     pub posture: Vec<Posture>,
 }
@@ -128,6 +130,25 @@ pub struct NameRecord {
     pub until: Timestamp,
     /// Others claim it too.
     pub contested: bool,
+}
+
+/// A device that passes the logons of others on to a server, and is learned for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasserRecord {
+    /// The device.
+    #[serde(with = "addr")]
+    pub listener: Addr,
+    /// The server behind it.
+    #[serde(with = "addr")]
+    pub target: Addr,
+    /// The first accounts whose logons it passed on.
+    pub users: Vec<String>,
+    /// First time.
+    #[serde(with = "time")]
+    pub first: Timestamp,
+    /// Last time.
+    #[serde(with = "time")]
+    pub last: Timestamp,
 }
 
 /// A client that authenticates at a server.

@@ -40,7 +40,8 @@ pub use finding::Finding;
 pub use http::{HttpDetail, HttpRequest, HttpTransaction};
 pub use identity::{SiteKey, identity};
 pub use known::{
-    HabitRecord, HostRecord, IdentityChange, Knowledge, NameRecord, Posture, PostureReport,
+    HabitRecord, HostRecord, IdentityChange, Knowledge, NameRecord, PasserRecord, Posture,
+    PostureReport,
 };
 pub use krb5::{KrbApReq, KrbApResult, KrbReply, KrbRequest};
 pub use ldap::{LdapBind, LdapNetlogon, LdapRequest, LdapResult, SaslLayer};

@@ -3,7 +3,7 @@
 //! ```text
 //! meta      version, since                        names     "name address" -> NameRecord
 //! hosts     address       -> HostRecord           habits    "client server" -> HabitRecord
-//!                                                 posture   "kind host" -> Posture
+//! passers   "listener target" -> PasserRecord     posture   "kind host" -> Posture
 //! ```
 //!
 //! Values are JSON. A copy of everything is laid over the tables in one transaction, and only rows that differ
@@ -23,7 +23,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::event::{HabitRecord, HostRecord, Knowledge, NameRecord};
+use crate::event::{HabitRecord, HostRecord, Knowledge, NameRecord, PasserRecord};
 use crate::limits;
 use crate::output::database::{self, Opened, SetAside, Trouble};
 use crate::time::Timestamp;
@@ -34,6 +34,7 @@ const META: Table = Table::new("meta");
 const HOSTS: Table = Table::new("hosts");
 const NAMES: Table = Table::new("names");
 const HABITS: Table = Table::new("habits");
+const PASSERS: Table = Table::new("passers");
 const POSTURE: Table = Table::new("posture");
 /// Of the records. Another one is set aside like a corrupt one.
 const VERSION: &[u8] = b"1";
@@ -136,6 +137,9 @@ impl Store {
         lay(&tx, NAMES, known.names.iter().map(|n| (name(n), n)))?;
         let pair = |h: &HabitRecord| format!("{} {}", h.client, h.server);
         lay(&tx, HABITS, known.habits.iter().map(|h| (pair(h), h)))?;
+        let through = |p: &PasserRecord| format!("{} {}", p.listener, p.target);
+        let passers = known.passers.iter();
+        lay(&tx, PASSERS, passers.map(|p| (through(p), p)))?;
         let kind = |p: &crate::event::Posture| format!("{} {}", p.kind, p.host);
         lay(&tx, POSTURE, known.posture.iter().map(|p| (kind(p), p)))?;
         tx.commit()?;
@@ -197,11 +201,14 @@ fn read(db: &Database) -> Result<Knowledge, redb::Error> {
     names.sort_by_key(|n| (n.last, n.addr));
     let mut habits: Vec<HabitRecord> = rows(&tx, HABITS, limits::HABITS)?;
     habits.sort_by_key(|h| (h.last, h.client, h.server));
+    let mut passers: Vec<PasserRecord> = rows(&tx, PASSERS, limits::HABITS)?;
+    passers.sort_by_key(|p| (p.last, p.listener, p.target));
     Ok(Knowledge {
         since,
         hosts,
         names,
         habits,
+        passers,
         posture: rows(&tx, POSTURE, limits::POSTURES)?,
     })
 }
@@ -211,7 +218,12 @@ fn rows<T: DeserializeOwned>(
     table: Table,
     most: usize,
 ) -> Result<Vec<T>, redb::Error> {
-    let table = tx.open_table(table)?;
+    let table = match tx.open_table(table) {
+        Ok(table) => table,
+        // Of a version before there was such knowledge.
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    };
     let mut all = Vec::new();
     for row in table.iter()?.take(most) {
         let (key, value) = row?;

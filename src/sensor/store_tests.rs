@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::event::{Posture, Source};
+use crate::event::{PasserRecord, Posture, Source};
 use crate::net::Addr;
 
 fn known(n: u8) -> Knowledge {
@@ -30,6 +30,12 @@ fn known(n: u8) -> Knowledge {
             client: addr,
             server: addr,
             ..HabitRecord::default()
+        }],
+        passers: vec![PasserRecord {
+            listener: addr,
+            target: addr,
+            users: vec!["LAB\\alice".to_owned()],
+            ..PasserRecord::default()
         }],
         posture: vec![Posture {
             kind: "smb_unsigned".to_owned(),

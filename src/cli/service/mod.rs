@@ -259,6 +259,7 @@ fn dumped(dump: &Dump) -> Value {
         "hosts": known.hosts,
         "names": known.names,
         "habits": known.habits,
+        "passers": known.passers,
         "posture": known.posture,
         "incidents": incidents.collect::<Vec<Value>>(),
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::exchange::Exchange;
 use crate::correlate::window::Recent;
-use crate::event::{Carrier, Finding};
+use crate::event::{Carrier, Finding, PasserRecord};
 use crate::limits;
 use crate::net::Addr;
 use crate::time::Timestamp;
@@ -98,6 +98,34 @@ impl Passers {
         self.alarms.limit(most);
     }
 
+    /// For the store: pairs whose listener nothing was said of.
+    pub(super) fn records(&self) -> impl Iterator<Item = PasserRecord> {
+        self.pairs
+            .iter()
+            .filter(|((listener, _), pair, _)| !self.is_alarmed(*listener, pair.first))
+            .map(|((listener, target), pair, last)| PasserRecord {
+                listener: *listener,
+                target: *target,
+                users: pair.users.clone(),
+                first: pair.first,
+                last,
+            })
+    }
+
+    /// From the store, oldest first.
+    pub(super) fn restore(&mut self, record: &PasserRecord) {
+        let pair = Pair {
+            first: record.first,
+            users: record.users.iter().take(USERS).cloned().collect(),
+        };
+        let key = (record.listener, record.target);
+        self.pairs.insert(key, pair, record.last);
+    }
+
+    fn is_alarmed(&self, listener: Addr, since: Timestamp) -> bool {
+        self.alarms.get(&listener).is_some_and(|at| *at >= since)
+    }
+
     /// Another detector names the host as attacker or listener: what was learned of it counts no more.
     pub(super) fn alarm(&mut self, host: Addr, now: Timestamp) {
         self.alarms.insert(host, now, now);
@@ -124,7 +152,7 @@ impl Passers {
         }
         let key = (listener, target);
         let user = format!("{}\\{}", f.domain, f.user).to_lowercase();
-        let alarm = self.alarms.get(&listener).copied();
+        let alarms = &self.alarms;
         let Some(pair) = self.pairs.get_mut(&key) else {
             let pair = Pair {
                 first: now,
@@ -133,7 +161,7 @@ impl Passers {
             self.pairs.insert(key, pair, now);
             return None;
         };
-        if alarm.is_some_and(|at| at >= pair.first) {
+        if alarms.get(&listener).is_some_and(|at| *at >= pair.first) {
             pair.first = now;
             pair.users.clear();
         }

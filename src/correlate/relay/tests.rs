@@ -192,6 +192,32 @@ fn a_pair_that_passes_logons_on_for_a_day_is_a_proxy() {
     assert!(!habit(&four, 8, None, true).forwarded, "it coerces");
 }
 
+/// What was learned outlives a restart, but not of a host that something else was said of.
+#[test]
+fn a_learned_proxy_is_known_after_a_restart() {
+    for alarm in [false, true] {
+        let mut story = Story::new();
+        for (n, user) in (0..).zip(["alice", "bob", "carol"]) {
+            through(&mut story, n * 8 * HOUR, 1 + n * 2, user, None);
+        }
+        if alarm {
+            let call = efs_call(None, true, 1);
+            story.tell(17 * HOUR, flow(90, ATTACKER, VICTIM, 445), call);
+            story.tell(
+                18 * HOUR,
+                flow(91, OTHER, TARGET, 445),
+                challenge(Carrier::Smb, 0),
+            );
+        }
+        let known = story.correlator.knowledge();
+        assert_eq!(known.passers.len(), usize::from(!alarm));
+        let mut again = Story::new();
+        again.correlator.restore(&known);
+        through(&mut again, 25 * HOUR, 9, "alice", None);
+        assert_eq!(again.findings()[0].forwarded, !alarm);
+    }
+}
+
 /// Protocols that differ, directories and file servers are never learned.
 #[test]
 fn only_the_web_is_learned() {
