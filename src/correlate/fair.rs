@@ -161,14 +161,14 @@ impl<K: Eq + Hash + Clone> Own<K> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn at(ms: u64) -> Timestamp {
+    pub(in crate::correlate) fn at(ms: u64) -> Timestamp {
         Timestamp(ms * 1_000_000)
     }
 
-    fn host(n: u32) -> Addr {
+    pub(in crate::correlate) fn host(n: u32) -> Addr {
         let [_, b, c, d] = n.to_be_bytes();
         Addr::v4([11, b, c, d])
     }

@@ -111,15 +111,7 @@ fn release(sources: &mut Map<Addr, usize>, source: Addr) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(ms: u64) -> Timestamp {
-        Timestamp(ms * 1_000_000)
-    }
-
-    fn host(n: u32) -> Addr {
-        let [_, b, c, d] = n.to_be_bytes();
-        Addr::v4([11, b, c, d])
-    }
+    use crate::correlate::fair::tests::{at, host};
 
     #[test]
     fn a_source_has_its_share_and_everything_its_time() {
