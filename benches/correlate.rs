@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::measure;
 use relaywatch::catalog::Catalog;
-use relaywatch::correlate::{Correlator, Declared, Judge, Verdict, costs};
+use relaywatch::correlate::{Correlator, Cost, Declared, Judge, Verdict, costs};
 use relaywatch::event::{
     Authenticate, Call, Carrier, Claim, Finding, FlowMeta, Mic, OrderKey, Seen, Sighting,
     Signature, Source,
@@ -301,7 +301,7 @@ fn main() {
             &bench,
             measure::cpu_now().saturating_sub(cpu),
         );
-        let planned: usize = costs(share).iter().map(|c| c.entries * c.bytes).sum();
+        let planned: usize = costs(share).iter().map(Cost::total).sum();
         println!(
             "  {mib} MiB budget: {} KiB resident more, share {} KiB, planned {} KiB",
             rss_kib().saturating_sub(before),
