@@ -56,8 +56,8 @@ const EXCHANGE: Share = share("NTLM exchanges", 20, 1, 1_700, limits::EXCHANGES)
 const BEFORE: Share = share("begun exchanges", 4, 1, 350, limits::EXCHANGES);
 const TICKET: Share = share("tickets", 11, 3, 850, limits::EXCHANGES);
 const HOST: Share = share("addresses", 7, 1, 900, limits::NAMED_ADDRESSES);
-const NAME: Share = share("names", 9, 1, 1_100, limits::NAMED_ADDRESSES);
-const HABIT: Share = share("pairs that authenticated", 6, 1, 450, limits::HABITS);
+const NAME: Share = share("names", 8, 1, 1_100, limits::NAMED_ADDRESSES);
+const HABIT: Share = share("pairs that authenticated", 5, 1, 450, limits::HABITS);
 const OUTGOING: Share = share(
     "authentications of the last seconds",
     3,
@@ -76,7 +76,8 @@ const SERVER: Share = share(
 const SCOUT: Share = share("hosts that look around", 2, 1, 3_900, limits::PRECURSORS);
 const WAITING: Share = share("findings that wait", 8, 13, 2_500, limits::PENDING_FINDINGS);
 const KEPT: Share = share("calls and actions", 5, 6, 2_300, limits::PENDING_FINDINGS);
-const STORY: Share = share("stories", 3, 6, 2_500, limits::INCIDENTS);
+const STORY: Share = share("stories", 3, 5, 2_500, limits::INCIDENTS);
+const EXPLAINED: Share = share("flows that a relay explains", 2, 1, 700, limits::EXCHANGES);
 const INCIDENT: Share = share("incidents", 5, 1, 8_000, limits::INCIDENTS);
 const POSTURE: Share = share("weaknesses", 4, 1, 1_100, limits::POSTURES);
 const LED: Share = share(
@@ -98,7 +99,7 @@ const MARK: Share = share(
 
 const ALL: &[Share] = &[
     EXCHANGE, BEFORE, TICKET, HOST, NAME, HABIT, OUTGOING, LOGON, SERVER, SCOUT, WAITING, KEPT,
-    STORY, INCIDENT, POSTURE, LED, FLOW, TOLD, MARK,
+    STORY, EXPLAINED, INCIDENT, POSTURE, LED, FLOW, TOLD, MARK,
 ];
 
 /// Entries at most, of each structure that hosts on the wire can fill.
@@ -130,6 +131,8 @@ pub(super) struct Bounds {
     pub(super) kept: usize,
     /// Relays and callbacks that a later finding joins.
     pub(super) stories: usize,
+    /// Flows that are legs of a relay, or of a connection that a device passed on.
+    pub(super) explained: usize,
     /// Incidents that are open.
     pub(super) incidents: usize,
     /// Weaknesses of hosts.
@@ -172,6 +175,7 @@ impl Bounds {
             waiting: most(WAITING),
             kept: most(KEPT),
             stories: most(STORY),
+            explained: most(EXPLAINED),
             incidents: most(INCIDENT),
             postures: most(POSTURE),
             led: most(LED),

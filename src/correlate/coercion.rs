@@ -111,7 +111,8 @@ impl Pattern for Coercion {
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.waiting.evicted(),
+            // Told early, without the answer.
+            pending: self.waiting.lost(),
             ..Evicted::default()
         }
     }

@@ -18,7 +18,7 @@ const SHARE: usize = 16;
 pub(super) struct Fair<K, V> {
     all: Recent<K, (Addr, V)>,
     own: Map<Addr, Own<K>>,
-    evicted: u64,
+    gave_way: u64,
 }
 
 /// Keys of one source.
@@ -35,7 +35,7 @@ impl<K: Eq + Hash + Clone, V> Fair<K, V> {
         Self {
             all: Recent::new(most, keep),
             own: Map::default(),
-            evicted: 0,
+            gave_way: 0,
         }
     }
 
@@ -67,7 +67,7 @@ impl<K: Eq + Hash + Clone, V> Fair<K, V> {
         let mut gone = None;
         if full && let Some(oldest) = self.oldest_of(source) {
             gone = self.remove(&oldest).map(|value| (oldest, value));
-            self.evicted += 1;
+            self.gave_way += 1;
         }
         if let Some((old, (other, value))) = self.all.insert(key.clone(), (source, value), now) {
             self.settle(other);
@@ -106,9 +106,19 @@ impl<K: Eq + Hash + Clone, V> Fair<K, V> {
             .map(|(key, (_, value), at)| (key, value, at))
     }
 
-    /// Entries that had to go although they were not old.
+    /// Entries that had to go for another source's although they were not old.
     pub(super) fn evicted(&self) -> u64 {
-        self.evicted + self.all.evicted()
+        self.all.evicted()
+    }
+
+    /// Entries that gave way to newer ones of their source.
+    pub(super) fn gave_way(&self) -> u64 {
+        self.gave_way
+    }
+
+    /// Both.
+    pub(super) fn lost(&self) -> u64 {
+        self.evicted() + self.gave_way
     }
 
     /// Puts a key at the end of its source's queue; `more` live ones than before.
@@ -183,13 +193,14 @@ pub(super) mod tests {
         }
         assert_eq!(fair.get(&0), Some(&"quiet"));
         assert_eq!((fair.get(&4_990), fair.get(&4_991)), (None, Some(&"loud")));
-        assert_eq!(fair.evicted(), 4_990);
+        assert_eq!((fair.evicted(), fair.gave_way()), (0, 4_990));
         assert_eq!(fair.all.len(), 11);
         // Many sources reach the bound of all, and the oldest goes.
         for n in 0..1_000_u32 {
             fair.insert(host(n), 10_000 + n, "many", at(6_000));
         }
         assert_eq!((fair.get(&0), fair.all.len()), (None, 160));
+        assert_eq!(fair.evicted(), 851);
         // What is old is no account of anybody's.
         fair.insert(quiet, 1, "late", at(200_000));
         assert_eq!((fair.all.len(), fair.own.len()), (1, 1));
@@ -208,7 +219,7 @@ pub(super) mod tests {
         fair.remove(&2);
         assert!(fair.insert(source, 4, (), at(1)).is_none());
         assert!(fair.insert(host(2), 5, (), at(1)).is_none());
-        assert_eq!((fair.evicted(), fair.all.len()), (1, 4));
+        assert_eq!((fair.gave_way(), fair.all.len()), (1, 4));
         for n in 0..10_000 {
             fair.insert(source, n % 3, (), at(2));
             fair.renew(&(n % 3), at(2));

@@ -49,6 +49,11 @@ impl Logons {
         self.0.get(&flow_id)
     }
 
+    /// Accounts that gave way to newer ones of their client.
+    pub(super) fn gave_way(&self) -> u64 {
+        self.0.gave_way()
+    }
+
     /// Accounts that had to go although they were not old.
     pub(super) fn evicted(&self) -> u64 {
         self.0.evicted()

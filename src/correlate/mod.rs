@@ -138,7 +138,7 @@ pub struct Counters {
     pub pending_evicted: u64,
     /// What hosts lost of their own because they did more than is kept of one host; others lost nothing by it.
     pub gave_way: u64,
-    /// Names and addresses forgotten because a limit was met.
+    /// Names, addresses and habits forgotten because a limit was met.
     pub identities_evicted: u64,
     /// Addresses known.
     pub identities: u64,
@@ -312,7 +312,7 @@ impl Correlator {
             exchanges_evicted: gone.exchanges,
             pending_evicted: gone.pending,
             gave_way: gone.own,
-            identities_evicted: self.identity.evicted(),
+            identities_evicted: self.identity.evicted() + gone.known,
             identities: self.identity.len() as u64,
             postures_evicted: self.postures.evicted(),
             incidents_evicted: self.incidents.evicted(),
@@ -326,11 +326,13 @@ impl Correlator {
         all.fold(
             Evicted {
                 pending: self.suspects.evicted() + self.logons.evicted(),
+                own: self.logons.gave_way(),
                 ..Evicted::default()
             },
             |sum, gone| Evicted {
                 exchanges: sum.exchanges + gone.exchanges,
                 pending: sum.pending + gone.pending,
+                known: sum.known + gone.known,
                 own: sum.own + gone.own,
             },
         )

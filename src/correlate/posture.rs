@@ -157,7 +157,7 @@ impl Postures {
 
     /// Weaknesses that there was no room for.
     pub(super) fn evicted(&self) -> u64 {
-        self.evicted + self.open.evicted()
+        self.evicted + self.open.lost()
     }
 
     fn authenticate(&mut self, s: &Sighting, auth: &Authenticate) {

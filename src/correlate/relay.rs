@@ -382,6 +382,7 @@ impl Pattern for Relays {
         Evicted {
             exchanges: self.exchanges.evicted(),
             pending: self.enrolling.evicted(),
+            own: self.enrolling.gave_way(),
             ..Evicted::default()
         }
     }

@@ -319,7 +319,12 @@ fn the_correlators_structures_cost_no_more_than_declared() {
         });
         check("logons", cost);
         // The listener n of the victim n passes its authentication on to a server.
-        let relays = [("stories", 4), ("what was told", 2), ("incidents", 1)];
+        let relays = [
+            ("stories", 4),
+            ("flows that a relay explains", 1),
+            ("what was told", 2),
+            ("incidents", 1),
+        ];
         let cost = full.fill(&relays, |f, n| {
             let (victim, listener, target) = (host(13, n), host(14, n), host(15, n));
             let (first, second) = (1_000_000 + 2 * n, 1_000_001 + 2 * n);

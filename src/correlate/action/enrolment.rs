@@ -105,6 +105,7 @@ impl Pattern for WebEnrolment {
     fn evicted(&self) -> Evicted {
         Evicted {
             pending: self.requests.evicted() + self.lone.evicted(),
+            own: self.requests.gave_way(),
             ..Evicted::default()
         }
     }

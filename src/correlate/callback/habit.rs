@@ -51,6 +51,11 @@ impl Habits {
         self.0.evicted()
     }
 
+    /// Pairs that gave way to newer ones of their client.
+    pub(super) fn gave_way(&self) -> u64 {
+        self.0.gave_way()
+    }
+
     /// For the store.
     pub(super) fn records(&self) -> impl Iterator<Item = HabitRecord> {
         let all = self.0.iter();

@@ -165,12 +165,13 @@ impl Pattern for Callbacks {
             pending: self.asked.evicted()
                 + self.calls.evicted()
                 + self.outgoing.evicted()
-                + self.encrypted.evicted()
-                + self.habits.evicted(),
+                + self.encrypted.evicted(),
+            known: self.habits.evicted(),
             own: self.asked.gave_way()
                 + self.calls.gave_way()
                 + self.outgoing.gave_way()
-                + self.encrypted.gave_way(),
+                + self.encrypted.gave_way()
+                + self.habits.gave_way(),
             ..Evicted::default()
         }
     }

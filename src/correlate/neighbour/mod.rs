@@ -92,6 +92,7 @@ impl Pattern for Neighbours {
         let desk = self.desk.evicted();
         Evicted {
             pending: desk.pending + self.zero.evicted() + self.replicas.evicted(),
+            own: desk.own + self.zero.gave_way() + self.replicas.gave_way(),
             ..desk
         }
     }

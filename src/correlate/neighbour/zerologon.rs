@@ -45,6 +45,10 @@ impl ZeroLogons {
         self.0.limit(bounds.kept);
     }
 
+    pub(super) fn gave_way(&self) -> u64 {
+        self.0.gave_way()
+    }
+
     pub(super) fn evicted(&self) -> u64 {
         self.0.evicted()
     }

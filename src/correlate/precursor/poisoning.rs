@@ -143,6 +143,7 @@ impl Pattern for Poisoning {
                 + self.own.evicted()
                 + self.led.evicted()
                 + self.logons.evicted(),
+            own: self.asked.gave_way() + self.own.gave_way() + self.led.gave_way(),
             ..Evicted::default()
         }
     }

@@ -164,6 +164,7 @@ impl Pattern for Rogue {
     fn evicted(&self) -> Evicted {
         Evicted {
             pending: self.offers.evicted() + self.rounds.evicted() + self.servers.evicted(),
+            own: self.offers.gave_way(),
             ..Evicted::default()
         }
     }

@@ -77,6 +77,7 @@ impl Pattern for WebDav {
     fn evicted(&self) -> Evicted {
         Evicted {
             pending: self.waiting.evicted() + self.flows.evicted(),
+            own: self.flows.gave_way(),
             ..Evicted::default()
         }
     }

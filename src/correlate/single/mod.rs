@@ -208,12 +208,13 @@ impl Pattern for Singles {
     fn limit(&mut self, bounds: &Bounds) {
         self.before.limit(bounds.before);
         self.waiting.limit(bounds.waiting);
-        self.explained.limit(bounds.stories);
+        self.explained.limit(bounds.explained);
     }
 
     fn evicted(&self) -> Evicted {
         Evicted {
             pending: self.before.evicted() + self.waiting.evicted() + self.explained.evicted(),
+            own: self.before.gave_way(),
             ..Evicted::default()
         }
     }

@@ -240,7 +240,7 @@ impl Pattern for Tickets {
     fn evicted(&self) -> Evicted {
         Evicted {
             pending: self.waiting.evicted(),
-            exchanges: self.shown.evicted() + self.accepted.evicted() + self.granted.evicted(),
+            exchanges: self.shown.lost() + self.accepted.lost() + self.granted.lost(),
             ..Evicted::default()
         }
     }
