@@ -158,10 +158,11 @@ all() {
   varied=$(one_in_five "$seed")
   fixed=$(scenarios | grep -vxF "$varied")
   echo "lab: LAB_SEED=$seed; varied: $(wc -w <<< "$varied") of $(scenarios | wc -l) scenarios"
+  # A domain of its own for every run: what an earlier one left in it would show in this one.
+  rm -rf "${STATE%-varied}" "${STATE%-varied}-varied"
   LAB_SEED='' step up
   LAB_SEED='' step run $fixed || code=1
   LAB_SEED='' step down
-  rm -rf "${STATE%-varied}-varied"
   LAB_SEED=$seed step up
   LAB_SEED=$seed step run $varied || code=1
   LAB_SEED=$seed step down

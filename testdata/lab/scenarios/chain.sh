@@ -19,6 +19,8 @@ machine_of_dc() { in_host dc1 samba-tool computer delete "$1" -s "$STATE/dc1/etc
 forget_name() {
   in_host dc1 samba-tool dns delete "$DC_FQDN" "$DNS_DOMAIN" "$1" A "$2" -U "Administrator%$ADMIN_PW" \
     -s "$STATE/dc1/etc/smb.conf" > /dev/null 2>&1 || true
+  # The server does not always know yet of a name that came by LDAP.
+  ldbdel -H "$STATE/dc1/private/sam.ldb" "DC=$1,DC=$DNS_DOMAIN,CN=MicrosoftDNS,DC=DomainDnsZones,$BASE_DN" > /dev/null 2>&1 || true
 }
 
 # KeyCredentialLink
