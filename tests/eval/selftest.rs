@@ -248,6 +248,10 @@ impl Bench {
         if worse(0) || worse(3) || !worse(4) {
             return Err("losses of a set of variants are not held to chance".to_owned());
         }
+        let fewer = |gone: usize| !baseline.compare(&run(0)[gone..]).worse.is_empty();
+        if fewer(6) || !fewer(7) {
+            return Err("variants that are gone are not held to chance".to_owned());
+        }
         let doubtful = |doubts: usize| {
             let mut all = run(0);
             for (_, judged) in &mut all[..doubts] {
