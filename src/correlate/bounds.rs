@@ -1,7 +1,5 @@
 //! How much each structure may hold: shares of the correlator's part of the memory budget.
 
-use crate::limits;
-
 /// Structures of one kind as `relaywatch -T` prints them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
@@ -51,55 +49,39 @@ const fn share(
     }
 }
 
-// `tests/memory/correlator.rs` measures that none costs more.
-const EXCHANGE: Share = share("NTLM exchanges", 20, 1, 1_700, limits::EXCHANGES);
-const BEFORE: Share = share("begun exchanges", 4, 1, 350, limits::EXCHANGES);
-const TICKET: Share = share("tickets", 11, 3, 850, limits::EXCHANGES);
-const HOST: Share = share("addresses", 7, 1, 900, limits::NAMED_ADDRESSES);
-const NAME: Share = share("names", 8, 1, 1_100, limits::NAMED_ADDRESSES);
-const HABIT: Share = share("pairs that authenticated", 5, 1, 450, limits::HABITS);
-const OUTGOING: Share = share(
-    "authentications of the last seconds",
-    3,
-    1,
-    1_700,
-    limits::NAMED_ADDRESSES,
-);
-const LOGON: Share = share("accounts of sessions", 3, 1, 700, limits::ACTION_SESSIONS);
-const SERVER: Share = share(
-    "servers with their challenges",
-    2,
-    1,
-    700,
-    limits::PRECURSORS,
-);
-const SCOUT: Share = share("hosts that look around", 2, 1, 3_900, limits::PRECURSORS);
-const WAITING: Share = share("findings that wait", 8, 13, 2_500, limits::PENDING_FINDINGS);
-const KEPT: Share = share("calls and actions", 5, 6, 2_300, limits::PENDING_FINDINGS);
-const STORY: Share = share("stories", 3, 5, 2_500, limits::INCIDENTS);
-const EXPLAINED: Share = share("flows that a relay explains", 2, 1, 700, limits::EXCHANGES);
-const INCIDENT: Share = share("incidents", 5, 1, 8_000, limits::INCIDENTS);
-const POSTURE: Share = share("weaknesses", 4, 1, 1_100, limits::POSTURES);
-const LED: Share = share(
-    "poisoned names, leases and requests",
-    1,
-    3,
-    1_200,
-    limits::PRECURSORS,
-);
-const FLOW: Share = share("marks of flows and names", 3, 13, 400, limits::PRECURSORS);
-const TOLD: Share = share("what was told", 2, 28, 200, limits::PENDING_FINDINGS);
-const MARK: Share = share(
-    "marks of challenges and pairs",
-    1,
-    3,
-    200,
-    limits::EXCHANGES,
-);
+/// Percent, tables, bytes of an entry, entries at most. `tests/memory/correlator.rs` measures that none costs more.
+#[rustfmt::skip]
+mod shares {
+    use super::{Share, share};
+    use crate::limits;
+
+    pub(super) const EXCHANGE:  Share = share("NTLM exchanges",                       18,  1, 1_700, limits::EXCHANGES);
+    pub(super) const BEFORE:    Share = share("begun exchanges",                       4,  1,   350, limits::EXCHANGES);
+    pub(super) const TICKET:    Share = share("tickets",                              10,  3,   850, limits::EXCHANGES);
+    pub(super) const HOST:      Share = share("addresses",                             7,  1,   900, limits::NAMED_ADDRESSES);
+    pub(super) const NAME:      Share = share("names",                                 8,  1, 1_100, limits::NAMED_ADDRESSES);
+    pub(super) const OWN:       Share = share("names that hosts gave themselves",      2,  1,   300, limits::NAMED_ADDRESSES);
+    pub(super) const HABIT:     Share = share("pairs that authenticated",              5,  1,   450, limits::HABITS);
+    pub(super) const OUTGOING:  Share = share("authentications of the last seconds",   3,  1, 1_700, limits::NAMED_ADDRESSES);
+    pub(super) const LOGON:     Share = share("accounts of sessions",                  3,  1,   700, limits::ACTION_SESSIONS);
+    pub(super) const SERVER:    Share = share("servers with their challenges",         2,  1,   700, limits::PRECURSORS);
+    pub(super) const SCOUT:     Share = share("hosts that look around",                2,  1, 3_900, limits::PRECURSORS);
+    pub(super) const WAITING:   Share = share("findings that wait",                    8, 13, 2_500, limits::PENDING_FINDINGS);
+    pub(super) const KEPT:      Share = share("calls and actions",                     7,  6, 2_300, limits::PENDING_FINDINGS);
+    pub(super) const STORY:     Share = share("stories",                               3,  5, 2_500, limits::INCIDENTS);
+    pub(super) const EXPLAINED: Share = share("flows that a relay explains",           2,  1,   700, limits::EXCHANGES);
+    pub(super) const INCIDENT:  Share = share("incidents",                             5,  1, 8_000, limits::INCIDENTS);
+    pub(super) const POSTURE:   Share = share("weaknesses",                            4,  1, 1_100, limits::POSTURES);
+    pub(super) const LED:       Share = share("poisoned names, leases and requests",   1,  3, 1_200, limits::PRECURSORS);
+    pub(super) const FLOW:      Share = share("marks of flows and names",              3, 13,   400, limits::PRECURSORS);
+    pub(super) const TOLD:      Share = share("what was told",                         2, 28,   200, limits::PENDING_FINDINGS);
+    pub(super) const MARK:      Share = share("marks of challenges and pairs",         1,  3,   200, limits::EXCHANGES);
+}
+use shares::*;
 
 const ALL: &[Share] = &[
-    EXCHANGE, BEFORE, TICKET, HOST, NAME, HABIT, OUTGOING, LOGON, SERVER, SCOUT, WAITING, KEPT,
-    STORY, EXPLAINED, INCIDENT, POSTURE, LED, FLOW, TOLD, MARK,
+    EXCHANGE, BEFORE, TICKET, HOST, NAME, OWN, HABIT, OUTGOING, LOGON, SERVER, SCOUT, WAITING,
+    KEPT, STORY, EXPLAINED, INCIDENT, POSTURE, LED, FLOW, TOLD, MARK,
 ];
 
 /// Entries at most, of each structure that hosts on the wire can fill.
@@ -115,6 +97,8 @@ pub(super) struct Bounds {
     pub(super) hosts: usize,
     /// Names with who claims them.
     pub(super) names: usize,
+    /// Names that hosts gave themselves, by who.
+    pub(super) own: usize,
     /// Pairs of client and server.
     pub(super) habits: usize,
     /// Authentications that may be callbacks.
@@ -167,6 +151,7 @@ impl Bounds {
             tickets: most(TICKET),
             hosts: most(HOST),
             names: most(NAME),
+            own: most(OWN),
             habits: most(HABIT),
             outgoing: most(OUTGOING),
             logons: most(LOGON),

@@ -39,19 +39,18 @@ impl<T> Pending<T> {
         self.most = most;
     }
 
-    /// Lets it wait from `now` on; false if there is no room.
-    pub(super) fn push(&mut self, source: Addr, one: T, now: Timestamp) -> bool {
+    /// Lets it wait from `now` on, if there is room.
+    pub(super) fn push(&mut self, source: Addr, one: T, now: Timestamp) {
         let mine = self.sources.entry(source).or_default();
         if *mine >= (self.most / SHARE).max(1) || self.queue.len() >= self.most {
             if *mine == 0 {
                 self.sources.remove(&source);
             }
             self.left_out += 1;
-            return false;
+            return;
         }
         *mine += 1;
         self.queue.push_back((now.plus(self.wait), source, one));
-        true
     }
 
     /// The first that has waited until `now`; without a time, the first.
@@ -117,12 +116,14 @@ mod tests {
     fn a_source_has_its_share_and_everything_its_time() {
         let mut pending = Pending::new(Duration::from_millis(500));
         pending.limit(16);
-        assert!(pending.push(host(1), 1, at(0)) && pending.push(host(1), 2, at(1)));
-        assert!(!pending.push(host(1), 3, at(2)), "a share is two");
-        assert!(pending.push(host(2), 4, at(3)));
+        for n in 1..=3 {
+            pending.push(host(1), n, at(n - 1));
+        }
+        assert_eq!((pending.len(), pending.evicted()), (2, 1), "a share is two");
+        pending.push(host(2), 4, at(3));
         assert_eq!(pending.pop(Some(at(499))), None);
         assert_eq!(pending.pop(Some(at(500))), Some(1));
-        assert!(pending.push(host(1), 5, at(500)));
+        pending.push(host(1), 5, at(500));
         assert_eq!(pending.take(|n| *n == 4), Some(4));
         pending.retain(|n| *n != 2);
         assert_eq!((pending.pop(None), pending.pop(None)), (Some(5), None));

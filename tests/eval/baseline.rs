@@ -37,7 +37,7 @@ const CHANCE: usize = 50;
 /// in it, such as a name server's answer, only makes sense in IPv4.
 const AS_IPV6: usize = 3;
 /// For the same reason one in this many files of such a set may be missing, and those of two recordings.
-const FILES: usize = 100;
+const FILES: usize = 200;
 /// Of all cases of such a set, in how many there may be a new doubt: one in this many, and one more.
 const DOUBTS: usize = 1000;
 

@@ -140,9 +140,9 @@ impl Pattern for Poisoning {
         Evicted {
             pending: self.answers.evicted()
                 + self.asked.evicted()
-                + self.own.evicted()
                 + self.led.evicted()
                 + self.logons.evicted(),
+            known: self.own.evicted(),
             own: self.asked.gave_way() + self.own.gave_way() + self.led.gave_way(),
             ..Evicted::default()
         }
@@ -150,7 +150,7 @@ impl Pattern for Poisoning {
 
     fn limit(&mut self, bounds: &Bounds) {
         self.asked.limit(bounds.flows);
-        self.own.limit(bounds.flows);
+        self.own.limit(bounds.own);
         self.answers.limit(bounds.flows);
         self.led.limit(bounds.led);
         self.told.limit(bounds.told);

@@ -5,6 +5,7 @@ use crate::correlate::story::{
 };
 use crate::correlate::{Declared, DeclaredHost};
 use crate::event::{Carrier, DhcpTrace, Finding, FlowMeta, HostRole, Seen, Trace};
+use crate::limits;
 use crate::net::{Addr, Mac};
 use crate::wire::Guid;
 
@@ -85,6 +86,31 @@ fn own_names_are_no_poisoning() {
         let own = Trace::Registered { name: name.into() };
         story.tell(ms, flow(ms, OTHER, [10, 0, 0, 255], 137), trace(own));
         resolve(&mut story, ms + 1, VICTIM, OTHER, OTHER, name);
+    }
+    assert!(said(story, "RW-20").is_empty());
+}
+
+/// Eight thousand hosts that say their names do not push out what one said before them, with the default budget.
+#[test]
+fn own_names_are_kept_in_a_large_network() {
+    let mut story = Story::new();
+    let share = (512 << 20) / 100 * limits::CORRELATE_SHARE;
+    let all = std::mem::replace(&mut story.correlator, Story::new().correlator);
+    story.correlator = all.within(share);
+    let names = ["printer", "backup", "projektor"];
+    let mut registers = |host: [u8; 4], name: &str| {
+        let own = Trace::Registered { name: name.into() };
+        story.tell(1, flow(1, host, [10, 0, 0, 255], 137), trace(own));
+    };
+    for name in names {
+        registers(OTHER, name);
+    }
+    for n in 0..8_000_u32 {
+        let [.., c, d] = n.to_be_bytes();
+        registers([11, 0, c, d], &format!("host{n}"));
+    }
+    for (ms, name) in (10..).zip(names) {
+        resolve(&mut story, ms, VICTIM, OTHER, OTHER, name);
     }
     assert!(said(story, "RW-20").is_empty());
 }
