@@ -1,5 +1,7 @@
 //! How much each structure may hold: shares of the correlator's part of the memory budget.
 
+use crate::limits;
+
 /// Structures of one kind as `relaywatch -T` prints them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
@@ -21,9 +23,57 @@ impl Cost {
     }
 }
 
+/// Kinds of structures that hosts on the wire can fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// NTLM exchanges.
+    Exchange,
+    /// What exchanges said before their AUTHENTICATE.
+    Before,
+    /// Tickets that were shown, those of them that were accepted, and those that were given.
+    Ticket,
+    /// Addresses with what they showed: ServerGuid and lease as well.
+    Host,
+    /// Names with who claims them, and when to look at them again.
+    Name,
+    /// Names that hosts gave themselves, by who.
+    Own,
+    /// Pairs of client and server.
+    Habit,
+    /// Authentications that may be callbacks.
+    Outgoing,
+    /// Sessions whose account is remembered.
+    Logon,
+    /// Servers with their last challenges.
+    Server,
+    /// Hosts with what they looked for.
+    Scout,
+    /// Findings that wait for an answer or a better explanation.
+    Waiting,
+    /// Calls and actions that a later finding may turn to.
+    Kept,
+    /// Relays and callbacks that a later finding joins.
+    Story,
+    /// Flows that are legs of a relay, or of a connection that a device passed on.
+    Explained,
+    /// Incidents that are open.
+    Incident,
+    /// Weaknesses of hosts.
+    Posture,
+    /// Poisoned names, leases and web requests, with what they rest on.
+    Led,
+    /// Marks of flows and names.
+    Flow,
+    /// What was told, so that it is not told again, and marks of hosts.
+    Told,
+    /// Static challenges and pairs of hosts.
+    Mark,
+}
+
 /// What structures of one kind may take.
 #[derive(Clone, Copy, Debug)]
 struct Share {
+    kind: Kind,
     what: &'static str,
     /// Of the correlator's bytes.
     percent: u64,
@@ -34,6 +84,7 @@ struct Share {
 }
 
 const fn share(
+    kind: Kind,
     what: &'static str,
     percent: u64,
     copies: usize,
@@ -41,6 +92,7 @@ const fn share(
     most: usize,
 ) -> Share {
     Share {
+        kind,
         what,
         percent,
         copies,
@@ -51,85 +103,29 @@ const fn share(
 
 /// Percent, tables, bytes of an entry, entries at most. `tests/memory/correlator.rs` measures that none costs more.
 #[rustfmt::skip]
-mod shares {
-    use super::{Share, share};
-    use crate::limits;
-
-    pub(super) const EXCHANGE:  Share = share("NTLM exchanges",                       18,  1, 1_700, limits::EXCHANGES);
-    pub(super) const BEFORE:    Share = share("begun exchanges",                       4,  1,   350, limits::EXCHANGES);
-    pub(super) const TICKET:    Share = share("tickets",                              10,  3,   850, limits::EXCHANGES);
-    pub(super) const HOST:      Share = share("addresses",                             7,  1,   900, limits::NAMED_ADDRESSES);
-    pub(super) const NAME:      Share = share("names",                                 8,  1, 1_100, limits::NAMED_ADDRESSES);
-    pub(super) const OWN:       Share = share("names that hosts gave themselves",      2,  1,   300, limits::NAMED_ADDRESSES);
-    pub(super) const HABIT:     Share = share("pairs that authenticated",              5,  1,   450, limits::HABITS);
-    pub(super) const OUTGOING:  Share = share("authentications of the last seconds",   3,  1, 1_700, limits::NAMED_ADDRESSES);
-    pub(super) const LOGON:     Share = share("accounts of sessions",                  3,  1,   700, limits::ACTION_SESSIONS);
-    pub(super) const SERVER:    Share = share("servers with their challenges",         2,  1,   700, limits::PRECURSORS);
-    pub(super) const SCOUT:     Share = share("hosts that look around",                2,  1, 3_900, limits::PRECURSORS);
-    pub(super) const WAITING:   Share = share("findings that wait",                    8, 13, 2_500, limits::PENDING_FINDINGS);
-    pub(super) const KEPT:      Share = share("calls and actions",                     7,  6, 2_300, limits::PENDING_FINDINGS);
-    pub(super) const STORY:     Share = share("stories",                               3,  5, 2_500, limits::INCIDENTS);
-    pub(super) const EXPLAINED: Share = share("flows that a relay explains",           2,  1,   700, limits::EXCHANGES);
-    pub(super) const INCIDENT:  Share = share("incidents",                             5,  1, 8_000, limits::INCIDENTS);
-    pub(super) const POSTURE:   Share = share("weaknesses",                            4,  1, 1_100, limits::POSTURES);
-    pub(super) const LED:       Share = share("poisoned names, leases and requests",   1,  3, 1_200, limits::PRECURSORS);
-    pub(super) const FLOW:      Share = share("marks of flows and names",              3, 13,   400, limits::PRECURSORS);
-    pub(super) const TOLD:      Share = share("what was told",                         2, 28,   200, limits::PENDING_FINDINGS);
-    pub(super) const MARK:      Share = share("marks of challenges and pairs",         1,  3,   200, limits::EXCHANGES);
-}
-use shares::*;
-
-const ALL: &[Share] = &[
-    EXCHANGE, BEFORE, TICKET, HOST, NAME, OWN, HABIT, OUTGOING, LOGON, SERVER, SCOUT, WAITING,
-    KEPT, STORY, EXPLAINED, INCIDENT, POSTURE, LED, FLOW, TOLD, MARK,
+const SHARES: &[Share] = &[
+    share(Kind::Exchange,  "NTLM exchanges",                       18,  1, 1_700, limits::EXCHANGES),
+    share(Kind::Before,    "begun exchanges",                       4,  1,   350, limits::EXCHANGES),
+    share(Kind::Ticket,    "tickets",                              10,  3,   850, limits::EXCHANGES),
+    share(Kind::Host,      "addresses",                             7,  1,   900, limits::NAMED_ADDRESSES),
+    share(Kind::Name,      "names",                                 8,  1, 1_100, limits::NAMED_ADDRESSES),
+    share(Kind::Own,       "names that hosts gave themselves",      2,  1,   300, limits::NAMED_ADDRESSES),
+    share(Kind::Habit,     "pairs that authenticated",              5,  1,   450, limits::HABITS),
+    share(Kind::Outgoing,  "authentications of the last seconds",   3,  1, 1_700, limits::NAMED_ADDRESSES),
+    share(Kind::Logon,     "accounts of sessions",                  3,  1,   700, limits::ACTION_SESSIONS),
+    share(Kind::Server,    "servers with their challenges",         2,  1,   700, limits::PRECURSORS),
+    share(Kind::Scout,     "hosts that look around",                2,  1, 3_900, limits::PRECURSORS),
+    share(Kind::Waiting,   "findings that wait",                    8, 12, 2_500, limits::PENDING_FINDINGS),
+    share(Kind::Kept,      "calls and actions",                     7,  7, 2_300, limits::PENDING_FINDINGS),
+    share(Kind::Story,     "stories",                               3,  5, 2_500, limits::INCIDENTS),
+    share(Kind::Explained, "flows that a relay explains",           2,  1,   700, limits::EXCHANGES),
+    share(Kind::Incident,  "incidents",                             5,  1, 8_000, limits::INCIDENTS),
+    share(Kind::Posture,   "weaknesses",                            4,  1, 1_100, limits::POSTURES),
+    share(Kind::Led,       "poisoned names, leases and requests",   1,  3, 1_200, limits::PRECURSORS),
+    share(Kind::Flow,      "marks of flows and names",              3, 12,   400, limits::PRECURSORS),
+    share(Kind::Told,      "what was told",                         2, 28,   200, limits::PENDING_FINDINGS),
+    share(Kind::Mark,      "marks of challenges and pairs",         1,  3,   200, limits::EXCHANGES),
 ];
-
-/// Entries at most, of each structure that hosts on the wire can fill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
-    /// NTLM exchanges.
-    pub(super) exchanges: usize,
-    /// What exchanges said before their AUTHENTICATE.
-    pub(super) before: usize,
-    /// Tickets that were shown, those of them that were accepted, and those that were given.
-    pub(super) tickets: usize,
-    /// Addresses with what they showed.
-    pub(super) hosts: usize,
-    /// Names with who claims them.
-    pub(super) names: usize,
-    /// Names that hosts gave themselves, by who.
-    pub(super) own: usize,
-    /// Pairs of client and server.
-    pub(super) habits: usize,
-    /// Authentications that may be callbacks.
-    pub(super) outgoing: usize,
-    /// Sessions whose account is remembered.
-    pub(super) logons: usize,
-    /// Servers with their last challenges.
-    pub(super) servers: usize,
-    /// Hosts with what they looked for.
-    pub(super) scouts: usize,
-    /// Findings that wait for an answer or a better explanation, of each detector.
-    pub(super) waiting: usize,
-    /// Calls and actions that a later finding may turn to.
-    pub(super) kept: usize,
-    /// Relays and callbacks that a later finding joins.
-    pub(super) stories: usize,
-    /// Flows that are legs of a relay, or of a connection that a device passed on.
-    pub(super) explained: usize,
-    /// Incidents that are open.
-    pub(super) incidents: usize,
-    /// Weaknesses of hosts.
-    pub(super) postures: usize,
-    /// Poisoned names, leases and web requests, with what they rest on.
-    pub(super) led: usize,
-    /// Marks of flows and names, bounded by source.
-    pub(super) flows: usize,
-    /// What was told, so that it is not told again.
-    pub(super) told: usize,
-    /// Static challenges and pairs of hosts.
-    pub(super) marks: usize,
-}
 
 impl Share {
     fn entries(&self, bytes: u64) -> usize {
@@ -141,33 +137,30 @@ impl Share {
     }
 }
 
+/// Entries at most, of each structure.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    bytes: u64,
+    #[cfg(test)]
+    asked: std::cell::RefCell<Vec<Kind>>,
+}
+
 impl Bounds {
     /// Those of a correlator that may use `bytes`.
     pub(super) fn of(bytes: u64) -> Self {
-        let most = |share: Share| share.entries(bytes);
         Self {
-            exchanges: most(EXCHANGE),
-            before: most(BEFORE),
-            tickets: most(TICKET),
-            hosts: most(HOST),
-            names: most(NAME),
-            own: most(OWN),
-            habits: most(HABIT),
-            outgoing: most(OUTGOING),
-            logons: most(LOGON),
-            servers: most(SERVER),
-            scouts: most(SCOUT),
-            waiting: most(WAITING),
-            kept: most(KEPT),
-            stories: most(STORY),
-            explained: most(EXPLAINED),
-            incidents: most(INCIDENT),
-            postures: most(POSTURE),
-            led: most(LED),
-            flows: most(FLOW),
-            told: most(TOLD),
-            marks: most(MARK),
+            bytes,
+            #[cfg(test)]
+            asked: std::cell::RefCell::default(),
         }
+    }
+
+    /// Entries at most of one structure of that kind; to be asked once for each structure.
+    pub(super) fn most(&self, kind: Kind) -> usize {
+        #[cfg(test)]
+        self.asked.borrow_mut().push(kind);
+        let share = SHARES.iter().find(|share| share.kind == kind);
+        share.map_or(0, |share| share.entries(self.bytes))
     }
 }
 
@@ -180,12 +173,16 @@ pub fn costs(bytes: u64) -> Vec<Cost> {
         copies: share.copies,
         bytes: share.bytes,
     };
-    ALL.iter().map(cost).collect()
+    SHARES.iter().map(cost).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::catalog::Catalog;
+    use crate::correlate::{Correlator, Declared};
 
     /// What is printed fits what was given, and no structure is without room.
     #[test]
@@ -196,5 +193,21 @@ mod tests {
             assert!(sum as u64 <= mib << 20, "{mib} MiB: {sum}");
             assert!(all.iter().all(|c| c.entries > 16), "{mib} MiB: {all:?}");
         }
+    }
+
+    /// The tables that are declared are those that there are.
+    #[test]
+    fn every_structure_is_declared() {
+        let bounds = Bounds::of(100 << 20);
+        let catalog = Arc::new(Catalog::builtin());
+        let mut correlator = Correlator::new(catalog, &Declared::default());
+        correlator.limit(&bounds);
+        let asked = bounds.asked.borrow();
+        for share in SHARES {
+            let there = asked.iter().filter(|kind| **kind == share.kind).count();
+            assert_eq!(there, share.copies, "{}", share.what);
+        }
+        let sum: u64 = SHARES.iter().map(|share| share.percent).sum();
+        assert_eq!(sum, 100);
     }
 }

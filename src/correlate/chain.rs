@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Case;
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
+use super::fair::Fair;
 use super::pattern::{Context, Evicted, Pattern};
-use super::window::Recent;
+use super::told::Told;
 use crate::event::Finding;
 use crate::limits;
 use crate::net::Addr;
@@ -19,35 +20,38 @@ type Pair = (Addr, Addr);
 /// State of RW-09.
 #[derive(Debug)]
 pub(super) struct Chains {
-    callbacks: Recent<Pair, Case>,
-    relays: Recent<Pair, Case>,
+    /// By listener, like the relays.
+    callbacks: Fair<Pair, Case>,
+    relays: Fair<Pair, Case>,
     /// Pairs with their target: each is told once.
-    told: Recent<(Pair, Option<Addr>), ()>,
+    told: Told,
 }
 
 impl Default for Chains {
     fn default() -> Self {
         let idle = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         Self {
-            callbacks: Recent::new(limits::INCIDENTS, idle),
-            relays: Recent::new(limits::INCIDENTS, idle),
-            told: Recent::new(limits::INCIDENTS, idle),
+            callbacks: Fair::new(limits::INCIDENTS, idle),
+            relays: Fair::new(limits::INCIDENTS, idle),
+            told: Told::new(idle),
         }
     }
 }
 
 impl Pattern for Chains {
     fn limit(&mut self, bounds: &Bounds) {
-        self.callbacks.limit(bounds.stories);
-        self.relays.limit(bounds.stories);
-        self.told.limit(bounds.told);
+        self.callbacks.limit(bounds.most(Kind::Story));
+        self.relays.limit(bounds.most(Kind::Story));
+        self.told.limit(bounds);
     }
 
     fn evicted(&self) -> Evicted {
-        Evicted {
+        let stories = Evicted {
             pending: self.callbacks.evicted() + self.relays.evicted(),
+            own: self.callbacks.gave_way() + self.relays.gave_way(),
             ..Evicted::default()
-        }
+        };
+        stories + self.told.evicted()
     }
 
     fn sighting(&mut self, _: &crate::event::Sighting, _: &Context<'_>, _: &mut Vec<Case>) {}
@@ -60,10 +64,10 @@ impl Pattern for Chains {
         let pair = (victim, listener);
         let relay = f.kind == "relay" && !f.forwarded && f.target.is_some();
         let chain = if f.detector == "RW-08" {
-            self.callbacks.insert(pair, case.clone(), case.ts);
+            self.callbacks.insert(listener, pair, case.clone(), case.ts);
             self.relays.get(&pair).map(|relay| join(case, relay))
         } else if relay && matches!(f.detector, "RW-01" | "RW-02" | "RW-03" | "RW-05" | "RW-13") {
-            self.relays.insert(pair, case.clone(), case.ts);
+            self.relays.insert(listener, pair, case.clone(), case.ts);
             self.callbacks
                 .get(&pair)
                 .map(|callback| join(callback, case))
@@ -72,8 +76,7 @@ impl Pattern for Chains {
         };
         if let Some(chain) = chain {
             let key = (pair, chain.finding.target);
-            if self.told.get(&key).is_none() {
-                self.told.insert(key, (), chain.ts);
+            if self.told.first(listener, key, chain.ts) {
                 out.push(chain);
             }
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
 use super::fair::Fair;
 use super::identity::Identity;
 use super::pattern::{Context, Evicted, Pattern};
@@ -118,9 +118,9 @@ impl Pattern for Coercion {
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.waiting.limit(bounds.kept);
-        self.by_victim.limit(bounds.kept);
-        self.callers.limit(bounds.flows);
+        self.waiting.limit(bounds.most(Kind::Kept));
+        self.by_victim.limit(bounds.most(Kind::Kept));
+        self.callers.limit(bounds.most(Kind::Flow));
     }
 }
 

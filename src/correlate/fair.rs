@@ -9,7 +9,7 @@ use crate::correlate::Map;
 use crate::net::Addr;
 use crate::time::Timestamp;
 
-/// Part of all entries that one source may have: one in this many.
+/// Part of all entries that one source may have, if nothing else is said: one in this many.
 const SHARE: usize = 16;
 
 /// [`Recent`], bounded by source first: who has its share gives up its own oldest for each new one, and takes nothing from
@@ -18,6 +18,8 @@ const SHARE: usize = 16;
 pub(super) struct Fair<K, V> {
     all: Recent<K, (Addr, V)>,
     own: Map<Addr, Own<K>>,
+    /// One source may have one in so many.
+    parts: usize,
     gave_way: u64,
 }
 
@@ -35,8 +37,15 @@ impl<K: Eq + Hash + Clone, V> Fair<K, V> {
         Self {
             all: Recent::new(most, keep),
             own: Map::default(),
+            parts: SHARE,
             gave_way: 0,
         }
+    }
+
+    /// One source may have one in `parts` of all entries.
+    pub(super) fn shared_by(mut self, parts: usize) -> Self {
+        self.parts = parts;
+        self
     }
 
     /// Holds at most so many from now on; to be said before anything is in.
@@ -62,7 +71,7 @@ impl<K: Eq + Hash + Clone, V> Fair<K, V> {
     ) -> Option<(K, V)> {
         self.forget(now);
         self.remove(&key);
-        let share = (self.all.most() / SHARE).max(1);
+        let share = (self.all.most() / self.parts).max(1);
         let full = self.own.get(&source).is_some_and(|own| own.live >= share);
         let mut gone = None;
         if full && let Some(oldest) = self.oldest_of(source) {

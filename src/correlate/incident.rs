@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
 use super::identity::Identity;
 use super::{Case, Verdict};
 use crate::event::{Incident, Signature, identity};
@@ -79,7 +79,7 @@ impl Default for Incidents {
 impl Incidents {
     /// How many may be open.
     pub(super) fn limit(&mut self, bounds: &Bounds) {
-        self.most = bounds.incidents;
+        self.most = bounds.most(Kind::Incident);
     }
 
     /// Adds a case that rules matched. Writes the alerts nobody has heard yet and says how many, and

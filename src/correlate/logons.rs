@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
 use super::fair::Fair;
 use crate::event::{Authenticate, Carrier, NtlmEvidence, Seen, Sighting};
 use crate::limits;
@@ -29,7 +29,7 @@ impl Default for Logons {
 impl Logons {
     /// How much it may hold.
     pub(super) fn limit(&mut self, bounds: &Bounds) {
-        self.0.limit(bounds.logons);
+        self.0.limit(bounds.most(Kind::Logon));
     }
 
     /// Notes an authentication, before anybody looks at the sighting.

@@ -28,6 +28,7 @@ mod suspects;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod told;
 mod window;
 
 use std::net::IpAddr;
@@ -208,16 +209,19 @@ impl Correlator {
     /// Uses at most about so many bytes. To be said before the first sighting.
     #[must_use]
     pub fn within(mut self, bytes: u64) -> Self {
-        let bounds = Bounds::of(bytes);
-        self.identity.limit(&bounds);
-        self.postures.limit(&bounds);
-        self.suspects.limit(&bounds);
-        self.logons.limit(&bounds);
-        self.incidents.limit(&bounds);
-        for pattern in &mut self.patterns {
-            pattern.limit(&bounds);
-        }
+        self.limit(&Bounds::of(bytes));
         self
+    }
+
+    fn limit(&mut self, bounds: &Bounds) {
+        self.identity.limit(bounds);
+        self.postures.limit(bounds);
+        self.suspects.limit(bounds);
+        self.logons.limit(bounds);
+        self.incidents.limit(bounds);
+        for pattern in &mut self.patterns {
+            pattern.limit(bounds);
+        }
     }
 
     /// Takes the next sighting in capture order.
@@ -322,20 +326,13 @@ impl Correlator {
     }
 
     fn evicted(&self) -> Evicted {
-        let all = self.patterns.iter().map(|p| p.evicted());
-        all.fold(
-            Evicted {
-                pending: self.suspects.evicted() + self.logons.evicted(),
-                own: self.logons.gave_way(),
-                ..Evicted::default()
-            },
-            |sum, gone| Evicted {
-                exchanges: sum.exchanges + gone.exchanges,
-                pending: sum.pending + gone.pending,
-                known: sum.known + gone.known,
-                own: sum.own + gone.own,
-            },
-        )
+        let all: Evicted = self.patterns.iter().map(|p| p.evicted()).sum();
+        let shared = Evicted {
+            pending: self.suspects.evicted() + self.logons.evicted(),
+            own: self.suspects.gave_way() + self.logons.gave_way(),
+            ..Evicted::default()
+        };
+        all + shared
     }
 
     /// State that was evicted so far and that findings may miss.

@@ -1,6 +1,8 @@
 //! What every cross-flow pattern is, and what it may look at.
 
 use std::fmt;
+use std::iter::Sum;
+use std::ops::Add;
 
 use super::Case;
 use super::bounds::Bounds;
@@ -67,4 +69,23 @@ pub(super) struct Evicted {
     pub(super) known: u64,
     /// What hosts lost of their own.
     pub(super) own: u64,
+}
+
+impl Add for Evicted {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            exchanges: self.exchanges + more.exchanges,
+            pending: self.pending + more.pending,
+            known: self.known + more.known,
+            own: self.own + more.own,
+        }
+    }
+}
+
+impl Sum for Evicted {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), Add::add)
+    }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
 use super::fair::Fair;
 use super::identity::Identity;
 use super::{Verdict, loops_back};
@@ -87,8 +87,8 @@ impl Default for Postures {
 impl Postures {
     /// How much it may hold.
     pub(super) fn limit(&mut self, bounds: &Bounds) {
-        self.open.limit(bounds.flows);
-        self.most = bounds.postures;
+        self.open.limit(bounds.most(Kind::Flow));
+        self.most = bounds.most(Kind::Posture);
     }
 
     /// Looks at the next sighting, before identity learns from it.

@@ -17,10 +17,9 @@ mod tests;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
 use super::fair::Fair;
 use super::pattern::{Context, Evicted, Pattern};
-use super::window::Recent;
 use super::{Case, Declared, loops_back};
 use crate::correlate::Map;
 use crate::event::{Authenticate, Knowledge, Seen, Sighting};
@@ -61,7 +60,7 @@ pub(super) struct Relays {
     by_challenge: Map<[u8; 8], Vec<Id>>,
     /// The first exchange that lives with a response.
     by_response: Map<[u8; 16], Id>,
-    static_challenges: Recent<[u8; 8], ()>,
+    static_challenges: Fair<[u8; 8], ()>,
     candidates: Map<u64, Candidate>,
     member_of: Map<Id, u64>,
     deadlines: BTreeSet<(Timestamp, u64)>,
@@ -79,7 +78,7 @@ impl Relays {
             exchanges: Exchanges::default(),
             by_challenge: Map::default(),
             by_response: Map::default(),
-            static_challenges: Recent::new(limits::EXCHANGES, incident),
+            static_challenges: Fair::new(limits::EXCHANGES, incident),
             candidates: Map::default(),
             member_of: Map::default(),
             deadlines: BTreeSet::new(),
@@ -141,7 +140,8 @@ impl Relays {
         servers.dedup();
         if same_server || servers.len() >= MOST_SERVERS_OF_A_CHALLENGE {
             // One server that repeats itself, or a value everybody uses: no relay.
-            self.static_challenges.insert(*challenge, (), s.ts);
+            let server = s.flow.server.addr;
+            self.static_challenges.insert(server, *challenge, (), s.ts);
             return;
         }
         let partner = seen_before
@@ -372,17 +372,20 @@ impl Pattern for Relays {
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.exchanges.limit(bounds.exchanges);
-        self.static_challenges.limit(bounds.marks);
-        self.enrolling.limit(bounds.flows);
-        self.passers.limit(bounds.marks);
+        self.exchanges.limit(bounds.most(Kind::Exchange));
+        self.static_challenges.limit(bounds.most(Kind::Mark));
+        self.enrolling.limit(bounds.most(Kind::Flow));
+        self.passers.limit(bounds);
     }
 
     fn evicted(&self) -> Evicted {
         Evicted {
             exchanges: self.exchanges.evicted(),
             pending: self.enrolling.evicted(),
-            own: self.enrolling.gave_way(),
+            known: self.static_challenges.evicted() + self.passers.evicted(),
+            own: self.enrolling.gave_way()
+                + self.static_challenges.gave_way()
+                + self.passers.gave_way(),
             ..Evicted::default()
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Case;
-use super::bounds::Bounds;
-use super::window::Recent;
+use super::bounds::{Bounds, Kind};
+use super::fair::Fair;
 use crate::event::{Finding, Leg, NtlmEvidence};
 use crate::limits;
 use crate::time::Timestamp;
@@ -23,13 +23,13 @@ pub(super) struct Suspicion {
     pub(super) ts: Timestamp,
 }
 
-/// By flow id of the target's leg.
+/// By flow id of the target's leg, on the account of who connected.
 #[derive(Debug)]
-pub(super) struct Suspects(Recent<u64, Suspicion>);
+pub(super) struct Suspects(Fair<u64, Suspicion>);
 
 impl Default for Suspects {
     fn default() -> Self {
-        Self(Recent::new(
+        Self(Fair::new(
             limits::INCIDENTS,
             Duration::from_secs(limits::INCIDENT_IDLE_SECS),
         ))
@@ -39,12 +39,17 @@ impl Default for Suspects {
 impl Suspects {
     /// How much it may hold.
     pub(super) fn limit(&mut self, bounds: &Bounds) {
-        self.0.limit(bounds.stories);
+        self.0.limit(bounds.most(Kind::Story));
     }
 
     /// Stories that had to go although they were not old.
     pub(super) fn evicted(&self) -> u64 {
         self.0.evicted()
+    }
+
+    /// Those that gave way to newer ones of their client.
+    pub(super) fn gave_way(&self) -> u64 {
+        self.0.gave_way()
     }
 
     /// Remembers the flow of a case about an authentication. The first one stays: it is the one whose
@@ -66,7 +71,8 @@ impl Suspects {
             ntlm: case.ntlm.clone(),
             ts: case.ts,
         };
-        self.0.insert(case.flow.flow_id, suspicion, case.ts);
+        let client = case.flow.client.addr;
+        self.0.insert(client, case.flow.flow_id, suspicion, case.ts);
     }
 
     /// What is known of the flow.

@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::journal::Journal;
 use crate::correlate::logons::Logon;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::pending::Pending;
 use crate::correlate::suspects::Suspicion;
-use crate::correlate::window::Recent;
+use crate::correlate::told::Told;
 use crate::event::{Finding, HostRole, Leg, LegRole, Sighting};
 use crate::limits;
-use crate::net::Addr;
 use crate::time::Timestamp;
 
 /// An action that waits.
@@ -39,7 +38,7 @@ pub(in crate::correlate) struct Desk {
     /// The last ones of each client, on flows that are not suspect so far.
     kept: Journal<Held>,
     /// Flow or client and server, what, relayed: each is told once.
-    told: Recent<(u64, Addr, Addr, String), ()>,
+    told: Told,
 }
 
 impl Default for Desk {
@@ -50,7 +49,7 @@ impl Default for Desk {
         Self {
             waiting: Pending::new(Duration::from_millis(limits::ANSWER_MILLIS)),
             kept: Journal::new(limits::PENDING_FINDINGS, each, relay),
-            told: Recent::new(limits::INCIDENTS, idle),
+            told: Told::new(idle),
         }
     }
 }
@@ -96,17 +95,18 @@ impl<W: Work> Pattern for AtDesk<W> {
 
 impl Desk {
     pub(in crate::correlate) fn limit(&mut self, bounds: &Bounds) {
-        self.waiting.limit(bounds.waiting);
-        self.kept.limit(bounds.kept);
-        self.told.limit(bounds.told);
+        self.waiting.limit(bounds.most(Kind::Waiting));
+        self.kept.limit(bounds.most(Kind::Kept));
+        self.told.limit(bounds);
     }
 
     pub(in crate::correlate) fn evicted(&self) -> Evicted {
-        Evicted {
+        let actions = Evicted {
             pending: self.waiting.evicted() + self.kept.evicted(),
             own: self.kept.gave_way(),
             ..Evicted::default()
-        }
+        };
+        actions + self.told.evicted()
     }
 
     /// Takes an action. A client with too many waiting loses the new one, not those of others.
@@ -191,13 +191,9 @@ impl Desk {
         let f = &case.finding;
         let flow = if f.relayed { case.flow.flow_id } else { 0 };
         let (client, server) = (case.flow.client.addr, case.flow.server.addr);
-        let what = format!(
-            "{}/{}/{}/{}/{}",
-            f.action, f.outcome, f.confidence, f.path_owner, f.object
-        );
+        let what = (&f.action, f.outcome, f.confidence, f.path_owner, &f.object);
         let key = (flow, client, server, what);
-        if self.told.get(&key).is_none() {
-            self.told.insert(key, (), case.ts);
+        if self.told.first(client, key, case.ts) {
             out.push(case);
         }
     }

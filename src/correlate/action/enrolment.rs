@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::fair::Fair;
 use crate::correlate::identity::{Owner, machine_name};
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::pending::Pending;
 use crate::correlate::suspects::Suspicion;
-use crate::correlate::window::Recent;
+use crate::correlate::told::Told;
 use crate::event::{
     Authenticate, Finding, FlowMeta, HostRole, Leg, LegRole, NtlmEvidence, Seen, Sighting,
 };
@@ -33,7 +33,7 @@ struct Request {
 pub(in crate::correlate) struct WebEnrolment {
     requests: Fair<u64, Request>,
     /// Flows that were reported.
-    told: Recent<u64, ()>,
+    told: Told,
     /// Machine accounts at /certsrv, without relay evidence so far.
     lone: Pending<Case>,
 }
@@ -42,10 +42,7 @@ impl Default for WebEnrolment {
     fn default() -> Self {
         Self {
             requests: Fair::new(limits::INCIDENTS, Duration::from_secs(limits::RELAY_SECS)),
-            told: Recent::new(
-                limits::INCIDENTS,
-                Duration::from_secs(limits::INCIDENT_IDLE_SECS),
-            ),
+            told: Told::new(Duration::from_secs(limits::INCIDENT_IDLE_SECS)),
             lone: Pending::new(Duration::from_millis(limits::ANSWER_MILLIS)),
         }
     }
@@ -97,17 +94,18 @@ impl Pattern for WebEnrolment {
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.requests.limit(bounds.led);
-        self.told.limit(bounds.told);
-        self.lone.limit(bounds.waiting);
+        self.requests.limit(bounds.most(Kind::Led));
+        self.told.limit(bounds);
+        self.lone.limit(bounds.most(Kind::Waiting));
     }
 
     fn evicted(&self) -> Evicted {
-        Evicted {
+        let requests = Evicted {
             pending: self.requests.evicted() + self.lone.evicted(),
             own: self.requests.gave_way(),
             ..Evicted::default()
-        }
+        };
+        requests + self.told.evicted()
     }
 }
 
@@ -115,8 +113,8 @@ impl WebEnrolment {
     /// Once a flow.
     fn tell(&mut self, suspicion: &Suspicion, request: &Request, out: &mut Vec<Case>) {
         let flow = request.flow.flow_id;
-        if self.told.get(&flow).is_none() {
-            self.told.insert(flow, (), request.ts);
+        let client = request.flow.client.addr;
+        if self.told.first(client, flow, request.ts) {
             out.push(relayed(suspicion, request));
         }
     }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use super::desk;
 use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::identity::{Owner, machine_name};
 use crate::correlate::logons::Logon;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::suspects::Suspicion;
+use crate::correlate::told::Told;
 use crate::correlate::window::Recent;
 use crate::event::neighbour::DNS_SERVER;
 use crate::event::{Carrier, Finding, Seen, Sighting, TicketRequest};
@@ -29,7 +30,7 @@ pub(in crate::correlate) struct FollowUps {
     /// Names that a host put into DNS, before its story.
     names: Recent<Addr, Case>,
     /// Client, what, account: told once.
-    told: Recent<(Addr, &'static str, String), ()>,
+    told: Told,
 }
 
 impl Default for FollowUps {
@@ -39,23 +40,24 @@ impl Default for FollowUps {
         Self {
             parties: Recent::new(limits::INCIDENTS, day),
             names: Recent::new(limits::INCIDENTS, day),
-            told: Recent::new(limits::INCIDENTS, idle),
+            told: Told::new(idle),
         }
     }
 }
 
 impl Pattern for FollowUps {
     fn limit(&mut self, bounds: &Bounds) {
-        self.parties.limit(bounds.stories);
-        self.names.limit(bounds.stories);
-        self.told.limit(bounds.told);
+        self.parties.limit(bounds.most(Kind::Story));
+        self.names.limit(bounds.most(Kind::Story));
+        self.told.limit(bounds);
     }
 
     fn evicted(&self) -> Evicted {
-        Evicted {
+        let stories = Evicted {
             pending: self.parties.evicted() + self.names.evicted(),
             ..Evicted::default()
-        }
+        };
+        stories + self.told.evicted()
     }
 
     fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
@@ -192,13 +194,9 @@ impl FollowUps {
     fn tell(&mut self, case: Case, out: &mut Vec<Case>) {
         let f = &case.finding;
         let kind = if f.relayed { "relayed" } else { "alone" };
-        let key = (
-            case.flow.client.addr,
-            kind,
-            format!("{}/{}", f.action, f.object),
-        );
-        if self.told.get(&key).is_none() {
-            self.told.insert(key, (), case.ts);
+        let client = case.flow.client.addr;
+        let key = (client, kind, &f.action, &f.object);
+        if self.told.first(client, key, case.ts) {
             out.push(case);
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{Outgoing, account};
 use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::journal::Journal;
 use crate::correlate::pattern::Context;
 use crate::correlate::pending::Pending;
@@ -48,8 +48,8 @@ impl Default for Encrypted {
 
 impl Encrypted {
     pub(super) fn limit(&mut self, bounds: &Bounds) {
-        self.pipes.limit(bounds.flows);
-        self.waiting.limit(bounds.waiting);
+        self.pipes.limit(bounds.most(Kind::Flow));
+        self.waiting.limit(bounds.most(Kind::Waiting));
     }
 
     pub(super) fn gave_way(&self) -> u64 {

@@ -14,10 +14,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
+use super::fair::Fair;
 use super::journal::Journal;
 use super::pattern::{Context, Evicted, Pattern};
-use super::window::Recent;
+use super::told::Told;
 use super::{Case, loops_back};
 use crate::event::{
     Authenticate, Finding, FlowMeta, HostRole, Knowledge, Leg, LegRole, NtlmEvidence, Seen,
@@ -51,15 +52,15 @@ pub(super) struct Callbacks {
     calls: Journal<Case>,
     /// Authentications, by client.
     outgoing: Journal<Outgoing>,
-    /// The host that was last called with an address literal, by that address.
-    named: Recent<Addr, Addr>,
+    /// The host that was last called with an address literal, by that address; on the caller's account.
+    named: Fair<Addr, Addr>,
     /// The client that last authenticated as a machine over IPv6, by server: a host that is called at its
     /// IPv4 address may come from another one.
-    towards: Recent<Addr, Addr>,
+    towards: Fair<Addr, Addr>,
     habits: Habits,
     encrypted: Encrypted,
     /// Victim's flow and family of the call: each is told once.
-    told: Recent<(u64, String), ()>,
+    told: Told,
 }
 
 impl Default for Callbacks {
@@ -69,11 +70,11 @@ impl Default for Callbacks {
             asked: Journal::new(limits::PRECURSORS, limits::CALLBACKS_PER_HOST, window),
             calls: Journal::new(limits::PENDING_FINDINGS, limits::CALLBACKS_PER_HOST, window),
             outgoing: Journal::new(limits::NAMED_ADDRESSES, limits::CALLBACKS_PER_HOST, window),
-            named: Recent::new(limits::PENDING_FINDINGS, window),
-            towards: Recent::new(limits::PENDING_FINDINGS, window),
+            named: Fair::new(limits::PENDING_FINDINGS, window),
+            towards: Fair::new(limits::PENDING_FINDINGS, window),
             habits: Habits::default(),
             encrypted: Encrypted::default(),
-            told: Recent::new(limits::PENDING_FINDINGS, 2 * window),
+            told: Told::new(2 * window),
         }
     }
 }
@@ -106,7 +107,8 @@ impl Pattern for Callbacks {
             .listener
             .filter(|_| case.finding.path_host_literal);
         if let Some(literal) = literal {
-            self.named.insert(literal, victim, case.ts);
+            let caller = case.flow.client.addr;
+            self.named.insert(caller, literal, victim, case.ts);
         }
         let other = literal.and_then(|l| self.towards.get(&l)).copied();
         let other = other
@@ -136,13 +138,13 @@ impl Pattern for Callbacks {
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.outgoing.limit(bounds.outgoing);
-        self.habits.limit(bounds.habits);
-        self.asked.limit(bounds.flows);
-        self.calls.limit(bounds.kept);
-        self.named.limit(bounds.told);
-        self.towards.limit(bounds.told);
-        self.told.limit(bounds.told);
+        self.outgoing.limit(bounds.most(Kind::Outgoing));
+        self.habits.limit(bounds.most(Kind::Habit));
+        self.asked.limit(bounds.most(Kind::Flow));
+        self.calls.limit(bounds.most(Kind::Kept));
+        self.named.limit(bounds.most(Kind::Told));
+        self.towards.limit(bounds.most(Kind::Told));
+        self.told.limit(bounds);
         self.encrypted.limit(bounds);
     }
 
@@ -161,19 +163,22 @@ impl Pattern for Callbacks {
     }
 
     fn evicted(&self) -> Evicted {
-        Evicted {
+        let tables = Evicted {
             pending: self.asked.evicted()
                 + self.calls.evicted()
                 + self.outgoing.evicted()
                 + self.encrypted.evicted(),
-            known: self.habits.evicted(),
+            known: self.habits.evicted() + self.named.evicted() + self.towards.evicted(),
             own: self.asked.gave_way()
                 + self.calls.gave_way()
                 + self.outgoing.gave_way()
                 + self.encrypted.gave_way()
-                + self.habits.gave_way(),
+                + self.habits.gave_way()
+                + self.named.gave_way()
+                + self.towards.gave_way(),
             ..Evicted::default()
-        }
+        };
+        tables + self.told.evicted()
     }
 }
 
@@ -196,7 +201,7 @@ impl Callbacks {
         };
         self.habits.note(client, server, s.ts);
         if !server.is_v4() && auth.user.ends_with('$') {
-            self.towards.insert(server, client, s.ts);
+            self.towards.insert(client, server, client, s.ts);
         }
         if !outgoing.open {
             let called = self.named.get(&server).copied();
@@ -225,12 +230,8 @@ impl Callbacks {
             let Some(leg) = victim else {
                 return true;
             };
-            let key = (leg.flow.flow_id, case.finding.family.clone());
-            let first = told.get(&key).is_none();
-            if first {
-                told.insert(key, (), now);
-            }
-            first
+            let key = (leg.flow.flow_id, &case.finding.family);
+            told.first(leg.flow.server.addr, key, now)
         });
     }
 }

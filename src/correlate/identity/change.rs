@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::window::Recent;
 use crate::event::IdentityChange;
 use crate::limits;
@@ -40,9 +41,10 @@ impl Default for Changes {
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Changes {
-    /// Looks again at no more claims than so many.
-    pub(super) fn limit(&mut self, most: usize) {
-        self.most = most;
+    /// Looks again at no more claims than `names`.
+    pub(super) fn limit(&mut self, names: usize, bounds: &Bounds) {
+        self.most = names;
+        self.told.limit(bounds.most(Kind::Told));
     }
 
     /// Tells it, if there is room; else it is counted in the next one that is told.

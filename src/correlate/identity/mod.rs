@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub(super) use names::Owner;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
 use super::window::Recent;
 use crate::event::{
     Claim, HostRole, HostRoles, IdentityChange, Knowledge, Services, Source, Witness,
@@ -466,13 +466,14 @@ impl Identity {
 
     /// How much it may hold; said once, before the first claim.
     pub(super) fn limit(&mut self, bounds: &Bounds) {
-        self.hosts.limit(bounds.hosts);
-        self.guids.limit(bounds.hosts);
-        self.names.limit(bounds.names);
-        self.changes.limit(bounds.names);
-        self.leases.limit(bounds.hosts);
-        self.asked.limit(bounds.told);
-        self.resolvers.limit(bounds.told);
+        let (hosts, names) = (bounds.most(Kind::Host), bounds.most(Kind::Name));
+        self.hosts.limit(hosts);
+        self.guids.limit(hosts);
+        self.leases.limit(hosts);
+        self.names.limit(names);
+        self.changes.limit(names, bounds);
+        self.asked.limit(bounds.most(Kind::Told));
+        self.resolvers.limit(bounds.most(Kind::Told));
     }
 
     /// Roles the host plays.

@@ -8,7 +8,7 @@ mod zerologon;
 
 use super::Case;
 use super::action::desk::{self, Desk, Held};
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
 use super::fair::Fair;
 use super::pattern::{Context, Evicted, Pattern};
 use crate::event::neighbour::{AT, DRSUAPI, NETLOGON, PRINT, PRINT_ASYNC, SERVICES, TASKS};
@@ -84,7 +84,7 @@ impl Pattern for Neighbours {
 
     fn limit(&mut self, bounds: &Bounds) {
         self.desk.limit(bounds);
-        self.replicas.limit(bounds.flows);
+        self.replicas.limit(bounds.most(Kind::Flow));
         self.zero.limit(bounds);
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::correlate::Case;
 use crate::correlate::action::desk;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::fair::Fair;
 use crate::correlate::pattern::Context;
 use crate::event::{Operation, Sighting};
@@ -42,7 +42,7 @@ impl Default for ZeroLogons {
 
 impl ZeroLogons {
     pub(super) fn limit(&mut self, bounds: &Bounds) {
-        self.0.limit(bounds.kept);
+        self.0.limit(bounds.most(Kind::Kept));
     }
 
     pub(super) fn gave_way(&self) -> u64 {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{case, ends, finding, unicast};
 use crate::correlate::Case;
 use crate::correlate::bounds::Bounds;
-use crate::correlate::pattern::{Context, Pattern};
-use crate::correlate::window::Recent;
+use crate::correlate::pattern::{Context, Evicted, Pattern};
+use crate::correlate::told::Told;
 use crate::event::{LegRole, Seen, Sighting, Trace};
 use crate::limits;
 use crate::net::{Addr, Direction};
@@ -16,14 +16,14 @@ use crate::net::{Addr, Direction};
 #[derive(Debug)]
 pub(in crate::correlate) struct Marshalled {
     /// Names told, by test.
-    told: Recent<(&'static str, String), ()>,
+    told: Told,
 }
 
 impl Default for Marshalled {
     fn default() -> Self {
         let idle = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         Self {
-            told: Recent::new(limits::INCIDENTS, idle),
+            told: Told::new(idle),
         }
     }
 }
@@ -39,7 +39,11 @@ struct Use<'a> {
 
 impl Pattern for Marshalled {
     fn limit(&mut self, bounds: &Bounds) {
-        self.told.limit(bounds.told);
+        self.told.limit(bounds);
+    }
+
+    fn evicted(&self) -> Evicted {
+        self.told.evicted()
     }
 
     fn sighting(&mut self, s: &Sighting, cx: &Context<'_>, out: &mut Vec<Case>) {
@@ -132,11 +136,10 @@ impl Marshalled {
         } else {
             test
         };
-        let key = (story, host.clone());
-        if self.told.get(&key).is_some() {
+        let key = (story, &host);
+        if !self.told.first(s.flow.client.addr, key, s.ts) {
             return;
         }
-        self.told.insert(key, (), s.ts);
         let mut f = finding("RW-11", "poisoning", test, s, cx);
         f.confidence = "high";
         f.attacker = by.attacker;

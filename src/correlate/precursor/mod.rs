@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Case;
-use super::bounds::Bounds;
-use super::pattern::Context;
+use super::bounds::{Bounds, Kind};
+use super::pattern::{Context, Evicted};
 use super::pending::Pending;
 use super::window::Recent;
 use crate::event::{Finding, HostRole, Leg, LegRole, Sighting};
@@ -117,8 +117,8 @@ impl Waiting {
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.cases.limit(bounds.waiting);
-        self.explained.limit(bounds.told);
+        self.cases.limit(bounds.most(Kind::Waiting));
+        self.explained.limit(bounds.most(Kind::Told));
     }
 
     fn push(&mut self, case: Case) {
@@ -126,8 +126,12 @@ impl Waiting {
         self.cases.push(client, case, ts);
     }
 
-    fn evicted(&self) -> u64 {
-        self.cases.evicted()
+    fn evicted(&self) -> Evicted {
+        Evicted {
+            pending: self.cases.evicted(),
+            known: self.explained.evicted(),
+            ..Evicted::default()
+        }
     }
 
     fn explain(&mut self, who: Option<Addr>, now: Timestamp) {

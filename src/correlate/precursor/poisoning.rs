@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{case, ends, finding, unicast};
 use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::fair::Fair;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::pending::Pending;
@@ -142,19 +142,19 @@ impl Pattern for Poisoning {
                 + self.asked.evicted()
                 + self.led.evicted()
                 + self.logons.evicted(),
-            known: self.own.evicted(),
+            known: self.own.evicted() + self.told.evicted(),
             own: self.asked.gave_way() + self.own.gave_way() + self.led.gave_way(),
             ..Evicted::default()
         }
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.asked.limit(bounds.flows);
-        self.own.limit(bounds.own);
-        self.answers.limit(bounds.flows);
-        self.led.limit(bounds.led);
-        self.told.limit(bounds.told);
-        self.logons.limit(bounds.waiting);
+        self.asked.limit(bounds.most(Kind::Flow));
+        self.own.limit(bounds.most(Kind::Own));
+        self.answers.limit(bounds.most(Kind::Flow));
+        self.led.limit(bounds.most(Kind::Led));
+        self.told.limit(bounds.most(Kind::Told));
+        self.logons.limit(bounds.most(Kind::Waiting));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Waiting, case, finding};
 use crate::catalog::Tier;
 use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::window::Recent;
 use crate::event::{Finding, LegRole, Seen, Sighting, Trace, identity};
@@ -194,15 +194,17 @@ impl Pattern for Recon {
     }
 
     fn evicted(&self) -> Evicted {
-        Evicted {
-            pending: self.waiting.evicted() + self.sources.evicted(),
+        let tables = Evicted {
+            pending: self.sources.evicted(),
+            known: self.told.evicted(),
             ..Evicted::default()
-        }
+        };
+        tables + self.waiting.evicted()
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.sources.limit(bounds.scouts);
-        self.told.limit(bounds.told);
+        self.sources.limit(bounds.most(Kind::Scout));
+        self.told.limit(bounds.most(Kind::Told));
         self.waiting.limit(bounds);
     }
 }

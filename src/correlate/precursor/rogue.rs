@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{case, ends, finding, unicast};
 use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::fair::Fair;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
 use crate::correlate::pending::Pending;
@@ -164,19 +164,23 @@ impl Pattern for Rogue {
     fn evicted(&self) -> Evicted {
         Evicted {
             pending: self.offers.evicted() + self.rounds.evicted() + self.servers.evicted(),
+            known: self.routers.evicted()
+                + self.calling.evicted()
+                + self.suspects.evicted()
+                + self.told.evicted(),
             own: self.offers.gave_way(),
             ..Evicted::default()
         }
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.offers.limit(bounds.led);
-        self.rounds.limit(bounds.waiting);
-        self.servers.limit(bounds.flows);
-        self.routers.limit(bounds.told);
-        self.calling.limit(bounds.told);
-        self.suspects.limit(bounds.told);
-        self.told.limit(bounds.told);
+        self.offers.limit(bounds.most(Kind::Led));
+        self.rounds.limit(bounds.most(Kind::Waiting));
+        self.servers.limit(bounds.most(Kind::Flow));
+        self.routers.limit(bounds.most(Kind::Told));
+        self.calling.limit(bounds.most(Kind::Told));
+        self.suspects.limit(bounds.most(Kind::Told));
+        self.told.limit(bounds.most(Kind::Told));
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::{Waiting, case, finding, tells_of_listener};
 use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::loops_back;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
+use crate::correlate::told::Told;
 use crate::correlate::window::Recent;
 use crate::event::{Authenticate, LegRole, Seen, Sighting, Trace};
 use crate::limits;
@@ -36,7 +37,7 @@ pub(in crate::correlate) struct RogueServer {
     /// Hosts that poisoned names or addresses, or that a coercion leads to.
     suspects: Recent<Addr, ()>,
     /// Responses that were told: behind a forwarder the same one reaches a second server.
-    heard: Recent<[u8; 16], ()>,
+    heard: Told,
     /// Servers told: true if surely.
     told: Recent<Addr, bool>,
     waiting: Waiting,
@@ -49,7 +50,7 @@ impl Default for RogueServer {
             challenges: Recent::new(limits::PRECURSORS, idle),
             tools: Recent::new(limits::PRECURSORS, idle),
             suspects: Recent::new(limits::INCIDENTS, idle),
-            heard: Recent::new(limits::INCIDENTS, Duration::from_secs(limits::RELAY_SECS)),
+            heard: Told::new(Duration::from_secs(limits::RELAY_SECS)),
             told: Recent::new(limits::INCIDENTS, idle),
             waiting: Waiting::new(Duration::from_secs(limits::EXPLAIN_SECS)),
         }
@@ -94,20 +95,21 @@ impl Pattern for RogueServer {
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.challenges.limit(bounds.servers);
-        self.tools.limit(bounds.told);
-        self.suspects.limit(bounds.told);
-        self.heard.limit(bounds.told);
-        self.told.limit(bounds.told);
+        self.challenges.limit(bounds.most(Kind::Server));
+        self.tools.limit(bounds.most(Kind::Told));
+        self.suspects.limit(bounds.most(Kind::Told));
+        self.heard.limit(bounds);
+        self.told.limit(bounds.most(Kind::Told));
         self.waiting.limit(bounds);
     }
 
     fn evicted(&self) -> Evicted {
-        Evicted {
+        let tables = Evicted {
             exchanges: self.challenges.evicted(),
-            pending: self.waiting.evicted(),
+            known: self.tools.evicted() + self.suspects.evicted() + self.told.evicted(),
             ..Evicted::default()
-        }
+        };
+        tables + self.waiting.evicted() + self.heard.evicted()
     }
 }
 
@@ -123,11 +125,10 @@ impl RogueServer {
         {
             return;
         }
-        if let Some(response) = auth.nt_hash {
-            if self.heard.get(&response).is_some() {
-                return;
-            }
-            self.heard.insert(response, (), s.ts);
+        if let Some(response) = auth.nt_hash
+            && !self.heard.first(server, response, s.ts)
+        {
+            return;
         }
         self.told.insert(server, sure, s.ts);
         let test = if tool.is_some() { "tool" } else { "challenge" };

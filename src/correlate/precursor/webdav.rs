@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use super::{Waiting, case, finding, tells_of_listener};
 use crate::correlate::Case;
-use crate::correlate::bounds::Bounds;
+use crate::correlate::bounds::{Bounds, Kind};
 use crate::correlate::fair::Fair;
 use crate::correlate::pattern::{Context, Evicted, Pattern};
-use crate::correlate::window::Recent;
+use crate::correlate::told::Told;
 use crate::event::{Carrier, LegRole, Seen, Sighting, Trace};
 use crate::limits;
-use crate::net::Addr;
 use crate::time::Timestamp;
 
 /// State of RW-22.
@@ -18,7 +17,7 @@ use crate::time::Timestamp;
 pub(in crate::correlate) struct WebDav {
     /// Host header by flow.
     flows: Fair<u64, String>,
-    told: Recent<(Addr, Addr), ()>,
+    told: Told,
     waiting: Waiting,
 }
 
@@ -27,7 +26,7 @@ impl Default for WebDav {
         let idle = Duration::from_secs(limits::INCIDENT_IDLE_SECS);
         Self {
             flows: Fair::new(limits::PRECURSORS, idle),
-            told: Recent::new(limits::INCIDENTS, idle),
+            told: Told::new(idle),
             waiting: Waiting::new(Duration::from_secs(limits::EXPLAIN_SECS)),
         }
     }
@@ -75,16 +74,17 @@ impl Pattern for WebDav {
     }
 
     fn evicted(&self) -> Evicted {
-        Evicted {
-            pending: self.waiting.evicted() + self.flows.evicted(),
+        let tables = Evicted {
+            pending: self.flows.evicted(),
             own: self.flows.gave_way(),
             ..Evicted::default()
-        }
+        };
+        tables + self.waiting.evicted() + self.told.evicted()
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.flows.limit(bounds.flows);
-        self.told.limit(bounds.told);
+        self.flows.limit(bounds.most(Kind::Flow));
+        self.told.limit(bounds);
         self.waiting.limit(bounds);
     }
 }
@@ -100,10 +100,9 @@ impl WebDav {
     ) {
         let pair = (s.flow.client.addr, s.flow.server.addr);
         // The machine account is worth more than what was seen before it.
-        if test != "machine" && self.told.get(&pair).is_some() {
+        if !self.told.first(pair.0, pair, s.ts) && test != "machine" {
             return;
         }
-        self.told.insert(pair, (), s.ts);
         self.waiting
             .cases
             .retain(|c| (c.finding.victim, c.finding.listener) != (Some(pair.0), Some(pair.1)));

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::exchange::Exchange;
+use crate::correlate::bounds::{Bounds, Kind};
+use crate::correlate::fair::Fair;
 use crate::correlate::window::Recent;
 use crate::event::{Carrier, Finding, PasserRecord};
 use crate::limits;
@@ -78,7 +80,8 @@ struct Pair {
 /// server (catalogue B.3, 4): there a relay is worth most, or content can always tell.
 #[derive(Debug)]
 pub(super) struct Passers {
-    pairs: Recent<(Addr, Addr), Pair>,
+    /// By listener and target, on the listener's account.
+    pairs: Fair<(Addr, Addr), Pair>,
     /// When something else was last said of a host.
     alarms: Recent<Addr, Timestamp>,
 }
@@ -86,16 +89,26 @@ pub(super) struct Passers {
 impl Default for Passers {
     fn default() -> Self {
         Self {
-            pairs: Recent::new(limits::HABITS, KEPT),
+            pairs: Fair::new(limits::HABITS, KEPT),
             alarms: Recent::new(limits::HABITS, KEPT),
         }
     }
 }
 
 impl Passers {
-    pub(super) fn limit(&mut self, most: usize) {
-        self.pairs.limit(most);
-        self.alarms.limit(most);
+    pub(super) fn limit(&mut self, bounds: &Bounds) {
+        self.pairs.limit(bounds.most(Kind::Mark));
+        self.alarms.limit(bounds.most(Kind::Mark));
+    }
+
+    /// Pairs and alarms that had to go for those of other hosts.
+    pub(super) fn evicted(&self) -> u64 {
+        self.pairs.evicted() + self.alarms.evicted()
+    }
+
+    /// Pairs that gave way to newer ones of their listener.
+    pub(super) fn gave_way(&self) -> u64 {
+        self.pairs.gave_way()
     }
 
     /// For the store: pairs whose listener nothing was said of.
@@ -119,7 +132,7 @@ impl Passers {
             users: record.users.iter().take(USERS).cloned().collect(),
         };
         let key = (record.listener, record.target);
-        self.pairs.insert(key, pair, record.last);
+        self.pairs.insert(record.listener, key, pair, record.last);
     }
 
     fn is_alarmed(&self, listener: Addr, since: Timestamp) -> bool {
@@ -158,7 +171,7 @@ impl Passers {
                 first: now,
                 users: vec![user],
             };
-            self.pairs.insert(key, pair, now);
+            self.pairs.insert(listener, key, pair, now);
             return None;
         };
         if alarms.get(&listener).is_some_and(|at| *at >= pair.first) {

@@ -16,12 +16,11 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
 use super::fair::Fair;
 use super::identity::machine_name;
 use super::pattern::{Context, Evicted, Pattern};
 use super::pending::Pending;
-use super::window::Recent;
 use super::{Case, Declared, loops_back};
 use crate::event::{Authenticate, Carrier, Finding, Leg, LegRole, NtlmEvidence, Seen, Sighting};
 use crate::limits;
@@ -50,7 +49,7 @@ pub(super) struct Singles {
     before: Fair<(u64, u64), Before>,
     waiting: Pending<Waiting>,
     /// Flows that are legs of a relay seen whole, or of a connection that a device passed on.
-    explained: Recent<u64, Arc<Finding>>,
+    explained: Fair<u64, Arc<Finding>>,
     forwarders: Vec<Addr>,
 }
 
@@ -60,7 +59,7 @@ impl Singles {
         Self {
             before: Fair::new(limits::EXCHANGES, window),
             waiting: Pending::new(Duration::from_millis(limits::ANSWER_MILLIS)),
-            explained: Recent::new(limits::EXCHANGES, window),
+            explained: Fair::new(limits::EXCHANGES, window),
             forwarders: declared
                 .forwarders
                 .iter()
@@ -188,7 +187,9 @@ impl Pattern for Singles {
         }
         for leg in &case.legs {
             let relay = Arc::clone(&case.finding);
-            self.explained.insert(leg.flow.flow_id, relay, case.ts);
+            let client = leg.flow.client.addr;
+            self.explained
+                .insert(client, leg.flow.flow_id, relay, case.ts);
         }
         out.extend(reflection::of_relay(case, cx));
     }
@@ -206,15 +207,15 @@ impl Pattern for Singles {
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.before.limit(bounds.before);
-        self.waiting.limit(bounds.waiting);
-        self.explained.limit(bounds.explained);
+        self.before.limit(bounds.most(Kind::Before));
+        self.waiting.limit(bounds.most(Kind::Waiting));
+        self.explained.limit(bounds.most(Kind::Explained));
     }
 
     fn evicted(&self) -> Evicted {
         Evicted {
             pending: self.before.evicted() + self.waiting.evicted() + self.explained.evicted(),
-            own: self.before.gave_way(),
+            own: self.before.gave_way() + self.explained.gave_way(),
             ..Evicted::default()
         }
     }

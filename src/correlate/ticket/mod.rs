@@ -15,7 +15,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Kind};
 use super::fair::Fair;
 use super::pattern::{Context, Evicted, Pattern};
 use super::pending::Pending;
@@ -70,7 +70,7 @@ pub(super) struct Tickets {
     kdcs: Recent<Addr, ()>,
     waiting: Pending<Waiting>,
     /// Flows whose ticket RW-13 speaks of, a target's leg or one that a device passed on; true if it did.
-    explained: Recent<u64, bool>,
+    explained: Fair<u64, bool>,
     forwarders: Vec<Addr>,
 }
 
@@ -85,7 +85,7 @@ impl Tickets {
             granted: Fair::new(limits::EXCHANGES, life),
             kdcs: Recent::new(limits::KDCS, Duration::from_secs(limits::IDENTITY_SECS)),
             waiting: Pending::new(Duration::from_millis(limits::ANSWER_MILLIS)),
-            explained: Recent::new(limits::EXCHANGES, relay),
+            explained: Fair::new(limits::EXCHANGES, relay),
             forwarders: declared
                 .forwarders
                 .iter()
@@ -115,9 +115,10 @@ impl Tickets {
                 Arc::make_mut(&mut case.finding).forwarded = true;
             }
             let forwarded = case.finding.forwarded;
-            self.explained.insert(s.flow.flow_id, forwarded, s.ts);
+            self.explained
+                .insert(client, s.flow.flow_id, forwarded, s.ts);
             if forwarded {
-                self.explained.insert(other, forwarded, s.ts);
+                self.explained.insert(client, other, forwarded, s.ts);
             }
             self.wait(ticket.session, case);
         }
@@ -239,20 +240,22 @@ impl Pattern for Tickets {
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.waiting.evicted(),
+            pending: self.waiting.evicted() + self.explained.evicted(),
+            known: self.kdcs.evicted(),
+            own: self.explained.gave_way(),
             exchanges: self.shown.lost() + self.accepted.lost() + self.granted.lost(),
             ..Evicted::default()
         }
     }
 
     fn limit(&mut self, bounds: &Bounds) {
-        self.shown.limit(bounds.tickets);
-        self.accepted.limit(bounds.tickets);
-        self.granted.limit(bounds.tickets);
-        self.open.limit(bounds.flows);
-        self.kdcs.limit(bounds.told);
-        self.explained.limit(bounds.flows);
-        self.waiting.limit(bounds.waiting);
+        self.shown.limit(bounds.most(Kind::Ticket));
+        self.accepted.limit(bounds.most(Kind::Ticket));
+        self.granted.limit(bounds.most(Kind::Ticket));
+        self.open.limit(bounds.most(Kind::Flow));
+        self.kdcs.limit(bounds.most(Kind::Told));
+        self.explained.limit(bounds.most(Kind::Flow));
+        self.waiting.limit(bounds.most(Kind::Waiting));
     }
 }
 
