@@ -386,7 +386,6 @@ impl Pattern for Relays {
             own: self.enrolling.gave_way()
                 + self.static_challenges.gave_way()
                 + self.passers.gave_way(),
-            ..Evicted::default()
         }
     }
 }

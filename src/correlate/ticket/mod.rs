@@ -244,7 +244,6 @@ impl Pattern for Tickets {
             known: self.kdcs.evicted(),
             own: self.explained.gave_way(),
             exchanges: self.shown.lost() + self.accepted.lost() + self.granted.lost(),
-            ..Evicted::default()
         }
     }
 
