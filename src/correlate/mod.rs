@@ -139,7 +139,7 @@ pub struct Counters {
     pub pending_evicted: u64,
     /// What hosts lost of their own because they did more than is kept of one host; others lost nothing by it.
     pub gave_way: u64,
-    /// Names, addresses and habits forgotten because a limit was met.
+    /// Names, addresses, habits and what was told, forgotten because a limit was met.
     pub identities_evicted: u64,
     /// Addresses known.
     pub identities: u64,

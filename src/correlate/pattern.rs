@@ -65,7 +65,7 @@ pub(super) struct Evicted {
     pub(super) exchanges: u64,
     /// Detections, and what they may yet turn to.
     pub(super) pending: u64,
-    /// What is known of hosts; it only makes them new again.
+    /// What is known of hosts, and what was told: they are new again, and it may be told again.
     pub(super) known: u64,
     /// What hosts lost of their own.
     pub(super) own: u64,
