@@ -30,6 +30,8 @@ dc_provision() {
 	$SERVICE_LOG|" "$STATE/dc1/etc/smb.conf"
   # Provisioning takes the DC itself for a forwarder, which then asks itself without end.
   sed -i '/dns forwarder/d' "$STATE/dc1/etc/smb.conf"
+  # Debian's print$ comes along. Its directory appears once somebody asks for printers, and then takes no files.
+  sed -i '/^\[print\$\]/,/^$/d' "$STATE/dc1/etc/smb.conf"
   key_credential_schema
   in_host dc1 samba-tool user create $ALICE "$ALICE_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null
   in_host dc1 samba-tool user create $BOB "$BOB_PW" -s "$STATE/dc1/etc/smb.conf" > /dev/null

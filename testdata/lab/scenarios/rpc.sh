@@ -91,6 +91,5 @@ scenario_exec_service() { simple exec_service "impacket's services creates a ser
 scenario_exec_atexec() { simple exec_atexec "impacket's atexec registers a task on the pipe atsvc, with privacy." "$IMPACKET_CALL" rpc-attack ON_SRV rpc-attack:remote-exec -- on_evil "$IMPACKET/atexec.py" "$AS_ADMIN@$SRV" whoami; }
 scenario_exec_psexec() {
   simple exec_psexec "impacket's psexec: looks for a share to write to, then svcctl." "$IMPACKET_CALL" rpc-attack ON_DC rpc-attack:remote-exec -- on_evil "$IMPACKET/psexec.py" "$AS_ADMIN@$DC" whoami
-  # It does not always find one.
   shows 'svcctl.opnum == 12'
 }
