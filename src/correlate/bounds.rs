@@ -207,6 +207,9 @@ mod tests {
             let there = asked.iter().filter(|kind| **kind == share.kind).count();
             assert_eq!(there, share.copies, "{}", share.what);
         }
+        // A kind without a share would have no room.
+        let declared: usize = SHARES.iter().map(|share| share.copies).sum();
+        assert_eq!(asked.len(), declared);
         let sum: u64 = SHARES.iter().map(|share| share.percent).sum();
         assert_eq!(sum, 100);
     }

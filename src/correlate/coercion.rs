@@ -113,6 +113,7 @@ impl Pattern for Coercion {
         Evicted {
             // Told early, without the answer.
             pending: self.waiting.lost(),
+            known: self.callers.evicted(),
             ..Evicted::default()
         }
     }

@@ -240,9 +240,9 @@ impl Pattern for Tickets {
 
     fn evicted(&self) -> Evicted {
         Evicted {
-            pending: self.waiting.evicted() + self.explained.evicted(),
+            pending: self.waiting.evicted() + self.explained.evicted() + self.open.evicted(),
             known: self.kdcs.evicted(),
-            own: self.explained.gave_way(),
+            own: self.explained.gave_way() + self.open.gave_way(),
             exchanges: self.shown.lost() + self.accepted.lost() + self.granted.lost(),
         }
     }
